@@ -1,0 +1,156 @@
+"""The only place that wires parts together: settings, clock, ids, Redis, sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from relay.core.ids import make_id
+from relay.core.integration import Iem, Integration
+from relay.core.readers import check_url
+from relay.core.redact import Redactor
+from relay.delivery import Deliverer
+from relay.errors import SecretMissingError
+from relay.iem.client import Account, IemClient
+from relay.iem.http import Poster
+from relay.iem.token_cache import TokenCache
+from relay.intake import Intake
+from relay.logs import set_up_logs
+from relay.mappings import Catalogue, read_mappings
+from relay.secret_reader import SecretReader
+from relay.settings import Settings, load_settings
+from relay.store.connection import Connection
+from relay.store.pulse import Pulse
+from relay.store.queue import DeliveryQueue
+from relay.store.tokens import TokenStore
+
+#: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
+_WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
+#: How long readiness waits for it, within its own second.
+_PROBE_PATIENCE, _PROBE_CONNECT = 0.5, 0.3
+#: Workers have time.
+_WORKER_PATIENCE = 5.0
+
+
+def now_ms() -> int:
+    """Return the Unix milliseconds now."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id(at_ms: int) -> str:
+    """Return a fresh delivery id."""
+    return make_id(at_ms, secrets.token_bytes(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What every process of the relay stands on."""
+
+    settings: Settings
+    secrets: SecretReader
+    redactor: Redactor
+
+
+def lay_foundation(environ: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Foundation:
+    """Read and validate the settings, and set up the logs.
+
+    Raises:
+        ConfigurationError: with every wrong setting.
+    """
+    environ = os.environ if environ is None else environ
+    settings = load_settings(environ, Path.cwd() if folder is None else folder)
+    redactor = Redactor()
+    for secret in (settings.admin_token, settings.audit_key):
+        if secret:
+            redactor.add(secret)
+    set_up_logs(form=settings.log_format, level=settings.log_level, redactor=redactor)
+    return Foundation(settings, SecretReader(environ, redactor), redactor)
+
+
+def load_catalogue(foundation: Foundation) -> Catalogue:
+    """Return the integrations of the mappings folder. Raises ConfigurationError where the folder cannot be read."""
+    return Catalogue(read_mappings(foundation.settings.mappings))
+
+
+def connect_web(settings: Settings) -> Connection:
+    """Return web's connection to Redis: it gives up in time to say so to the sender."""
+    return Connection(settings.redis_url, timeout=_WEB_PATIENCE, connect_timeout=_WEB_CONNECT)
+
+
+def connect_worker(settings: Settings) -> Connection:
+    """Return a worker's or a command's connection to Redis."""
+    return Connection(settings.redis_url, timeout=_WORKER_PATIENCE, connect_timeout=_WORKER_PATIENCE)
+
+
+def build_pulse(settings: Settings) -> Pulse:
+    """Return what readiness looks at, on connections that give up early."""
+    return Pulse(Connection(settings.redis_url, timeout=_PROBE_PATIENCE, connect_timeout=_PROBE_CONNECT))
+
+
+def build_intake(settings: Settings, connection: Connection) -> Intake:
+    """Return the intake."""
+
+    @cache
+    def queue_of(integration: str) -> DeliveryQueue:
+        return DeliveryQueue(connection, integration, retention=settings.retention)
+
+    return Intake(queue_of, now_ms=now_ms, new_id=new_id)
+
+
+def worker_name() -> str:
+    """Return a name of this process that no other one has: host, process id and a random part."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """An integration's way to IEM as it is configured now."""
+
+    deliverer: Deliverer
+    #: Changes whenever the `iem` block or one of its secrets does.
+    config: str
+
+
+def read_outbound_config(iem: Iem, reader: SecretReader) -> tuple[str, Account, str]:
+    """Return IEM's URL, the account and a digest of the whole `iem` block.
+
+    Raises:
+        SecretMissingError: one of them cannot be read, or the URL is none to send credentials to.
+    """
+    url = reader.read(iem.url)
+    if fault := check_url(url):
+        raise SecretMissingError(f"iem.url: {fault}")
+    account = Account(reader.read(iem.username), reader.read(iem.password))
+    parts = (
+        url,
+        iem.customer_id,
+        iem.integration_id,
+        iem.auth,
+        account.username,
+        account.password,
+        iem.ca_file or "",
+    )
+    return url, account, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def build_outbound(integration: Integration, foundation: Foundation, connection: Connection) -> Outbound:
+    """Return the way to an integration's IEM. Raises SecretMissingError as `read_outbound_config`."""
+    iem = integration.iem
+    url, account, config = read_outbound_config(iem, foundation.secrets)
+    foundation.redactor.add(account.basic.removeprefix("Basic "))
+    client = IemClient(Poster(url, ca_file=iem.ca_file, connections=iem.max_in_flight), account)
+    tokens = TokenCache(
+        TokenStore(connection, integration.name),
+        client,
+        config=config,
+        lifetime=foundation.settings.token_lifetime,
+        timeout=iem.timeout,
+    )
+    return Outbound(Deliverer(iem, client, tokens), config)

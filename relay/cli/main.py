@@ -1,0 +1,57 @@
+"""`relay`: finds the command that was asked for and loads no other one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from relay import __version__
+from relay.errors import ConfigurationError, RelayError
+
+EX_FAILED, EX_CONFIG = 1, 78
+
+#: Command → the module that holds it under the same name, and what it does, in a line.
+_COMMANDS = {
+    "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
+    "worker": ("relay.cli.worker", "Deliver what was accepted to IEM."),
+    "mappings": ("relay.cli.mappings", "Check mapping files."),
+    "simulate": ("relay.cli.simulate", "Run a simulated IEM or Virima."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are used: `relay --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, purpose) for name, (_, purpose) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="relay")
+def relay() -> None:
+    """Take ITSM resolution webhooks, keep them durably, and push them to HCL IEM until it says Success."""
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 1 failed, 2 usage, 78 configuration."""
+    try:
+        relay.main(standalone_mode=True)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(EX_CONFIG)
+    except RelayError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EX_FAILED)

@@ -1,0 +1,95 @@
+"""`relay worker`: one process that delivers. Any number of them, on any number of machines, share the work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from types import FrameType
+
+import click
+from prometheus_client import start_http_server
+
+from relay.bootstrap import Foundation, connect_worker, lay_foundation, load_catalogue, now_ms, worker_name
+from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.logs import log
+from relay.store.connection import Connection
+from relay.store.durability import read_durability
+from relay.store.pulse import Pulse
+from relay.worker import Worker, open_lanes
+
+_LOG = logging.getLogger("relay.worker")
+
+
+@click.command
+def worker() -> None:
+    """Deliver what was accepted to IEM, until SIGTERM (which finishes what is in flight) or a second one (which does not)."""
+    foundation = lay_foundation()
+    settings = foundation.settings
+    catalogue = load_catalogue(foundation)
+    for file in catalogue.broken():
+        for complaint in file.complaints():
+            log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
+    connection = connect_worker(settings)
+    stopping = threading.Event()
+    name = worker_name()
+    lanes = open_lanes(foundation, catalogue.usable(), connection)
+    delivering = Worker(name, lanes, Pulse(connection), connection, concurrency=settings.concurrency, now_ms=now_ms)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(1)  # in flight stays in flight: its lease runs out, and another worker takes it
+        stopping.set()
+        delivering.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    if _await_redis(foundation, connection, stopping):
+        _serve_metrics(foundation)
+        log(
+            _LOG,
+            logging.INFO,
+            "worker started",
+            worker=name,
+            integrations=[lane.integration.name for lane in lanes],
+        )
+        delivering.run(grace=settings.shutdown_grace)
+    logging.shutdown()
+    os._exit(0)  # an attempt that outlived the grace must not keep the process
+
+
+def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:
+    """Wait for Redis for as long as it takes; False where the worker is stopped meanwhile.
+
+    Raises:
+        ConfigurationError: its settings would lose what was accepted.
+    """
+    told = False
+    while not stopping.is_set():
+        try:
+            durability = read_durability(connection)
+        except StoreUnavailableError as error:
+            if not told:
+                log(_LOG, logging.ERROR, "Redis is away: the worker waits for it", fault=str(error))
+            told = True
+            stopping.wait(0.5)
+            continue
+        refusals = durability.refusals(volatile_allowed=foundation.settings.volatile == "allow")
+        if refusals:
+            raise ConfigurationError([f"RELAY_REDIS_URL: {refusal}" for refusal in refusals])
+        log(_LOG, logging.INFO, "Redis promises", durability=durability.promise)
+        return True
+    return False
+
+
+def _serve_metrics(foundation: Foundation) -> None:
+    settings = foundation.settings
+    if settings.metrics_port is None:
+        return
+    try:
+        start_http_server(settings.metrics_port, settings.metrics_host)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"RELAY_METRICS_PORT: {settings.metrics_host}:{settings.metrics_port}: {error.strerror}"]
+        ) from None

@@ -1,0 +1,51 @@
+"""Which updates are the same one, and which is the newer (DESIGN section 4, "The verdict on an update").
+
+The verdict itself is one atomic step in the store; here is what it compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from relay.core.model import Update
+
+#: Without a version or a date, a repeated update is known for this long at most (seconds).
+UNDATED_WINDOW = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes two updates of one ticket the same; `dated` where it holds a version or a date."""
+
+    text: str
+    dated: bool
+
+
+def identify(update: Update, idempotency_key: str | None) -> Identity:
+    """Return the identity of `update` within its ticket: its IEM state, and the first of version, date and key."""
+    facts = update.facts
+    if facts.version is not None:
+        return Identity(f"{update.iem_state}:v{facts.version}", dated=True)
+    if facts.updated_at is not None:
+        return Identity(f"{update.iem_state}:u{facts.updated_at}", dated=True)
+    if idempotency_key:
+        digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        return Identity(f"{update.iem_state}:k{digest}", dated=False)
+    return Identity(f"{update.iem_state}:-", dated=False)
+
+
+def window_of(identity: Identity, window: float) -> float:
+    """Return for how many seconds `identity` is remembered where the mapping says `window`."""
+    return window if identity.dated else min(window, UNDATED_WINDOW)
+
+
+def version_key(version: str | None) -> str:
+    """Return a string of digits that sorts as the number does ("" for none): the length of the whole part, then all digits.
+
+    Redis compares these as strings, where a Lua number would lose digits beyond 2**53.
+    """
+    if version is None:
+        return ""
+    whole, _, fraction = version.partition(".")
+    return f"{len(whole):02d}{whole}{fraction}"

@@ -1,0 +1,162 @@
+"""A mapping file's text as plain values, each with the line and column where it stands.
+
+Every scalar is read as the string that was written (`no` stays `no`, `1e3` stays `1e3`): the schema types it. Only below
+a path of `typed` do YAML's own types count, for payloads that stand in for JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+#: Path into a document: keys and list indexes from the root.
+DocumentPath = tuple[str | int, ...]
+
+#: More values than this come only from aliases that multiply ("billion laughs").
+_MOST_VALUES = 20_000
+_MOST_DEPTH = 50
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where something stands in a file; both 1-based."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong at a place in a document."""
+
+    position: Position
+    message: str
+
+
+@dataclass(slots=True)
+class Document:
+    """The values of a file, with the positions of keys and values by path."""
+
+    tree: Any = None
+    keys: dict[DocumentPath, Position] = field(default_factory=dict)
+    values: dict[DocumentPath, Position] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def locate(self, path: DocumentPath, *, key: bool = False) -> Position:
+        """Return where `path` stands: its value, or its key; of an absent one, its nearest ancestor that stands there."""
+        if key and path in self.keys:
+            return self.keys[path]
+        while path:
+            for places in (self.values, self.keys):
+                if path in places:
+                    return places[path]
+            path = path[:-1]
+        return self.values.get((), Position(1, 1))
+
+
+def read_document(text: str, *, typed: Collection[DocumentPath] = ()) -> Document:
+    """Return the document that `text` (YAML 1.1) holds; what is wrong with it stands in `faults`, all of it at once.
+
+    `typed` holds paths, with `*` for any list index, below which scalars get YAML's own types.
+    """
+    reader = _Reader(frozenset(typed))
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+        reader.document.faults.append(Fault(position, _explain(error)))
+        return reader.document
+    except yaml.YAMLError as error:
+        reader.document.faults.append(Fault(Position(1, 1), f"this is not YAML text: {str(error).splitlines()[0]}"))
+        return reader.document
+    if node is None:
+        reader.document.faults.append(Fault(Position(1, 1), "the file is empty"))
+    else:
+        reader.document.tree = reader.read(node, (), is_typed=False)
+    return reader.document
+
+
+def _explain(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or "not YAML"
+    if "'\\t'" in problem:
+        return "a tab stands where YAML wants spaces: indent with spaces"
+    if "could not find expected ':'" in problem:
+        return "a key without a colon and a space after it, or a value that needs quotes"
+    if "mapping values are not allowed here" in problem:
+        return "a colon where no key can stand: check the indentation, or put the value in quotes"
+    if "expected a single document" in problem or "but found another document" in problem:
+        return "a second document begins here ('---'): one file holds one mapping"
+    context = f" {error.context}" if error.context else ""
+    return f"{problem}{context}"
+
+
+class _Reader:
+    """Turns YAML nodes into values, keeping positions and faults."""
+
+    def __init__(self, typed: frozenset[DocumentPath]) -> None:
+        self.document = Document()
+        self._typed = typed
+        self._count = 0
+
+    def read(self, node: yaml.Node, path: DocumentPath, *, is_typed: bool) -> Any:
+        position = Position(node.start_mark.line + 1, node.start_mark.column + 1)
+        self.document.values[path] = position
+        self._count += 1
+        if self._count > _MOST_VALUES or len(path) > _MOST_DEPTH:
+            if self._count < 2 * _MOST_VALUES:
+                self._count = 2 * _MOST_VALUES
+                message = "too many values or too deep: aliases (*name) that multiply, or one that holds itself"
+                self.document.faults.append(Fault(position, message))
+            return None
+        is_typed = is_typed or tuple("*" if isinstance(part, int) else part for part in path) in self._typed
+        match node:
+            case yaml.MappingNode():
+                return self._mapping(node, path, is_typed=is_typed)
+            case yaml.SequenceNode():
+                return [self.read(item, (*path, index), is_typed=is_typed) for index, item in enumerate(node.value)]
+            case yaml.ScalarNode():
+                return _typed_scalar(node) if is_typed else _plain_scalar(node)
+            case _:
+                raise AssertionError(node)  # PyYAML composes these three
+
+    def _mapping(self, node: yaml.MappingNode, path: DocumentPath, *, is_typed: bool) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            position = Position(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.document.faults.append(Fault(position, "a key must be plain text"))
+                continue
+            key = str(key_node.value)
+            if key in members:
+                first = self.document.keys[(*path, key)].line
+                self.document.faults.append(Fault(position, f"the key '{key}' stands twice, first in line {first}"))
+                continue
+            self.document.keys[(*path, key)] = position
+            members[key] = self.read(value_node, (*path, key), is_typed=is_typed)
+        return members
+
+
+def _plain_scalar(node: yaml.ScalarNode) -> str | None:
+    return None if node.style is None and node.value in _NULLS else str(node.value)
+
+
+def _typed_scalar(node: yaml.ScalarNode) -> Any:
+    text = str(node.value)
+    try:
+        match node.tag.rpartition(":")[2]:
+            case "int":
+                return int(text.replace("_", ""), 10)
+            case "float":
+                return float(text.replace("_", ""))
+            case "bool":
+                return text.lower() in {"true", "yes", "on"}
+            case "null":
+                return None
+    except ValueError:
+        return text
+    return text

@@ -1,0 +1,27 @@
+"""Ids that sort by the time they were made: ULIDs (github.com/ulid/spec), 26 characters."""
+
+from __future__ import annotations
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_TIME_CHARACTERS = 10
+LENGTH = 26
+
+
+def make_id(at_ms: int, entropy: bytes) -> str:
+    """Return the id of something made at `at_ms` (Unix milliseconds), from 10 random bytes."""
+    number = (at_ms << 80) | int.from_bytes(entropy[:10], "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def is_id(text: str) -> bool:
+    """Tell whether `text` has the form of an id."""
+    return len(text) == LENGTH and text[0] <= "7" and all(character in _VALUES for character in text)
+
+
+def time_of(an_id: str) -> int:
+    """Return the Unix milliseconds at which `an_id` was made."""
+    number = 0
+    for character in an_id[:_TIME_CHARACTERS]:
+        number = number * 32 + _VALUES[character]
+    return number

@@ -1,0 +1,148 @@
+"""What a webhook's payload says of its tickets, by the integration's mapping. Total: nothing that JSON holds raises."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from relay.core.integration import Integration
+from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
+from relay.core.paths import FieldPath
+from relay.core.values import Value, normalise, parse_date_time, state_key, table_key
+
+#: More records than this in one payload are refused (413).
+MAX_RECORDS = 500
+
+_DECIMAL = re.compile(r"(\d{1,40})(?:\.(\d{1,20}))?", re.ASCII)
+#: Longest text of a field that is kept; ids longer than this are nobody's.
+_MOST_TEXT = 255
+_MOST_SHOWN = 64
+
+
+def find_records(integration: Integration, payload: Any) -> list[Any]:
+    """Return the records that `records` finds in `payload`: none, one or several."""
+    found = integration.records.search(payload)
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def map_payload(integration: Integration, payload: Any) -> list[Mapped]:
+    """Return what each record of `payload` comes to, in order; a payload without a record is one rejection."""
+    records = find_records(integration, payload)
+    if not records:
+        problem = f"no record at `{integration.records.expression}` (the mapping's `records`)"
+        return [Rejected((FieldError("records", problem),), payload)]
+    return [map_record(integration, record) for record in records]
+
+
+def map_record(integration: Integration, record: Any) -> Mapped:
+    """Return the update that `record` is, or why it is ignored or rejected."""
+    if not isinstance(record, dict):
+        problem = f"a record is an object with fields, this is {_kind(record)}"
+        return Rejected((FieldError("records", problem, _shown(record)),), record)
+    values = {name: find_value(paths, record) for name, paths in integration.fields.items()}
+    sys_id, state = values.get("sys_id"), values.get("state")
+    errors = [
+        error for error in (_check_sys_id(integration, sys_id, record), _check_state(integration, state)) if error
+    ]
+    if errors or sys_id is None or state is None:
+        return Rejected(tuple(errors), record)
+    facts = _facts(values, sys_id, state)
+    return _decide(integration, facts, state, record)
+
+
+def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Value | None:
+    """Return the first value that one of `paths` yields."""
+    for path in paths:
+        value = normalise(path.search(record))
+        if value is not None:
+            return value
+    return None
+
+
+def version_of(text: str | None) -> str | None:
+    """Return a decimal number in its shortest spelling (`7`, `7.0` and `007` are `7`), or None for anything else."""
+    match = _DECIMAL.fullmatch(text) if text else None
+    if match is None:
+        return None
+    fraction = (match[2] or "").rstrip("0")
+    whole = match[1].lstrip("0") or "0"
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def _facts(values: dict[str, Value | None], sys_id: Value, state: Value) -> Facts:
+    def text(name: str) -> str | None:
+        value = values.get(name)
+        return value.text[:_MOST_TEXT] if value else None
+
+    def strict(name: str) -> str | None:
+        value = values.get(name)  # a label is in the user's own format: nothing to order by
+        return value.value if value else None
+
+    updated_at = strict("updated_at")
+    return Facts(
+        sys_id=sys_id.text,
+        itsm_state=state.text[:_MOST_TEXT],
+        table=text("table"),
+        number=text("number"),
+        version=version_of(strict("version")),
+        updated_at=parse_date_time(updated_at) if updated_at else None,
+        resolved_by=text("resolved_by"),
+    )
+
+
+def _decide(integration: Integration, facts: Facts, state: Value, record: dict[str, Any]) -> Mapped:
+    table = table_key(facts.table) if facts.table else "incident"
+    states = integration.states if table == "incident" else integration.tables.get(table)
+    for text in (state.value, state.label):
+        if states and text and (key := state_key(text)) in states:
+            return Update(facts, states[key])
+    label = f" ({state.label})" if state.label and state.label != facts.itsm_state else ""
+    where = f" of table {facts.table[:_MOST_SHOWN]}" if facts.table else ""
+    reason = f"state {facts.itsm_state[:_MOST_SHOWN]}{label[:_MOST_SHOWN]}{where} is not listed in the mapping's "
+    reason += "`states`" if table == "incident" else "`tables`"
+    if integration.unlisted_states == "reject":
+        return Rejected((FieldError("state", reason, facts.itsm_state[:_MOST_SHOWN]),), record)
+    return Ignored(facts, reason)
+
+
+def _check_sys_id(integration: Integration, value: Value | None, record: dict[str, Any]) -> FieldError | None:
+    if value is None:
+        return _missing("sys_id", integration, record)
+    if len(value.text) > _MOST_TEXT or not integration.sys_id_pattern.search(value.text):
+        problem = f"does not match `{integration.sys_id_pattern.pattern}` (the mapping's `sys_id_pattern`)"
+        return FieldError("sys_id", problem, value.text[:_MOST_SHOWN])
+    return None
+
+
+def _check_state(integration: Integration, value: Value | None) -> FieldError | None:
+    return _missing("state", integration, None) if value is None else None
+
+
+def _missing(name: str, integration: Integration, record: dict[str, Any] | None) -> FieldError:
+    paths = integration.fields.get(name, ())
+    looked = " or ".join(f"`{path.expression}`" for path in paths)
+    problem = f"no value at {looked} (the mapping's `fields.{name}`)"
+    found = next((path.search(record) for path in paths if record and path.search(record) is not None), None)
+    return FieldError(name, problem, None if found is None else _shown(found))
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case _:
+            return "a number"
+
+
+def _shown(value: Any) -> str:
+    return (
+        value[:_MOST_SHOWN] if isinstance(value, str) else _kind(value) if not isinstance(value, dict) else "an object"
+    )

@@ -1,0 +1,67 @@
+"""Field paths: JMESPath (jmespath.org), compiled once; plain and dotted names take a shorter way to the same answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError, LexerError, ParseError
+from jmespath.functions import Functions
+
+_NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPath:
+    """A compiled expression; `search` returns what it finds in a payload, or None."""
+
+    expression: str
+    search: Callable[[Any], Any] = field(compare=False, repr=False)
+
+
+def compile_path(expression: str) -> FieldPath:
+    """Compile `expression`; ValueError tells what is wrong with it and shows the place with a caret."""
+    if _NAMES.fullmatch(expression):
+        return FieldPath(expression, _walker(tuple(expression.split("."))))
+    try:
+        compiled = jmespath.compile(expression)
+    except (LexerError, ParseError) as error:
+        at = getattr(error, "lex_position", None) or getattr(error, "lexer_position", None) or 0
+        raise ValueError(f"not a JMESPath expression: {_cause(error)}\n  {expression}\n  {' ' * at}^") from None
+    except JMESPathError as error:
+        raise ValueError(f"not a JMESPath expression: {error}") from None
+    if unknown := _functions_of(compiled.parsed) - Functions.FUNCTION_TABLE.keys():
+        raise ValueError(f"JMESPath has no function {min(unknown)}()")
+
+    def search(payload: Any) -> Any:
+        try:
+            return compiled.search(payload)
+        except (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
+            return None  # a function that does not suit this payload's types finds nothing in it
+
+    return FieldPath(expression, search)
+
+
+def _walker(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    def search(payload: Any) -> Any:
+        for name in names:
+            if not isinstance(payload, dict):
+                return None
+            payload = payload.get(name)
+        return payload
+
+    return search
+
+
+def _cause(error: LexerError | ParseError) -> str:
+    if isinstance(error, LexerError):
+        return str(error.message)
+    return f"unexpected {error.token_value!r}" if error.token_value else "it ends too early"
+
+
+def _functions_of(node: Mapping[str, Any]) -> set[str]:
+    names = {str(node["value"])} if node["type"] == "function_expression" else set()
+    return names.union(*(_functions_of(child) for child in node["children"] if isinstance(child, dict)))

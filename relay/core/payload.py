@@ -1,0 +1,112 @@
+"""Reading a webhook's body: strict JSON (RFC 8259), and a sentence for what senders get wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from relay.errors import PayloadError
+
+#: How deeply arrays and objects may stand in one another.
+MAX_DEPTH = 64
+
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_UNQUOTED_PLACEHOLDER = re.compile(r"[:\[,]\s*\$\{[^}]*\}")
+
+
+def parse_body(body: bytes) -> Any:
+    """Return the JSON value of `body` (UTF-8, a byte-order mark is tolerated).
+
+    Raises:
+        PayloadError: not UTF-8, not JSON, nested deeper than `MAX_DEPTH`, NaN or Infinity, a repeated key;
+            the message tells line and column, and the cause where it is a well-known one.
+    """
+    if not body.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise PayloadError("the body is empty: send the record as a JSON object")
+    _check_depth(body)
+    try:
+        payload = _DECODER.decode(body.decode("utf-8-sig").strip(" \t\r\n"))
+        if _SURROGATE.search(body):
+            json.dumps(payload, ensure_ascii=False).encode()
+        return payload
+    except UnicodeEncodeError:
+        raise PayloadError("a \\ud… escape stands without its other half: it is no character") from None
+    except UnicodeDecodeError as error:
+        raise PayloadError(f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}") from None
+    except json.JSONDecodeError as error:
+        raise PayloadError(f"line {error.lineno} column {error.colno}: {_explain(error)}") from None
+    except RecursionError:
+        raise PayloadError(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise PayloadError(f"a number is too long: {error}".split(";", 1)[0]) from None
+
+
+def _check_depth(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKENS.finditer(body):
+        first = token[0][:1]
+        if first in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise PayloadError(f"the body is nested deeper than {MAX_DEPTH} levels")
+        elif first in b"]}":
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for index, name in enumerate(names) if name in names[:index])
+        raise PayloadError(f"the key {repeated[:64]!r} stands twice in one object: send it once")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise PayloadError(f"{name} is not JSON: send a number, or null")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise PayloadError(f"the number {text[:32]} is too large")
+    return number
+
+
+def _explain(error: json.JSONDecodeError) -> str:
+    """Return the parser's complaint, with the cause in front where senders are known for it."""
+    text, at = error.doc, error.pos
+    before, here = text[:at].rstrip(), text[at : at + 1]
+    if error.msg.startswith("Invalid control character"):
+        return f"a raw control character ({_name(here)}) stands inside a string: build the body with JSON.stringify"
+    if error.msg.startswith(("Invalid \\escape", "Invalid \\uXXXX")):
+        return "an invalid escape inside a string: a backslash is written \\\\ (build the body with JSON.stringify)"
+    if text.startswith("${", at) or _UNQUOTED_PLACEHOLDER.match(text, max(len(before) - 1, 0)):
+        return "a placeholder ${…} was not replaced: build the body with JSON.stringify, not with a template"
+    if before.endswith(",") and (here in "]}" or here == ""):
+        return "a comma with nothing after it (a trailing comma), or the body was cut off there"
+    if here in "]}" and before.endswith((",", ":")):
+        return "a comma or colon with nothing after it (a trailing comma)"
+    if error.msg.startswith("Illegal trailing comma"):
+        return "a comma with nothing after it (a trailing comma)"
+    if error.msg.startswith("Unterminated string") or at >= len(text):
+        return "the body ends in the middle (it was cut off, or a quote or bracket is missing)"
+    if here == "'":
+        return "JSON strings stand in double quotes, not in single ones"
+    if error.msg.startswith("Extra data"):
+        return "there is more after the end of the JSON value: send one JSON value"
+    return f"not JSON here: {error.msg[0].lower()}{error.msg[1:]}"
+
+
+def _name(character: str) -> str:
+    return {"\n": "a newline", "\r": "a carriage return", "\t": "a tab"}.get(
+        character, f"U+{ord(character or ' '):04X}"
+    )
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,0 +1,45 @@
+"""Durations and sizes as people write them: `30s`, `10m`, `24h`, `30d`; `256KiB`, `1MiB`."""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
+_BYTES = {
+    None: 1,
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that `text` means; ValueError says how to write it."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """Return the shortest spelling that `parse_duration` reads back, rounded to milliseconds."""
+    for unit in ("d", "h", "m", "s"):
+        amount = seconds / _SECONDS[unit]
+        if amount >= 1 and round(amount, 3) == int(amount):
+            return f"{int(amount)}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 else f"{round(seconds * 1000)}ms"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that `text` means; ValueError says how to write it."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size: write bytes, or a number and a unit, such as 256KiB or 1MiB")
+    return int(match[1]) * _BYTES[match[2]]

@@ -1,0 +1,170 @@
+"""Where an attempt gets its token: from the cache that all processes share, fetched by one of them at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from relay.core.outcomes import Answer, Outcome, Reason, Retry, classify_token
+from relay.iem.client import GrantedToken, IemClient
+from relay.store.tokens import StoredToken, TokenStore
+
+#: A token is renewed when a tenth of its life is left, a minute at most.
+_RENEW_PART, _RENEW_MOST = 0.1, 60.0
+#: A refusal to give a token is the answer for everybody who asks within this time of it, probes excepted (ms).
+_REFUSAL_HOLDS = 2_000
+#: Another process's fetch is looked at this often (seconds).
+_LOOK_AGAIN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token to push with; `is_fresh` where it was fetched while this attempt waited for one."""
+
+    value: str
+    is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoToken:
+    """No token was to be had: the answer that said so, and what it means for the attempt."""
+
+    answer: Answer
+    outcome: Outcome
+
+
+class TokenCache:
+    """The token of one account of IEM. Threads share it; all processes share its store.
+
+    Every method raises `StoreUnavailableError` where Redis does not answer.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        client: IemClient,
+        *,
+        config: str,
+        lifetime: float,
+        timeout: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`config`: digest of the account, whose tokens alone are used. Seconds: `lifetime`, which a token is assumed to
+        have that does not tell, and `timeout`, which one fetch can take."""
+        self._store = store
+        self._client = client
+        self._config = config
+        self._lifetime = lifetime
+        self._timeout = timeout
+        self._now = now
+        self._fetching = threading.Lock()
+        self._known: StoredToken | None = None
+
+    def get(self, *, deadline: float, is_probe: bool = False) -> Token | NoToken:
+        """Return the token, fetched (by this or another process) before `deadline` on the monotonic clock where there is none."""
+        asked_at = self._now_ms()
+        known = self._usable(self._known) or self._usable(self._load())
+        if known is None:
+            return self._fetch_once(asked_at if is_probe else asked_at - _REFUSAL_HOLDS, deadline)
+        if asked_at >= known.renew_at:
+            self._renew_early(known)
+        return Token(known.value, is_fresh=False)
+
+    def drop(self, value: str) -> None:
+        """Forget `value` everywhere, unless a newer token has taken its place."""
+        self._known = None
+        self._store.drop(value)
+
+    def _fetch_once(self, refusals_since: int, deadline: float) -> Token | NoToken:
+        if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return _waited_in_vain()
+        try:
+            while (found := self._found_meanwhile(refusals_since)) is None:
+                if owner := self._store.lock(for_ms=self._lock_ms()):
+                    try:
+                        # Between that look and the lock somebody may have fetched, and let go.
+                        return self._found_meanwhile(refusals_since) or self._fetch(deadline)
+                    finally:
+                        self._store.unlock(owner)
+                if time.monotonic() >= deadline:
+                    return _waited_in_vain()
+                threading.Event().wait(_LOOK_AGAIN)
+            return found
+        finally:
+            self._fetching.release()
+
+    def _found_meanwhile(self, refusals_since: int) -> Token | NoToken | None:
+        stored = self._load()
+        if stored is None or stored.config != self._config:
+            return None
+        if refused := stored.refusal:
+            return NoToken(refused, classify_token(refused)) if stored.stored_at >= refusals_since else None
+        return Token(stored.value, is_fresh=True) if self._usable(stored) else None
+
+    def _fetch(self, deadline: float) -> Token | NoToken:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return _waited_in_vain()
+        granted = self._client.generate_token(timeout=min(self._timeout, left))
+        if isinstance(granted, Answer):
+            now = self._now_ms()
+            self._store.save(StoredToken(config=self._config, stored_at=now, refusal=granted), now=now)
+            return NoToken(granted, classify_token(granted))
+        self._keep(granted)
+        return Token(granted.value, is_fresh=True)
+
+    def _keep(self, granted: GrantedToken) -> None:
+        now = self._now()
+        expires_at = granted.expires_at if granted.expires_at and granted.expires_at > now else now + self._lifetime
+        margin = min(_RENEW_MOST, (expires_at - now) * _RENEW_PART)
+        token = StoredToken(
+            config=self._config,
+            stored_at=int(now * 1000),
+            value=granted.value,
+            expires_at=int(expires_at * 1000),
+            renew_at=int((expires_at - margin) * 1000),
+        )
+        self._store.save(token, now=token.stored_at)
+        self._known = token
+
+    def _renew_early(self, known: StoredToken) -> None:
+        """Fetch the next token while this one is still good, unless somebody is at it. It is tried once: then it may expire."""
+        if not self._fetching.acquire(blocking=False):
+            return
+        try:
+            stored = self._load()
+            owner = self._store.lock(for_ms=self._lock_ms()) if stored == known else None
+            if owner is None:
+                return
+            try:
+                granted = self._client.generate_token(timeout=self._timeout)
+                if isinstance(granted, GrantedToken):
+                    self._keep(granted)
+                else:
+                    self._known = replace(known, renew_at=known.expires_at)
+                    self._store.save(self._known, now=self._now_ms())
+            finally:
+                self._store.unlock(owner)
+        finally:
+            self._fetching.release()
+
+    def _load(self) -> StoredToken | None:
+        self._known = self._store.load()
+        return self._known
+
+    def _usable(self, stored: StoredToken | None) -> StoredToken | None:
+        if stored is None or stored.config != self._config or not stored.value or self._now_ms() >= stored.expires_at:
+            return None
+        return stored
+
+    def _lock_ms(self) -> int:
+        return int((self._timeout + 5) * 1000)
+
+    def _now_ms(self) -> int:
+        return int(self._now() * 1000)
+
+
+def _waited_in_vain() -> NoToken:
+    return NoToken(Answer(None, fault="another process fetches a token, and takes too long"), Retry(Reason.UNREACHABLE))

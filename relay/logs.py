@@ -1,0 +1,72 @@
+"""Structured logs on stderr: a fixed message with fields, as JSON (ECS names) or as text. No secret passes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import datetime
+from typing import Any
+
+from relay.core.redact import Redactor
+from relay.core.values import format_time
+
+_FIELDS = "relay_fields"
+
+
+def log(logger: logging.Logger, level: int, message: str, **fields: Any) -> None:
+    """Log the fixed `message` with `fields`; those that are None are left out."""
+    if logger.isEnabledFor(level):
+        known = {name: value for name, value in fields.items() if value is not None}
+        logger.log(level, message, extra={_FIELDS: known})
+
+
+def set_up_logs(*, form: str, level: str, redactor: Redactor) -> None:
+    """Send all logs of this process to stderr, as `json` or `text`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter(redactor) if form == "json" else _TextFormatter(redactor))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("urllib3", "werkzeug"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line, in the names of the Elastic Common Schema."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "@timestamp": format_time(int(record.created * 1000)),
+            "log.level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "log.logger": record.name,
+            "process.pid": record.process,
+            **getattr(record, _FIELDS, {}),
+        }
+        if record.exc_info:
+            line["error.stack_trace"] = self.formatException(record.exc_info)
+        return self._redactor.redact(json.dumps(line, default=str, ensure_ascii=False))
+
+
+class _TextFormatter(logging.Formatter):
+    """A line for people: time, level, message, fields."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        shown = " ".join(f"{name}={_quoted(value)}" for name, value in getattr(record, _FIELDS, {}).items())
+        line = f"{at} {record.levelname:<7} {record.getMessage()}  {shown}".rstrip()
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return self._redactor.redact(line)
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "\n') else text

@@ -1,0 +1,93 @@
+"""The folder of mapping files: which integrations there are, and what is wrong with each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.core.document import Document, Fault, Position
+from relay.core.integration import Integration
+from relay.core.mapping_file import NAME, parse_mapping_file
+from relay.errors import ConfigurationError
+from relay.sources import load_presets
+
+#: A larger mapping file is a mistake (bytes).
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFile:
+    """One file of the folder: the integration that it describes, or the faults that it has instead."""
+
+    name: str
+    path: Path
+    integration: Integration | None = None
+    faults: tuple[Fault, ...] = ()
+    #: Where everything stands in the file, as far as it could be read.
+    document: Document | None = None
+
+    def complaints(self) -> list[str]:
+        """Return `path:line:column: message` for each fault."""
+        return [f"{self.path}:{one.position.line}:{one.position.column}: {one.message}" for one in self.faults]
+
+
+def read_mappings(folder: Path) -> list[MappingFile]:
+    """Return every mapping file of `folder`, by name. A faulty one says so and stops nothing.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(("_", ".")))
+    except OSError as error:
+        raise ConfigurationError([f"RELAY_MAPPINGS: the folder {folder} cannot be read: {error.strerror}"]) from None
+    return [read_mapping(path) for path in paths if path.suffix in {".yaml", ".yml"}]
+
+
+def read_mapping(path: Path) -> MappingFile:
+    """Return what the file at `path` describes."""
+    name = path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
+    if fault := _check_name(name, path):
+        return MappingFile(name, path, faults=(fault,))
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return MappingFile(name, path, faults=(_fault("the file is larger than 1 MiB: this is no mapping file"),))
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return MappingFile(name, path, faults=(_fault(f"the file is not UTF-8 text (byte {error.start})"),))
+    except OSError as error:
+        return MappingFile(name, path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
+    parsed = parse_mapping_file(name, text, load_presets())
+    return MappingFile(name, path, parsed.integration, parsed.faults, parsed.document)
+
+
+def _check_name(name: str, path: Path) -> Fault | None:
+    if path.suffix != ".yaml":
+        return _fault(f"only files that end in .yaml are read: rename it to {path.stem}.yaml")
+    if not NAME.fullmatch(name):
+        return _fault(f"'{name}' is not an integration's name: a-z, 0-9 and -, at most 63, not beginning with -")
+    return None
+
+
+def _fault(message: str) -> Fault:
+    return Fault(Position(1, 1), message)
+
+
+class Catalogue:
+    """The integrations that a process works with, by name."""
+
+    def __init__(self, files: list[MappingFile]) -> None:
+        self._files = {file.name: file for file in files}
+
+    def find(self, name: str) -> MappingFile | None:
+        """Return the file of integration `name`, usable or not, or None where there is none."""
+        return self._files.get(name)
+
+    def usable(self) -> Iterator[Integration]:
+        """Return the integrations whose files are good, enabled or not."""
+        return (file.integration for file in self._files.values() if file.integration)
+
+    def broken(self) -> list[MappingFile]:
+        """Return the files that have faults."""
+        return [file for file in self._files.values() if file.faults]

@@ -1,0 +1,86 @@
+"""The control path `/_simulator/`: what a simulator got and holds, and its switches, for other processes."""
+
+from dataclasses import asdict
+
+from relay.simulators.exchange import (
+    Answer,
+    Operation,
+    Request,
+    Service,
+    message,
+    parse_json,
+    reply,
+    wrong_method,
+)
+from relay.simulators.faults import Faults, parse_fault
+from relay.simulators.record import Record
+
+PREFIX = "/_simulator/"
+
+
+class Control:
+    """Answers the control path of one simulator; these requests meet no faults and are not recorded."""
+
+    def __init__(self, service: Service, faults: Faults, record: Record) -> None:
+        """Look after that service, its faults and its record."""
+        self.service = service
+        self.faults = faults
+        self.record = record
+        self._routes: dict[str, dict[str, Operation]] = {
+            "requests": {"GET": self._requests},
+            "state": {"GET": self._state},
+            "faults": {"GET": self._list_faults, "POST": self._add_fault, "DELETE": self._clear_faults},
+            "revoke": {"POST": self._revoke},
+            "reset": {"POST": self._reset},
+        }
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request of the control path."""
+        route = self._routes.get(request.path.removeprefix(PREFIX))
+        if route is None:
+            return message(404, f"Expected one of {', '.join(PREFIX + name for name in self._routes)}")
+        operation = route.get(request.method)
+        return operation(request) if operation else wrong_method(route)
+
+    def reset(self) -> None:
+        """Forget everything: faults and the requests they delay, the record, what the service applied."""
+        self.faults.reset()
+        self.service.reset()
+        self.record.reset()
+
+    def _requests(self, _: Request) -> Answer:
+        return reply(200, {"requests": [asdict(exchange) for exchange in self.record.exchanges]})
+
+    def _state(self, _: Request) -> Answer:
+        return reply(
+            200,
+            {
+                "arrived": self.record.arrived,
+                "in_flight": self.record.in_flight,
+                "counters": self.record.counters(),
+                "faults": self.faults.listed(),
+                "service": self.service.state(),
+            },
+        )
+
+    def _list_faults(self, _: Request) -> Answer:
+        return reply(200, {"faults": self.faults.listed()})
+
+    def _add_fault(self, request: Request) -> Answer:
+        try:
+            fault = parse_fault(parse_json(request.body))
+        except ValueError as error:
+            return message(400, str(error))
+        self.faults.add(fault)
+        return reply(201, {"faults": self.faults.listed()})
+
+    def _clear_faults(self, _: Request) -> Answer:
+        self.faults.clear()
+        return reply(200, {"faults": []})
+
+    def _revoke(self, _: Request) -> Answer:
+        return reply(200, {"revoked": self.service.revoke()})
+
+    def _reset(self, _: Request) -> Answer:
+        self.reset()
+        return reply(200, {"reset": True})

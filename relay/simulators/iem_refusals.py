@@ -1,0 +1,24 @@
+"""The refusals of the IEM API guide (sections 3 to 5) that have a text of their own."""
+
+from enum import Enum
+
+from relay.simulators.exchange import Answer, message
+
+
+class Refusal(Enum):
+    """One refusal: its status and its text, to the letter where the guide gives one."""
+
+    INVALID = (401, "Invalid access token")
+    EXPIRED = (401, "Access token has expired")
+    MISSING = (401, "Missing access token")
+    INACTIVE_CUSTOMER = (401, "Data has been sent for inactive customer")
+    NOT_ASSOCIATED = (401, "User is not associated with the customer")
+    NO_AUTHORIZATION = (401, "An authorization was expected and not found")
+    ACCESS_DENIED = (403, "Access denied")
+    BAD_CREDENTIALS = (403, "Invalid credentials")
+    NOT_FOUND = (404, "One or more objects specified in the request could not be found")
+
+    @property
+    def answer(self) -> Answer:
+        """Return the refusal as IEM sends it."""
+        return message(*self.value)

@@ -1,0 +1,117 @@
+"""Strict checks of JSON bodies against a contract's field tables.
+
+A check takes a value and returns what is wrong with it, None where nothing is. No field's name is known here.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from relay.simulators.exchange import Answer, NotJsonError, Request, message
+
+Check = Callable[[object], str | None]
+
+
+def text(value: object) -> str | None:
+    """Expect a string, which may be empty."""
+    return None if isinstance(value, str) else "expected a string"
+
+
+def filled(value: object) -> str | None:
+    """Expect a string with more than blanks in it."""
+    return None if isinstance(value, str) and value.strip() else "expected a non-empty string"
+
+
+def integer(value: object) -> str | None:
+    """Expect a JSON integer; true, false and 6.0 are none."""
+    return None if isinstance(value, int) and not isinstance(value, bool) else "expected an integer"
+
+
+def flag(value: object) -> str | None:
+    """Expect true or false."""
+    return None if isinstance(value, bool) else "expected true or false"
+
+
+def flag_or_number(value: object) -> str | None:
+    """Expect true, false or a number, where the contract does not say which."""
+    return None if isinstance(value, bool | int | float) else "expected a boolean or a number"
+
+
+def text_or_number(value: object) -> str | None:
+    """Expect a string or a number, where the contract does not say which."""
+    fits = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return None if fits else "expected a string or a number"
+
+
+def json_text(value: object) -> str | None:
+    """Expect a string that holds a JSON object."""
+    try:
+        held = json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        held = None
+    return None if isinstance(held, dict) else "expected a JSON object in a string"
+
+
+def pattern(regex: str, example: str) -> Check:
+    """Make a check for strings of one form, named by an example."""
+    compiled = re.compile(regex)
+
+    def check(value: object) -> str | None:
+        matches = isinstance(value, str) and compiled.fullmatch(value)
+        return None if matches else f"expected a string like {example}"
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """Make a check that lets null through."""
+    return lambda value: None if value is None else check(value)
+
+
+def items(check: Check) -> Check:
+    """Make a check for lists."""
+
+    def check_all(value: object) -> str | None:
+        if not isinstance(value, list):
+            return "expected a list"
+        problems = [f"[{at}]: {problem}" for at, item in enumerate(value) if (problem := check(item))]
+        return ", ".join(problems) or None
+
+    return check_all
+
+
+def members(
+    fields: Mapping[str, Check], required: Collection[str] | None = None, *, more: Check | None = None
+) -> Check:
+    """Make a check for objects: of these fields, of which all are required unless `required` lists fewer.
+
+    Other fields have to pass `more`; without it they are refused.
+    """
+    needed = fields.keys() if required is None else required
+
+    def check(value: object) -> str | None:
+        if not isinstance(value, dict):
+            return "expected an object"
+        problems = [f"missing {name}" for name in needed if name not in value]
+        for name, held in value.items():
+            known = fields.get(name, more)
+            if known is None:
+                problems.append(f"unknown {name}")
+            elif problem := known(held):
+                problems.append(f"{name}: {problem}")
+        return ", ".join(problems) or None
+
+    return check
+
+
+def checked_body(request: Request, check: Check) -> dict[str, Any] | Answer:
+    """Return the JSON object of a request's body, or a 400 that names everything wrong with it."""
+    try:
+        body = request.json()
+    except NotJsonError as error:
+        return message(400, f"Malformed request: {error}")
+    problem = check(body)
+    if problem or not isinstance(body, dict):
+        return message(400, f"Malformed request: {problem}")
+    return body

@@ -1,0 +1,29 @@
+"""The only room that knows Redis. Every key that the relay writes:
+
+All keys of an integration begin with `relay:{<integration>}:` (one hash tag: one cluster slot, so that one script sees them all).
+
+| key             | type   | written by            | lives                    | what                                                   |
+|-----------------|--------|-----------------------|--------------------------|--------------------------------------------------------|
+| `queue`         | stream | accept, take, settle  | for ever                 | deliveries to push now, `d` = delivery id; group `workers` |
+| `retry`         | zset   | settle                | while there are some     | delivery id → due (Unix ms)                            |
+| `d:<id>`        | hash   | accept, take, settle  | pending: for ever; finished: `RELAY_RETENTION`; dead: until replayed or discarded | the delivery's record, see below |
+| `t:<sys_id>`    | hash   | accept, take, settle  | pending work: for ever; else `RELAY_RETENTION` | the ticket: mark, last accepted delivery, identities |
+| `in:<status>`   | zset   | accept, settle        | as the record            | delivery id → created (Unix ms); status `pending`, `delivered`, `superseded`, `dead`, `discarded` |
+| `circuit`       | hash   | settle, take          | for ever                 | failures in a row, and why and since when it is parked |
+| `token`         | string | tokens                | until it expires         | IEM's access token, or the last refusal to give one    |
+| `token:lock`    | string | tokens                | while one is fetched     | who fetches                                            |
+| `audit`         | stream | accept, settle        | `RELAY_AUDIT_RETENTION`  | the audit trail                                        |
+| `r:<id>`        | hash   | accept                | until replayed or discarded | a rejection                                         |
+| `rejections`    | zset   | accept                | as the rejections        | rejection id → last seen (Unix ms)                     |
+
+Keys without a tag: `relay:workers` (zset, worker id → last heartbeat, Unix ms), `relay:probe` (the readiness check's own),
+and the channel `relay:wake`, on which accept and settle name an integration that has work: a hint, never needed for correctness.
+
+A record's fields: what the update says (`sys_id number table itsm_state iem_state version updated_at resolved_by`), where it comes
+from (`mapping from created_at`), how it stands (`status reason finished_at superseded_by duplicates`), where it is now (`place`:
+`queue` with `entry`, `flight` with `lease` and `fence`, `retry` with `next_at`, `behind` another delivery of its ticket), and its
+attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each).
+
+A ticket's fields: the mark (`version updated_at received_at`), `state` (the last accepted IEM state), `last` (that delivery's id),
+`flight` (the delivery that is being pushed: the lease on the ticket), and `i:<identity>` = delivery id and when it is forgotten.
+"""

@@ -1,0 +1,159 @@
+"""One way to talk to Redis: a command or a script at a time, bounded in time, repeated only where that is safe."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import NoScriptError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from relay.errors import StoreUnavailableError
+from relay.store.scripts import script_text
+
+#: A command that failed sooner than this (seconds) met a connection that Redis had closed: it is sent once more.
+_STALE_WITHIN = 0.25
+_SEVERAL_HOSTS = re.compile(
+    r"redis\+(?P<kind>sentinel|cluster)://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?(?P<hosts>[^/]+)(?P<path>/.*)?"
+)
+
+
+class Client(Protocol):
+    """What the relay needs of redis-py's clients, of one server or of a cluster."""
+
+    def execute_command(self, *args: Any) -> Any:
+        """Send one command and return its answer."""
+
+    def pubsub(self, *, ignore_subscribe_messages: bool) -> redis.client.PubSub:
+        """Return a subscriber."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+class Connection:
+    """Talks to the Redis of one URL. Threads share it; processes do not (make it after the fork)."""
+
+    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 0.7) -> None:
+        """`timeout` and `connect_timeout` in seconds: how long one answer, and one connection, may take."""
+        self._make = lambda: _make_client(url, timeout, connect_timeout)
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+
+    def call(self, *command: Any) -> Any:
+        """Return the answer to a command that does no harm when it is carried out twice.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer in time or refused; whether it was carried out is not known.
+        """
+        return self._guard(lambda client: client.execute_command(*command))
+
+    def run(self, script: str, key: str, arguments: Sequence[str | int]) -> Any:
+        """Return what `lua/<script>.lua` answers for the integration whose queue is `key`. Scripts can be repeated.
+
+        Raises:
+            StoreUnavailableError: as `call`.
+        """
+
+        def evaluate(client: Client) -> Any:
+            try:
+                return client.execute_command("EVALSHA", _sha_of(script), 1, key, *arguments)
+            except NoScriptError:
+                return client.execute_command("EVAL", script_text(script), 1, key, *arguments)
+
+        return self._guard(evaluate)
+
+    def subscribe(self, channel: str) -> redis.client.PubSub:
+        """Return a subscriber of `channel`, on a connection of its own."""
+
+        def make(client: Client) -> redis.client.PubSub:
+            subscriber = client.pubsub(ignore_subscribe_messages=True)
+            subscriber.subscribe(channel)
+            return subscriber
+
+        return cast("redis.client.PubSub", self._guard(make))
+
+    def close(self) -> None:
+        """Close every connection; the next call opens a new one."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client:
+            client.close()
+
+    def _guard(self, action: Callable[[Client], Any]) -> Any:
+        began = time.monotonic()
+        try:
+            try:
+                return action(self._connected())
+            except redis.exceptions.BusyLoadingError:
+                raise
+            except redis.exceptions.ConnectionError:
+                if time.monotonic() - began > _STALE_WITHIN:
+                    raise
+                return action(self._connected())
+        except (RedisError, OSError) as error:
+            raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
+
+    def _connected(self) -> Client:
+        client = self._client
+        if client is None:
+            with self._lock:
+                client = self._client = self._client or self._make()
+        return client
+
+
+def _describe(error: Exception) -> str:
+    text = str(error).split("\n", 1)[0].rstrip(".")
+    return f"{text or type(error).__name__} ({type(error).__name__})"
+
+
+@cache
+def _sha_of(script: str) -> str:
+    return hashlib.sha1(script_text(script).encode(), usedforsecurity=False).hexdigest()
+
+
+def _make_client(url: str, timeout: float, connect_timeout: float) -> Client:
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "protocol": 2,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    match = _SEVERAL_HOSTS.fullmatch(url)
+    if match is None:
+        return cast("Client", redis.Redis.from_url(url, **options, **_ONE_SERVER))
+    if match["user"] or match["password"]:
+        options |= {
+            "username": unquote(match["user"] or "") or None,
+            "password": unquote(match["password"] or ""),
+        }
+    hosts = [_host(text) for text in match["hosts"].split(",")]
+    if match["kind"] == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in hosts]
+        return cast("Client", RedisCluster(startup_nodes=nodes, **options, **_ONE_SERVER))
+    service, _, database = (match["path"] or "/").strip("/").partition("/")
+    sentinel = Sentinel(
+        hosts, sentinel_kwargs={key: options[key] for key in ("socket_timeout", "socket_connect_timeout")}
+    )
+    return cast("Client", sentinel.master_for(service or "mymaster", db=int(database or 0), **options))
+
+
+#: Push messages about a provider's maintenance would make idle connections look broken.
+_ONE_SERVER: dict[str, Any] = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+
+def _host(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":") if ":" in text else (text, "", "6379")
+    return host.strip("[]"), int(port)

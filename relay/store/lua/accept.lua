@@ -1,0 +1,170 @@
+-- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
+-- ARGV[2] retention (ms); ARGV[3…] a JSON object per record, with `kind`:
+--   relay   id sys_id iem_state itsm_state identity dated window collapse received_at, and where known
+--           number table version version_key updated_at resolved_by mapping from
+--   ignore  sys_id received_at, and where known version_key updated_at
+--   reject  id record errors mapping from
+-- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected.
+
+local retention = tonumber(ARGV[2])
+
+-- A ticket that once had very many updates within the window forgets the old ones now and then.
+local PRUNE_EVERY = 64
+
+local function read_ticket(update)
+  return read(ticket_key(update.sys_id), 'version', 'updated_at', 'received_at', 'state', 'last', 'flight',
+    'i:' .. (update.identity or ''))
+end
+
+local function is_older(update, ticket)
+  if update.version_key and ticket.version then return update.version_key < ticket.version end
+  if update.updated_at and ticket.updated_at then return update.updated_at < tonumber(ticket.updated_at) end
+  return ticket.received_at ~= nil and update.received_at < tonumber(ticket.received_at)
+end
+
+local function mark_of(update, ticket)
+  local mark = { received_at = math.max(update.received_at, tonumber(ticket.received_at or 0)) }
+  if update.version_key and (not ticket.version or ticket.version < update.version_key) then
+    mark.version = update.version_key
+  end
+  if update.updated_at then mark.updated_at = math.max(update.updated_at, tonumber(ticket.updated_at or 0)) end
+  return mark
+end
+
+local function prune_identities(ticket)
+  if redis.call('HLEN', ticket) % PRUNE_EVERY ~= 0 then return end
+  local fields = redis.call('HGETALL', ticket)
+  for index = 1, #fields, 2 do
+    local id, forgotten_at = string.match(fields[index + 1], '^(%w+) (%d+)$')
+    if string.sub(fields[index], 1, 2) == 'i:' and tonumber(forgotten_at) <= now
+      and not is_pending(redis.call('HGET', delivery_key(id), 'status')) then
+      redis.call('HDEL', ticket, fields[index])
+    end
+  end
+end
+
+local function remember(update, id)
+  local ticket = ticket_key(update.sys_id)
+  redis.call('HSET', ticket, 'i:' .. update.identity, id .. ' ' .. string.format('%.0f', now + update.window))
+  prune_identities(ticket)
+end
+
+local function duplicate_of(known)
+  if not known then return nil end
+  local id, forgotten_at = string.match(known, '^(%w+) (%d+)$')
+  local status = redis.call('HGET', delivery_key(id), 'status')
+  if status == 'dead' or status == 'discarded' then return nil end
+  if is_pending(status) or now < tonumber(forgotten_at) then return id end
+  return nil
+end
+
+local function count_duplicate(id)
+  if redis.call('EXISTS', delivery_key(id)) == 1 then redis.call('HINCRBY', delivery_key(id), 'duplicates', 1) end
+  return 'duplicate', id
+end
+
+-- How long the integration had been parked until now: its deliveries' clocks stand still while it is.
+local function parked_ms()
+  local circuit = read(key('circuit'), 'parked_ms', 'since')
+  local total = tonumber(circuit.parked_ms or 0)
+  if circuit.since then total = total + now - tonumber(circuit.since) end
+  return total > 0 and total or nil
+end
+
+local function create(update, status)
+  write(delivery_key(update.id), {
+    sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
+    iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
+    resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = now,
+    status = status, parked_before = parked_ms(),
+  })
+end
+
+local function supersede_pending(update, ticket)
+  for _, id in ipairs({ ticket.last, ticket.flight }) do
+    local older = read(delivery_key(id), 'status', 'place', 'entry', 'created_at', 'sys_id', 'number')
+    if older.place == 'flight' then
+      redis.call('HSETNX', delivery_key(id), 'superseded_by', update.id)
+    elseif is_pending(older.status) then
+      withdraw(id, older)
+      finish(id, older, { status = 'superseded', reason = 'newer_accepted', superseded_by = update.id }, retention)
+      audit('superseded', { id = id, sys_id = older.sys_id, number = older.number }, { superseded_by = update.id })
+    end
+  end
+end
+
+local function relay(update)
+  local delivery, ticket_hash = delivery_key(update.id), ticket_key(update.sys_id)
+  local first = read(delivery, 'status', 'reason')
+  if first.status then return first.reason == 'late' and 'superseded' or 'queued', update.id end          -- line 1
+  local ticket = read_ticket(update)
+  local same = duplicate_of(ticket['i:' .. update.identity])
+  if same then return count_duplicate(same) end                                                           -- line 2
+  if is_older(update, ticket) then                                                                        -- line 3
+    create(update, 'superseded')
+    update.created_at = now
+    finish(update.id, update, { status = 'superseded', reason = 'late', superseded_by = ticket.last }, retention)
+    remember(update, update.id)
+    redis.call('PEXPIRE', ticket_hash, retention, 'XX')
+    audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
+      { superseded_by = ticket.last, late = true })
+    return 'superseded', update.id
+  end
+  write(ticket_hash, mark_of(update, ticket))
+  if update.collapse and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
+    local status = redis.call('HGET', delivery_key(ticket.last), 'status')
+    if is_pending(status) or status == 'delivered' then
+      remember(update, ticket.last)
+      redis.call('PEXPIRE', ticket_hash, retention, 'XX')
+      return count_duplicate(ticket.last)
+    end
+  end
+  create(update, 'queued')                                                                                -- line 5
+  supersede_pending(update, ticket)
+  redis.call('HSET', ticket_hash, 'state', update.iem_state, 'last', update.id)
+  redis.call('PERSIST', ticket_hash)
+  remember(update, update.id)
+  redis.call('ZADD', key('in:pending'), now, update.id)
+  enqueue(update.id, update.sys_id)
+  audit('accepted', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
+    { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping })
+  return 'queued', update.id
+end
+
+-- A state that is not relayed (reopened, say) makes the next resolution a new one.
+local function ignore(update)
+  local ticket_hash = ticket_key(update.sys_id)
+  local ticket = read_ticket(update)
+  if not ticket.received_at or is_older(update, ticket) then return 'ignored', '' end
+  redis.call('HDEL', ticket_hash, 'state')
+  for _, field in ipairs(redis.call('HKEYS', ticket_hash)) do
+    if string.match(field, '^i:%-?%d+:[^vu]') then redis.call('HDEL', ticket_hash, field) end
+  end
+  return 'ignored', ''
+end
+
+local function reject(rejection)
+  local hash = key('r:' .. rejection.id)
+  if redis.call('HINCRBY', hash, 'seen', 1) == 1 then
+    write(hash, { record = rejection.record, created_at = now, from = rejection.from, idempotency_key = rejection.idempotency_key })
+  end
+  write(hash, { errors = rejection.errors, mapping = rejection.mapping, seen_at = now })
+  redis.call('ZADD', key('rejections'), now, rejection.id)
+  audit('rejected', { actor = rejection.from }, { rejection_id = rejection.id, mapping = rejection.mapping })
+  return 'rejected', rejection.id
+end
+
+local verdicts = {}
+local has_work = false
+for index = 3, #ARGV do
+  local record = cjson.decode(ARGV[index])
+  local verdict, id
+  if record.kind == 'relay' then verdict, id = relay(record)
+  elseif record.kind == 'ignore' then verdict, id = ignore(record)
+  else verdict, id = reject(record) end
+  has_work = has_work or verdict == 'queued'
+  verdicts[#verdicts + 1] = verdict
+  verdicts[#verdicts + 1] = id
+end
+if has_work then wake() end
+return verdicts

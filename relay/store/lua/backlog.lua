@@ -1,0 +1,4 @@
+-- How an integration stands: pending, when the oldest pending was accepted ('' for none), retrying, dead, rejections, parked reason.
+local oldest = redis.call('ZRANGE', key('in:pending'), 0, 0, 'WITHSCORES')
+return { redis.call('ZCARD', key('in:pending')), oldest[2] or '', redis.call('ZCARD', key('retry')), redis.call('ZCARD', key('in:dead')),
+  redis.call('ZCARD', key('rejections')), redis.call('HGET', key('circuit'), 'reason') or '' }

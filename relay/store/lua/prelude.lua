@@ -1,0 +1,93 @@
+-- Shared by every script of an integration. KEYS[1] is its queue: `relay:{name}:queue`. ARGV[1] is now (Unix ms): no script reads
+-- the server's clock, so that a virtual one can be put in.
+
+local queue = KEYS[1]
+local base = string.sub(queue, 1, -6)
+local now = tonumber(ARGV[1])
+local GROUP = 'workers'
+
+local function key(name) return base .. name end
+local function delivery_key(id) return base .. 'd:' .. id end
+local function ticket_key(sys_id) return base .. 't:' .. sys_id end
+local function is_pending(status) return status == 'queued' or status == 'retrying' end
+
+-- HMGET as a table by name; absent fields are nil.
+local function read(hash, ...)
+  local values = redis.call('HMGET', hash, ...)
+  local found = {}
+  for index, name in ipairs({...}) do
+    if values[index] then found[name] = values[index] end
+  end
+  return found
+end
+
+-- HSET of what is not nil.
+local function write(hash, fields)
+  local flat = {}
+  for name, value in pairs(fields) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', hash, unpack(flat))
+end
+
+local function wake()
+  -- A user without the right to publish must not lose an update over it: workers also look by themselves.
+  redis.pcall('PUBLISH', 'relay:wake', string.match(base, '{(.*)}'))
+end
+
+-- Calls a consumer group command; makes the group (again) where it is missing.
+local function grouped(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err and string.find(answer.err, 'NOGROUP', 1, true) then
+    redis.call('XGROUP', 'CREATE', queue, GROUP, '0', 'MKSTREAM')
+    answer = redis.pcall(...)
+  end
+  if type(answer) == 'table' and answer.err then error(answer.err) end
+  return answer
+end
+
+local function audit(kind, fields, more)
+  redis.call('XADD', key('audit'), '*', 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '',
+    'number', fields.number or '', 'actor', fields.actor or '', 'more', more and cjson.encode(more) or '')
+end
+
+-- Puts a pending delivery where the next worker finds it, or behind the one of its ticket that is in flight.
+local function enqueue(id, sys_id)
+  local flight = redis.call('HGET', ticket_key(sys_id), 'flight')
+  if flight and flight ~= id then
+    redis.call('HSET', delivery_key(id), 'place', 'behind')
+    return
+  end
+  local entry = redis.call('XADD', queue, '*', 'd', id)
+  redis.call('HSET', delivery_key(id), 'place', 'queue', 'entry', entry)
+end
+
+-- Takes a pending delivery that is not in flight out of wherever it waits.
+local function withdraw(id, record)
+  if record.place == 'queue' then redis.call('XDEL', queue, record.entry) end
+  if record.place == 'retry' then redis.call('ZREM', key('retry'), id) end
+end
+
+-- Ends a pending delivery. `record` has created_at and sys_id; `ending` the fields to set.
+local function finish(id, record, ending, retention)
+  local delivery, ticket = delivery_key(id), ticket_key(record.sys_id)
+  ending.finished_at = now
+  write(delivery, ending)
+  redis.call('HDEL', delivery, 'place', 'entry', 'lease', 'next_at')
+  redis.call('ZREM', key('in:pending'), id)
+  redis.call('ZADD', key('in:' .. ending.status), record.created_at, id)
+  if ending.status ~= 'dead' then redis.call('PEXPIRE', delivery, retention) end
+  if redis.call('HGET', ticket, 'last') == id then redis.call('PEXPIRE', ticket, retention) end
+end
+
+-- Ends the lease that a delivery in flight has on its ticket, and lets the one behind it go.
+local function release(id, sys_id)
+  local ticket = ticket_key(sys_id)
+  local found = read(ticket, 'flight', 'last')
+  if found.flight == id then redis.call('HDEL', ticket, 'flight') end
+  if found.last and found.last ~= id and redis.call('HGET', delivery_key(found.last), 'place') == 'behind' then
+    enqueue(found.last, sys_id)
+    wake()
+  end
+end

@@ -1,0 +1,213 @@
+-- Writes down what attempts came to, and what follows from it: in one step for each, acknowledged with it.
+-- ARGV[2] retention (ms); ARGV[3] digest of the integration's IEM configuration; ARGV[4…] a JSON object per attempt:
+--   id fence outcome (delivered | retry | park | dead | returned) reason speaks_of_iem (a failure that counts towards `down`)
+--   park_as probe_first probe_most (what it would park the integration as, and the probes' schedule, ms) probe (it was one)
+--   delay give_up_after patience (ms) attempt ("at|outcome|reason|status|duration")
+-- Returns a status for each: delivered | retrying | parked | superseded | dead | queued | stale (the lease was lost: nothing written).
+
+local retention, config = tonumber(ARGV[2]), ARGV[3]
+local FAILURES_TO_PARK, UNKNOWN_TICKETS_TO_PARK, BUGS_TO_DIE = 5, 5, 3
+local circuit_key = key('circuit')
+
+local function lines(text)
+  local found = {}
+  for line in string.gmatch(text or '', '[^\n]+') do found[#found + 1] = line end
+  return found
+end
+
+local function set_or_clear(field, list)
+  if #list == 0 then redis.call('HDEL', circuit_key, field)
+  else redis.call('HSET', circuit_key, field, table.concat(list, '\n')) end
+end
+
+local function unpark(actor)
+  local circuit = read(circuit_key, 'reason', 'since', 'parked_ms')
+  redis.call('HSET', circuit_key, 'parked_ms', tonumber(circuit.parked_ms or 0) + now - tonumber(circuit.since))
+  redis.call('HDEL', circuit_key, 'reason', 'since', 'probe_at', 'probing_until', 'step', 'config', 'by_hand')
+  audit('resumed', { actor = actor }, { reason = circuit.reason, parked_ms = now - tonumber(circuit.since) })
+  wake()
+end
+
+-- Parks the integration, or after a failed probe keeps it parked for longer.
+local function park(settled)
+  local circuit = read(circuit_key, 'reason', 'step')
+  local step = 0
+  if circuit.reason == settled.park_as then step = tonumber(circuit.step or 0) + 1 end
+  local wait = math.min(settled.probe_first * 2 ^ math.min(step, 40), settled.probe_most)
+  if not circuit.reason then
+    redis.call('HSET', circuit_key, 'since', now)
+    audit('parked', { id = settled.id, actor = 'relay' }, { reason = settled.park_as })
+  end
+  redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'config', config)
+  redis.call('HDEL', circuit_key, 'probing_until', 'streak')
+end
+
+-- A delivery waits in the queue while nobody reads it.
+local function hold(id, sys_id)
+  redis.call('HDEL', delivery_key(id), 'lease', 'next_at')
+  enqueue(id, sys_id)
+end
+
+local function note_attempt(settled, counted)
+  local delivery = delivery_key(settled.id)
+  local number = redis.call('HINCRBY', delivery, 'attempts', 1)
+  redis.call('HSET', delivery, 'a' .. number, settled.attempt .. '|' .. (counted and 1 or 0))
+  if counted then redis.call('HINCRBY', delivery, 'tries', 1) end
+  return number
+end
+
+-- The failures that led to parking as `down` spend nothing: they go back to the queue as if not tried.
+local function uncount(streak)
+  for _, failure in ipairs(streak) do
+    local id, number = string.match(failure, '^(%w+):(%d+)$')
+    local delivery = delivery_key(id)
+    local record = read(delivery, 'status', 'place', 'sys_id', 'a' .. number)
+    local line = record['a' .. number]
+    if line and is_pending(record.status) then
+      redis.call('HSET', delivery, 'a' .. number, string.sub(line, 1, -2) .. '0')
+      redis.call('HINCRBY', delivery, 'tries', -1)
+      if record.place == 'retry' then
+        redis.call('ZREM', key('retry'), id)
+        hold(id, record.sys_id)
+      end
+    end
+  end
+end
+
+local function age_of(record, circuit)
+  local parked = tonumber(circuit.parked_ms or 0) - tonumber(record.parked_before or 0)
+  if circuit.since then parked = parked + now - tonumber(circuit.since) end
+  return now - tonumber(record.created_at) - parked
+end
+
+local function end_as(settled, record, status, reason)
+  finish(settled.id, record, { status = status, reason = reason }, retention)
+  audit(status, { id = settled.id, sys_id = record.sys_id, number = record.number }, { reason = reason,
+    superseded_by = status == 'superseded' and record.superseded_by or nil,
+    attempts = tonumber(redis.call('HGET', delivery_key(settled.id), 'attempts') or 0) })
+  return status
+end
+
+local function wait_for_retry(settled, record, circuit)
+  local left = settled.give_up_after - age_of(record, circuit)
+  if left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
+  local due = now + math.min(settled.delay, left)
+  redis.call('HSET', delivery_key(settled.id), 'status', 'retrying', 'reason', settled.reason, 'place', 'retry', 'next_at', due)
+  redis.call('HDEL', delivery_key(settled.id), 'entry', 'lease')
+  redis.call('ZADD', key('retry'), due, settled.id)
+  return 'retrying'
+end
+
+local function keep_waiting(settled, record)
+  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  redis.call('HSET', delivery_key(settled.id), 'reason', settled.reason)
+  hold(settled.id, record.sys_id)
+  return 'parked'
+end
+
+-- Any answer but one to park for: IEM works, so the row of failures ends, and so does parking if this was the probe.
+local function saw_iem_work(settled, circuit)
+  if circuit.streak then redis.call('HDEL', circuit_key, 'streak') end
+  if settled.probe and circuit.reason then
+    unpark('probe')
+    circuit.reason, circuit.since = nil, nil
+    circuit.parked_ms = redis.call('HGET', circuit_key, 'parked_ms')
+  end
+end
+
+local function settle_down(settled, record, circuit)
+  if circuit.reason then
+    note_attempt(settled, false)
+    if settled.probe then park(settled) end
+    return keep_waiting(settled, record)
+  end
+  local streak = lines(circuit.streak)
+  if #streak + 1 >= FAILURES_TO_PARK then
+    note_attempt(settled, false)
+    uncount(streak)
+    park(settled)
+    return keep_waiting(settled, record)
+  end
+  streak[#streak + 1] = settled.id .. ':' .. note_attempt(settled, true)
+  set_or_clear('streak', streak)
+  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  return wait_for_retry(settled, record, circuit)
+end
+
+local function settle_unknown_ticket(settled, record, circuit)
+  local unknown, seen = lines(circuit.unknown), false
+  for _, sys_id in ipairs(unknown) do seen = seen or sys_id == record.sys_id end
+  if not seen and #unknown < UNKNOWN_TICKETS_TO_PARK then unknown[#unknown + 1] = record.sys_id end
+  set_or_clear('unknown', unknown)
+  note_attempt(settled, true)
+  local still_unknown = settled.probe and circuit.reason == settled.park_as
+  if not still_unknown then saw_iem_work(settled, circuit) end
+  if #unknown >= UNKNOWN_TICKETS_TO_PARK and (still_unknown or not circuit.reason) then park(settled) end
+  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  local since = tonumber(record.unknown_since or now)
+  if now - since >= settled.patience then return end_as(settled, record, 'dead', settled.reason) end
+  redis.call('HSET', delivery_key(settled.id), 'unknown_since', since)
+  return wait_for_retry(settled, record, circuit)
+end
+
+-- The relay's own mistake says nothing about IEM, and is not tried for two days.
+local function settle_bug(settled, record, circuit)
+  note_attempt(settled, false)
+  if settled.probe then redis.call('HDEL', circuit_key, 'probing_until') end
+  if redis.call('HINCRBY', delivery_key(settled.id), 'bugs', 1) >= BUGS_TO_DIE then
+    return end_as(settled, record, 'dead', settled.reason)
+  end
+  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  return wait_for_retry(settled, record, circuit)
+end
+
+local function settle_other_retry(settled, record, circuit)
+  saw_iem_work(settled, circuit)
+  note_attempt(settled, true)
+  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  return wait_for_retry(settled, record, circuit)
+end
+
+local function settle_park(settled, record, circuit)
+  note_attempt(settled, not settled.probe)
+  if settled.probe or not circuit.reason then park(settled) end
+  return keep_waiting(settled, record)
+end
+
+local function settle_end(settled, record, circuit)
+  saw_iem_work(settled, circuit)
+  note_attempt(settled, true)
+  if settled.outcome == 'delivered' and circuit.unknown then redis.call('HDEL', circuit_key, 'unknown') end
+  return end_as(settled, record, settled.outcome, settled.reason)
+end
+
+local function give_back(settled, record)
+  if settled.probe then redis.call('HDEL', circuit_key, 'probing_until') end
+  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  hold(settled.id, record.sys_id)
+  wake()
+  return 'queued'
+end
+
+local function settle(settled)
+  local record = read(delivery_key(settled.id), 'fence', 'place', 'entry', 'sys_id', 'number', 'created_at', 'superseded_by',
+    'parked_before', 'unknown_since', 'attempts')
+  if record.place ~= 'flight' or record.fence ~= settled.fence then return 'stale' end
+  redis.call('XACK', queue, GROUP, record.entry)
+  redis.call('XDEL', queue, record.entry)
+  local circuit = read(circuit_key, 'reason', 'since', 'streak', 'unknown', 'parked_ms')
+  local status
+  if settled.outcome == 'returned' then status = give_back(settled, record)
+  elseif settled.outcome == 'park' then status = settle_park(settled, record, circuit)
+  elseif settled.outcome ~= 'retry' then status = settle_end(settled, record, circuit)
+  elseif settled.speaks_of_iem then status = settle_down(settled, record, circuit)
+  elseif settled.reason == 'not_found' then status = settle_unknown_ticket(settled, record, circuit)
+  elseif settled.reason == 'bug' then status = settle_bug(settled, record, circuit)
+  else status = settle_other_retry(settled, record, circuit) end
+  release(settled.id, record.sys_id)
+  return status
+end
+
+local statuses = {}
+for index = 4, #ARGV do statuses[#statuses + 1] = settle(cjson.decode(ARGV[index])) end
+return statuses

@@ -1,0 +1,83 @@
+-- Hands a worker what it may push now, each with a lease on its ticket.
+-- ARGV[2] consumer; ARGV[3] how many at most; ARGV[4] lease (ms); ARGV[5] digest of the integration's IEM configuration.
+-- Returns: parked reason or '', when to look again (Unix ms) or '', then the deliveries, each a list of
+-- id, fence, sys_id, iem_state, tries, probe (1 or 0), created_at, number.
+
+local consumer, most, lease, config = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local taken = {}
+
+local function lend(id, record, probe)
+  local delivery = delivery_key(id)
+  local fence = redis.call('HINCRBY', delivery, 'fence', 1)
+  redis.call('HSET', delivery, 'place', 'flight', 'lease', now + lease)
+  redis.call('HSET', ticket_key(record.sys_id), 'flight', id)
+  taken[#taken + 1] = { id, tostring(fence), record.sys_id, record.iem_state, record.tries or '0', probe, record.created_at,
+    record.number or '' }
+end
+
+local function record_of(id)
+  return read(delivery_key(id), 'place', 'entry', 'sys_id', 'iem_state', 'tries', 'created_at', 'number')
+end
+
+local function promote_due()
+  local due = redis.call('ZRANGEBYSCORE', key('retry'), '-inf', now, 'LIMIT', 0, most)
+  for _, id in ipairs(due) do
+    redis.call('ZREM', key('retry'), id)
+    redis.call('HDEL', delivery_key(id), 'next_at')
+    enqueue(id, redis.call('HGET', delivery_key(id), 'sys_id'))
+  end
+end
+
+-- An entry that its delivery does not stand by any more: delivered by a probe, superseded, or read again after the group was lost.
+local function drop(entry)
+  redis.call('XACK', queue, GROUP, entry)
+  redis.call('XDEL', queue, entry)
+end
+
+local function take_entries()
+  while #taken < most do
+    local answer = grouped('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', most - #taken, 'STREAMS', queue, '>')
+    if not answer then return end
+    for _, item in ipairs(answer[1][2]) do
+      local entry, id = item[1], item[2] and item[2][2]
+      local record = id and record_of(id) or {}
+      if record.place == 'queue' and record.entry == entry then lend(id, record, 0)
+      elseif record.place ~= 'flight' or record.entry ~= entry then drop(entry) end
+    end
+  end
+end
+
+-- The oldest pending delivery that is not in flight already.
+local function take_probe()
+  for _, id in ipairs(redis.call('ZRANGE', key('in:pending'), 0, 63)) do
+    local record = record_of(id)
+    if record.place == 'retry' then
+      redis.call('ZREM', key('retry'), id)
+      enqueue(id, record.sys_id)
+      record = record_of(id)
+    end
+    if record.place == 'queue' then
+      grouped('XCLAIM', queue, GROUP, consumer, 0, record.entry, 'FORCE', 'JUSTID')
+      redis.call('HSET', key('circuit'), 'probing_until', now + lease)
+      lend(id, record, 1)
+      return
+    end
+  end
+end
+
+local circuit = read(key('circuit'), 'reason', 'by_hand', 'probe_at', 'probing_until', 'config')
+if not circuit.reason then
+  promote_due()
+  take_entries()
+  local soonest = redis.call('ZRANGE', key('retry'), 0, 0, 'WITHSCORES')
+  return { '', soonest[2] or '', unpack(taken) }
+end
+if circuit.by_hand then return { circuit.reason, '' } end
+if circuit.config ~= config then
+  -- Somebody mended the configuration (or this process has another one): see at once whether it works.
+  redis.call('HSET', key('circuit'), 'config', config, 'probe_at', now)
+  circuit.probe_at = now
+end
+local probe_at = math.max(tonumber(circuit.probe_at), tonumber(circuit.probing_until or 0))
+if now >= probe_at and most > 0 then take_probe() end
+return { circuit.reason, now < probe_at and string.format('%.0f', probe_at) or '', unpack(taken) }

@@ -1,0 +1,66 @@
+"""Heartbeats of workers, the backlog, and whether Redis takes writes: what readiness and metrics look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from relay.store.connection import Connection
+from relay.store.keys import READINESS_PROBE, WORKERS, key
+
+#: A worker that has not been heard of for this long is forgotten (ms).
+_FORGET_AFTER = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How one integration stands. Times in Unix milliseconds."""
+
+    integration: str
+    pending: int
+    #: When the oldest pending delivery was accepted; None: there is none.
+    oldest: int | None
+    retrying: int
+    dead: int
+    rejections: int
+    parked: str | None
+
+
+class Pulse:
+    """Reads and writes signs of life. All methods raise `StoreUnavailableError`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def probe_write(self, now: int) -> None:
+        """Write something, so that a Redis that only reads (full, replica) is not taken for a good one."""
+        self.connection.call("SET", READINESS_PROBE, now, "PX", 60_000)
+
+    def beat(self, worker: str, now: int) -> None:
+        """Say that `worker` makes progress, and forget workers that are long gone."""
+        self.connection.call("ZADD", WORKERS, now, worker)
+        self.connection.call("ZREMRANGEBYSCORE", WORKERS, "-inf", now - _FORGET_AFTER)
+
+    def retire(self, worker: str) -> None:
+        """Say that `worker` stopped of its own accord."""
+        self.connection.call("ZREM", WORKERS, worker)
+
+    def youngest_beat(self) -> int | None:
+        """Return when a worker was last heard of, or None."""
+        found = self.connection.call("ZRANGE", WORKERS, 0, 0, "REV", "WITHSCORES")
+        return int(float(found[1])) if found else None
+
+    def workers(self) -> dict[str, int]:
+        """Return when each worker was last heard of."""
+        found = self.connection.call("ZRANGE", WORKERS, 0, -1, "WITHSCORES")
+        return {name: int(float(at)) for name, at in zip(found[::2], found[1::2], strict=True)}
+
+    def backlogs(self, integrations: Iterable[str]) -> list[Backlog]:
+        """Return how each of `integrations` stands."""
+        return [self._backlog(name) for name in integrations]
+
+    def _backlog(self, name: str) -> Backlog:
+        pending, oldest, retrying, dead, rejections, parked = self.connection.run("backlog", key(name, "queue"), [0])
+        return Backlog(
+            name, pending, int(float(oldest)) if oldest else None, retrying, dead, rejections, parked or None
+        )

@@ -1,0 +1,222 @@
+"""An integration's deliveries in Redis: accept, take, settle, reclaim. The steps themselves are the Lua scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.core.dedupe import identify, version_key, window_of
+from relay.core.integration import Integration
+from relay.core.model import Ignored, Mapped, Rejected, Update
+from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
+from relay.core.retry import NOT_FOUND_PATIENCE, probe_schedule
+from relay.store.connection import Connection
+from relay.store.keys import key
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One record of a webhook on its way in: what it was mapped to, and under which id it is stored."""
+
+    id: str
+    mapped: Mapped
+    received_at: int
+    #: Who sent it, for the record.
+    sender: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a submission; `id` is a delivery's, of a rejected one the rejection's, of an ignored one empty."""
+
+    status: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A delivery that was handed to this worker, with the fence that its settlement must show."""
+
+    integration: str
+    id: str
+    fence: str
+    sys_id: str
+    iem_state: int
+    #: Counted attempts so far.
+    tries: int
+    is_probe: bool
+    created_at: int
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What `take` found: assignments, whether the integration is parked, and when to look again (Unix ms)."""
+
+    assignments: tuple[Assignment, ...]
+    parked: str | None
+    look_again_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt came to. Times in Unix milliseconds, durations in milliseconds."""
+
+    assignment: Assignment
+    #: None: handed back without an attempt.
+    outcome: Outcome | None
+    at: int = 0
+    duration: int = 0
+    status: int | None = None
+    #: Wait before the next attempt, if there is one.
+    delay: int = 0
+    give_up_after: int = 0
+
+
+class DeliveryQueue:
+    """The queue of one integration. Every method is one atomic step in Redis, and can be repeated.
+
+    All of them raise `StoreUnavailableError` where Redis does not answer.
+    """
+
+    def __init__(self, connection: Connection, integration: str, *, retention: float) -> None:
+        """`retention` in seconds: how long finished deliveries and their tickets stay."""
+        self._connection = connection
+        self._integration = integration
+        self._key = key(integration, "queue")
+        self._retention = int(retention * 1000)
+
+    def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
+        """Store the records of one webhook, all or none, and return the verdict on each."""
+        records = [_encode(_record_of(integration, submission)) for submission in submissions]
+        answer = self._connection.run("accept", self._key, [now, self._retention, *records])
+        return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
+
+    def take(self, consumer: str, most: int, *, lease: int, config: str, now: int) -> Batch:
+        """Hand up to `most` deliveries to `consumer`, each for `lease` milliseconds; of a parked integration only a probe."""
+        parked, again, *taken = self._connection.run("take", self._key, [now, consumer, most, lease, config])
+        assignments = tuple(
+            Assignment(
+                integration=self._integration,
+                id=an_id,
+                fence=fence,
+                sys_id=sys_id,
+                iem_state=int(iem_state),
+                tries=int(tries),
+                is_probe=bool(probe),
+                created_at=int(created_at),
+                number=number,
+            )
+            for an_id, fence, sys_id, iem_state, tries, probe, created_at, number in taken
+        )
+        return Batch(assignments, parked or None, int(float(again)) if again else None)
+
+    def settle(self, settlements: Sequence[Settlement], *, config: str, now: int) -> list[str]:
+        """Write down what attempts came to; returns each delivery's status, `stale` where the lease was lost."""
+        attempts = [_encode(_settled(settlement)) for settlement in settlements]
+        return list(self._connection.run("settle", self._key, [now, self._retention, config, *attempts]))
+
+    def reclaim(self, consumer: str, *, least_idle: int, now: int) -> tuple[int, int]:
+        """Put back what workers took and never settled; returns how many, and how many queue entries were missing."""
+        cursor, total, missing = "0-0", 0, 0
+        while True:
+            arguments: list[str | int] = [now, self._retention, consumer, least_idle, cursor, 100]
+            cursor, put_back, deleted = self._connection.run("reclaim", self._key, arguments)
+            total, missing = total + put_back, missing + deleted
+            if cursor == "0-0":
+                return total, missing
+
+
+def _encode(record: dict[str, Any]) -> str:
+    return json.dumps({name: value for name, value in record.items() if value is not None}, separators=(",", ":"))
+
+
+def _record_of(integration: Integration, submission: Submission) -> dict[str, Any]:
+    match submission.mapped:
+        case Update() as update:
+            return _relay(integration, submission, update)
+        case Ignored(facts=facts):
+            return {
+                "kind": "ignore",
+                "sys_id": facts.sys_id,
+                "version_key": version_key(facts.version) or None,
+                "updated_at": facts.updated_at,
+                "received_at": submission.received_at,
+            }
+        case Rejected(errors=errors, record=record):
+            return {
+                "kind": "reject",
+                "id": submission.id,
+                "record": json.dumps(record, separators=(",", ":")),
+                "errors": json.dumps([error.as_dict() for error in errors], separators=(",", ":")),
+                "mapping": integration.digest,
+                "from": submission.sender,
+                "idempotency_key": submission.idempotency_key,
+            }
+
+
+def _relay(integration: Integration, submission: Submission, update: Update) -> dict[str, Any]:
+    facts = update.facts
+    identity = identify(update, submission.idempotency_key)
+    return {
+        "kind": "relay",
+        "id": submission.id,
+        "sys_id": facts.sys_id,
+        "iem_state": update.iem_state,
+        "itsm_state": facts.itsm_state,
+        "number": facts.number,
+        "table": facts.table,
+        "version": facts.version,
+        "version_key": version_key(facts.version) or None,
+        "updated_at": facts.updated_at,
+        "resolved_by": facts.resolved_by,
+        "identity": identity.text,
+        "window": int(window_of(identity, integration.dedupe.window) * 1000),
+        "collapse": integration.dedupe.collapse,
+        "received_at": submission.received_at,
+        "mapping": integration.digest,
+        "from": submission.sender,
+    }
+
+
+def _settled(settlement: Settlement) -> dict[str, Any]:
+    outcome = settlement.outcome
+    word, reason = _words_of(outcome)
+    parks_as = _parks_as(reason) if reason else None
+    schedule = probe_schedule(parks_as) if parks_as else None
+    return {
+        "id": settlement.assignment.id,
+        "fence": settlement.assignment.fence,
+        "outcome": word,
+        "reason": reason,
+        "speaks_of_iem": True if word == "retry" and reason in DOWN_REASONS else None,
+        "park_as": parks_as,
+        "probe_first": int(schedule.first * 1000) if schedule else None,
+        "probe_most": int(schedule.most * 1000) if schedule else None,
+        "probe": True if settlement.assignment.is_probe else None,
+        "delay": settlement.delay,
+        "give_up_after": settlement.give_up_after,
+        "patience": int(NOT_FOUND_PATIENCE * 1000),
+        "attempt": f"{settlement.at}|{word}|{reason or ''}|{settlement.status or ''}|{settlement.duration}",
+    }
+
+
+def _parks_as(reason: Reason) -> Reason:
+    return Reason.DOWN if reason in DOWN_REASONS else reason
+
+
+def _words_of(outcome: Outcome | None) -> tuple[str, Reason | None]:
+    match outcome:
+        case None:
+            return "returned", None
+        case Delivered():
+            return "delivered", None
+        case Retry(reason=reason):
+            return "retry", reason
+        case Park(reason=reason):
+            return "park", reason
+        case Dead(reason=reason):
+            return "dead", reason

@@ -1,0 +1,63 @@
+"""The two kinds of answers: compact JSON that says first what matters, and problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, request
+
+_HINTS = {
+    "not-found": "Not found",
+    "mapping-unusable": "The integration's mapping file is unusable",
+    "store-unavailable": "Not stored: try again",
+    "unauthenticated": "The sender is not authenticated",
+    "address-refused": "The sender's address is not allowed",
+    "not-json": "The body is not JSON",
+    "unusable-payload": "The mapping finds no usable record",
+    "too-many-records": "Too many records",
+}
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem document; `extensions` are further members of it."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+
+def reply(content: Mapping[str, Any], status: int = 200, mimetype: str = "application/json") -> Response:
+    """Return `content` as compact JSON, its members in their order: senders keep only the first 100 characters."""
+    return Response(json.dumps(content, separators=(",", ":")), status, mimetype=mimetype)
+
+
+def problem(error: ProblemError) -> Response:
+    """Return the problem document of `error`: `status`, `title` and `detail` first."""
+    phrase = HTTPStatus(error.status).phrase
+    content = {
+        "status": error.status,
+        "title": _HINTS.get(error.kind or "", phrase),
+        "detail": error.detail,
+        "type": f"urn:relay:problem:{error.kind}" if error.kind else "about:blank",
+        "instance": request.path,
+        "request_id": g.get("request_id"),
+        **error.extensions,
+    }
+    response = reply(content, error.status, "application/problem+json")
+    response.headers.update(error.headers)
+    return response

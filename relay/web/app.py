@@ -1,0 +1,119 @@
+"""The Flask application: its endpoints, what every answer carries, what every request leaves in the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from urllib.parse import parse_qsl
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from relay import metrics
+from relay.bootstrap import Foundation, build_intake, build_pulse, connect_web, load_catalogue
+from relay.logs import log
+from relay.store.deliveries import DeliveryReader
+from relay.web.answers import ProblemError, problem
+from relay.web.auth import Gatekeeper
+from relay.web.health import make_health, make_watch
+from relay.web.webhooks import WebhookParts, make_webhooks
+
+_LOG = logging.getLogger("relay.web")
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+#: Probes come every few seconds: they are logged only where something is wrong.
+_QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+
+
+def create_app(foundation: Foundation) -> Flask:
+    """Return the application. Redis need not be there yet.
+
+    Raises:
+        ConfigurationError: the mappings folder cannot be read.
+    """
+    settings = foundation.settings
+    catalogue = load_catalogue(foundation)
+    for file in catalogue.broken():
+        for complaint in file.complaints():
+            log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
+    connection = connect_web(settings)
+    app = Flask("relay", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # Flask's way
+    parts = WebhookParts(
+        catalogue,
+        Gatekeeper(foundation.secrets),
+        build_intake(settings, connection),
+        DeliveryReader(connection),
+        settings.max_body,
+    )
+    app.register_blueprint(make_webhooks(parts))
+    app.register_blueprint(make_health(make_watch(build_pulse(settings), catalogue), catalogue))
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_error_handler(ProblemError, problem)
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(Exception, _fault)
+    return app
+
+
+def _begin() -> None:
+    g.began = time.monotonic()
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    seconds = time.monotonic() - g.began
+    path = request.path
+    if request.method == "POST" and path.startswith("/webhooks/"):
+        metrics.WEBHOOK_SECONDS.observe(seconds)
+        if response.status_code >= 400:
+            metrics.REFUSALS.labels(response.status_code).inc()
+    if path in _QUIET and response.status_code < 400:
+        return response
+    traceparent = request.headers.get("traceparent", "")
+    log(
+        _LOG,
+        logging.INFO if response.status_code < 400 else logging.WARNING,
+        "request",
+        method=request.method,
+        path=path[:200],
+        # Values of a query may be secrets: its names tell enough.
+        query_names=[name[:64] for name, _ in parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)]
+        or None,
+        http_status=response.status_code,
+        duration_ms=round(seconds * 1000, 1),
+        remote_address=request.remote_addr,
+        request_id=g.request_id,
+        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+        integration=g.get("integration"),
+        delivery_id=g.get("delivery_id"),
+        results=g.get("results"),
+        fault=g.get("fault"),
+    )
+    return response
+
+
+def _http_problem(error: HTTPException) -> Response:
+    status = error.code or 500
+    details = {
+        404: "there is nothing at this path: webhooks go to /webhooks/<integration>",
+        405: f"{request.method} is not for this path",
+    }
+    headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if hasattr(error, "valid_methods") else {}
+    return problem(ProblemError(status, details.get(status, error.description or error.name), headers=headers))
+
+
+def _fault(error: Exception) -> Response:
+    """The one broad handler of web: a bug is told to the log, not to the sender, who can try again."""
+    _LOG.error("a bug in the answer to a request", exc_info=error)
+    detail = f"the relay failed, and its operators see why under request_id {g.get('request_id')}: send it again"
+    return problem(ProblemError(500, detail))

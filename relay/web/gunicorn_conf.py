@@ -1,0 +1,95 @@
+"""How gunicorn runs the web side: `gunicorn -c python:relay.web.gunicorn_conf`, or the gunicorn.conf.py that imports this.
+
+A wrong setting ends the start here, in the master, with exit status 78 and every problem.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.mappings import read_mappings
+from relay.settings import Settings, load_settings
+
+EX_CONFIG = 78
+
+
+def _load() -> Settings:
+    try:
+        settings = load_settings(os.environ, Path.cwd())
+        read_mappings(settings.mappings)
+        return settings
+    except ConfigurationError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        sys.exit(EX_CONFIG)
+
+
+def _make_metrics_folder() -> str:
+    """Return an empty folder where the web processes keep their counts, so that any of them can tell all."""
+    folder = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or tempfile.mkdtemp(prefix="relay-metrics-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    _wipe(folder)
+    return str(folder)
+
+
+def _wipe(folder: Path) -> None:
+    for counts in folder.glob("*.db"):
+        counts.unlink(missing_ok=True)
+
+
+_settings = _load()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder = _make_metrics_folder()
+
+bind = f"0.0.0.0:{os.environ['PORT']}" if os.environ.get("PORT") else _settings.bind
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+# A slow sender holds a thread, not a process.
+worker_class = "gthread"
+threads = _settings.web_threads
+# One per user by default: a second relay on the machine would take it over.
+control_socket_disable = True
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+timeout = 60
+graceful_timeout = 30
+keepalive = 15
+backlog = 1024
+
+
+def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Refuse a Redis that would lose what was accepted; one that is away is waited for."""
+    from relay.bootstrap import connect_web  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
+    from relay.store.durability import read_durability  # noqa: PLC0415
+
+    connection = connect_web(_settings)
+    try:
+        refusals = read_durability(connection).refusals(volatile_allowed=_settings.volatile == "allow")
+    except StoreUnavailableError as error:
+        sys.stderr.write(f"RELAY_REDIS_URL: {error}. Until it answers, webhooks are answered 503.\n")
+        return
+    finally:
+        connection.close()
+    for refusal in refusals:
+        sys.stderr.write(f"RELAY_REDIS_URL: {refusal}\n")
+    if refusals:
+        sys.exit(EX_CONFIG)
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Keep the counts of a web process that ended, without its file growing the folder for ever."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Remove the counts, and their folder where it is empty then."""
+    _wipe(Path(_metrics_folder))
+    with contextlib.suppress(OSError):
+        Path(_metrics_folder).rmdir()

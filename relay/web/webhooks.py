@@ -1,0 +1,153 @@
+"""`POST /webhooks/<integration>`: from the request to the answer, top to bottom. And the sender's question after a delivery."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from relay import metrics
+from relay.bootstrap import now_ms
+from relay.core.ids import is_id
+from relay.core.integration import Integration
+from relay.core.payload import parse_body
+from relay.core.signature import Request
+from relay.errors import PayloadError, StoreUnavailableError, TooManyRecordsError
+from relay.intake import Intake, Receipt, Sender
+from relay.mappings import Catalogue
+from relay.store.deliveries import DeliveryReader
+from relay.web.answers import ProblemError, reply
+from relay.web.auth import Gatekeeper
+
+_STATUSES = {"queued": 202, "duplicate": 200, "superseded": 200, "ignored": 200}
+_RETRY_SOON = {"Retry-After": "5"}
+_NOT_JSON = re.compile(
+    r"(image|audio|video|font|multipart)/.*|text/(?!plain$|json$|x-json$).*|.*\+xml|"
+    r"application/(xml|x-www-form-urlencoded|pdf|zip|gzip|soap|yaml|x-yaml|javascript)"
+)
+_IDEMPOTENCY_HEADERS = ("Idempotency-Key", "webhook-id")
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookParts:
+    """What the webhook endpoint needs."""
+
+    catalogue: Catalogue
+    gatekeeper: Gatekeeper
+    intake: Intake
+    deliveries: DeliveryReader
+    max_body: int
+
+
+def make_webhooks(parts: WebhookParts) -> Blueprint:
+    """Return the endpoint."""
+    blueprint = Blueprint("webhooks", __name__)
+
+    @blueprint.post("/webhooks/<name>", strict_slashes=False)
+    def receive(name: str) -> Response:
+        received_at = now_ms()
+        integration = _find(parts.catalogue, name)
+        g.integration = name
+        parts.gatekeeper.check_address(integration, request.remote_addr)
+        body = _read_body(parts.max_body)
+        sender = _recognise(parts, integration, body, received_at)
+        _check_type()
+        try:
+            payload = parse_body(body)
+        except PayloadError as error:
+            raise ProblemError(400, str(error), kind="not-json") from None
+        try:
+            receipts = parts.intake.accept(integration, payload, sender, received_at)
+        except TooManyRecordsError as error:
+            raise ProblemError(413, str(error), kind="too-many-records") from None
+        except StoreUnavailableError as error:
+            g.fault = str(error)
+            detail = "the update is not known to be stored: send it again"
+            raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
+        return _answer(name, receipts)
+
+    @blueprint.get("/webhooks/<name>/deliveries/<delivery_id>", strict_slashes=False)
+    def ask(name: str, delivery_id: str) -> Response:
+        integration = _find(parts.catalogue, name)
+        g.integration = name
+        parts.gatekeeper.check_address(integration, request.remote_addr)
+        _recognise(parts, integration, b"", now_ms())
+        try:
+            status = parts.deliveries.status_of(name, delivery_id) if is_id(delivery_id) else None
+        except StoreUnavailableError as error:
+            g.fault = str(error)
+            detail = "the delivery cannot be looked up now: ask again"
+            raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
+        if status is None:
+            raise ProblemError(404, f"the integration {name} has no delivery {delivery_id[:64]}", kind="not-found")
+        return reply({"status": "found", "delivery_id": delivery_id, "delivery_status": status})
+
+    return blueprint
+
+
+def _find(catalogue: Catalogue, name: str) -> Integration:
+    file = catalogue.find(name)
+    if file is None:
+        raise ProblemError(404, f"there is no integration {name[:64]}", kind="not-found")
+    if file.integration is None:
+        detail = f"the mapping file of {name} has faults: `relay mappings check` on the relay's machine tells which"
+        raise ProblemError(503, detail, kind="mapping-unusable", headers={"Retry-After": "60"})
+    if not file.integration.enabled:
+        raise ProblemError(404, f"the integration {name} is disabled", kind="not-found")
+    return file.integration
+
+
+def _read_body(most: int) -> bytes:
+    too_large = ProblemError(413, f"the body is larger than {most} bytes: send fewer records at once")
+    if (request.content_length or 0) > most:
+        raise too_large
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ProblemError(415, "a Content-Encoding is not accepted: send the body as it is")
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise too_large from None
+
+
+def _recognise(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
+    headers = {name.lower(): value for name, value in request.headers}
+    name = parts.gatekeeper.recognise(integration, Request(headers, body, received_at / 1000))
+    key = next((value for header in _IDEMPOTENCY_HEADERS if (value := request.headers.get(header))), None)
+    return Sender(f"{name}@{request.remote_addr}", key)
+
+
+def _check_type() -> None:
+    if _NOT_JSON.fullmatch(request.mimetype):
+        raise ProblemError(415, f"{request.mimetype[:64]} is not JSON: send application/json")
+
+
+def _answer(name: str, receipts: list[Receipt]) -> Response:
+    for receipt in receipts:
+        metrics.WEBHOOKS.labels(name, receipt.status).inc()
+    g.results = [receipt.status for receipt in receipts]
+    if len(receipts) > 1:
+        return reply({"status": "batch", "results": [_shown(receipt) for receipt in receipts]}, 207)
+    receipt = receipts[0]
+    g.delivery_id = receipt.id or None
+    if receipt.status == "rejected":
+        raise ProblemError(
+            422,
+            f"{receipt.errors[0].field}: {receipt.errors[0].problem}",
+            kind="unusable-payload",
+            errors=[error.as_dict() for error in receipt.errors],
+            rejection_id=receipt.id,
+        )
+    return reply(_shown(receipt), _STATUSES[receipt.status])
+
+
+def _shown(receipt: Receipt) -> dict[str, object]:
+    match receipt.status:
+        case "ignored":
+            return {"status": "ignored", "reason": receipt.reason}
+        case "rejected":
+            errors = [error.as_dict() for error in receipt.errors]
+            return {"status": "rejected", "rejection_id": receipt.id, "errors": errors}
+        case _:
+            return {"status": receipt.status, "delivery_id": receipt.id}

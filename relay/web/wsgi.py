@@ -1,0 +1,23 @@
+"""`relay.web.wsgi:make_app()` for gunicorn: settings from the environment, or exit status 78."""
+
+from __future__ import annotations
+
+import sys
+
+from flask import Flask
+
+from relay.bootstrap import lay_foundation
+from relay.errors import ConfigurationError
+from relay.web.app import create_app
+
+EX_CONFIG = 78
+
+
+def make_app() -> Flask:
+    """Return the application; a wrong setting is told on stderr and ends the process."""
+    try:
+        return create_app(lay_foundation())
+    except ConfigurationError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        sys.exit(EX_CONFIG)

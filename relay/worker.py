@@ -1,0 +1,387 @@
+"""The loop of a worker: take, attempt, settle; reclaim, heartbeat; drain when it is told to stop.
+
+One thread (the loop) talks to the queues; a pool of threads makes the attempts. They meet at `_events`. Redis being away is
+waited out for ever: what was attempted meanwhile is settled when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from relay import metrics
+from relay.bootstrap import Foundation, build_outbound
+from relay.core.integration import Integration
+from relay.core.outcomes import Answer, Delivered, Outcome, Park, Reason, Retry
+from relay.core.retry import retry_delay
+from relay.delivery import Attempt, Deliverer, lease_of, longest_attempt
+from relay.errors import SecretMissingError, StoreUnavailableError
+from relay.logs import log
+from relay.store.connection import Connection
+from relay.store.keys import WAKE_CHANNEL
+from relay.store.pulse import Pulse
+from relay.store.queue import Assignment, DeliveryQueue, Settlement
+
+_LOG = logging.getLogger("relay.worker")
+
+#: Wake-ups can get lost: every integration is looked at this often anyway (seconds).
+_LOOK_EVERY = 1.0
+_BEAT_EVERY = 2.0
+_RECLAIM_EVERY = 5.0
+#: Wait for Redis: doubling from the first to the most (seconds).
+_STORE_WAIT_FIRST, _STORE_WAIT_MOST = 0.1, 2.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """One integration in this worker."""
+
+    integration: Integration
+    queue: DeliveryQueue
+    #: None: its secrets cannot be read; `fault` says which.
+    deliverer: Deliverer | None
+    #: Digest of the `iem` block and its secrets.
+    config: str
+    fault: str | None = None
+    in_flight: int = 0
+    #: When to ask for deliveries again (monotonic seconds); 0: now.
+    look_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    lane: Lane
+    settlement: Settlement
+    attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    #: None: everything.
+    integration: str | None
+
+
+@dataclass(slots=True)
+class _StoreWait:
+    """How long to leave Redis alone after it did not answer."""
+
+    until: float = 0.0
+    delay: float = 0.0
+    lost: bool = field(default=False)
+
+
+class Worker:
+    """Delivers what the integrations' queues hold, until it is told to stop."""
+
+    def __init__(
+        self,
+        name: str,
+        lanes: Iterable[Lane],
+        pulse: Pulse,
+        connection: Connection,
+        *,
+        concurrency: int,
+        now_ms: Callable[[], int],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`concurrency`: attempts at once, over all integrations."""
+        self._name = name
+        self._lanes = {lane.integration.name: lane for lane in lanes}
+        self._pulse = pulse
+        self._connection = connection
+        self._concurrency = concurrency
+        self._now_ms = now_ms
+        self._chance = chance
+        self._events: queue.SimpleQueue[_Result | _Wake] = queue.SimpleQueue()
+        self._unsettled: dict[str, list[_Result]] = defaultdict(list)
+        self._stopping = threading.Event()
+        self._store = _StoreWait()
+        self._beat_at = self._reclaim_at = 0.0
+
+    def stop(self) -> None:
+        """Take nothing more, finish what is in flight, and let `run` return. Safe in a signal handler."""
+        self._stopping.set()
+        self._events.put(_Wake(None))
+
+    def run(self, *, grace: float) -> bool:
+        """Work until `stop`; then finish what is in flight within `grace` seconds. False where some was left behind.
+
+        What is left behind is not lost: its lease runs out, and another worker takes it.
+        """
+        listener = threading.Thread(target=self._listen, name="wake-ups", daemon=True)
+        listener.start()
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="attempt")
+        try:
+            while not self._stopping.is_set():
+                self._turn(pool)
+            return self._drain(time.monotonic() + grace)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self, pool: ThreadPoolExecutor) -> None:
+        self._gather(self._pause())
+        if time.monotonic() < self._store.until:
+            return
+        try:
+            self._settle()
+            self._take(pool)
+            self._keep_house()
+        except StoreUnavailableError as error:
+            self._lose_store(error)
+        else:
+            self._find_store()
+
+    def _drain(self, deadline: float) -> bool:
+        while (self._busy() or any(self._unsettled.values())) and time.monotonic() < deadline:
+            self._gather(max(0.0, min(0.2, deadline - time.monotonic())))
+            try:
+                self._settle()
+            except StoreUnavailableError as error:
+                self._lose_store(error)
+        left = self._busy() + sum(map(len, self._unsettled.values()))
+        try:
+            self._pulse.retire(self._name)
+        except StoreUnavailableError:
+            log(_LOG, logging.WARNING, "Redis is away while the worker stops")
+        log(_LOG, logging.INFO, "worker stopped", worker=self._name, left_in_flight=left or None)
+        return left == 0
+
+    # What comes in
+
+    def _pause(self) -> float:
+        """Return how long there is nothing to do (seconds), events excepted."""
+        now = time.monotonic()
+        if now < self._store.until:
+            return self._store.until - now
+        wanting = [lane.look_at for lane in self._lanes.values() if self._room(lane) > 0]
+        return max(0.0, min([*wanting, self._beat_at, self._reclaim_at]) - now)
+
+    def _gather(self, wait: float) -> None:
+        """Take in what has happened, waiting up to `wait` seconds for the first of it."""
+        try:
+            event = self._events.get(timeout=wait) if wait > 0 else self._events.get_nowait()
+            while True:
+                self._note(event)
+                event = self._events.get_nowait()
+        except queue.Empty:
+            return
+
+    def _note(self, event: _Result | _Wake) -> None:
+        match event:
+            case _Result(lane=lane):
+                lane.in_flight -= 1
+                self._unsettled[lane.integration.name].append(event)
+            case _Wake(integration=None):
+                for lane in self._lanes.values():
+                    lane.look_at = 0.0
+            case _Wake(integration=str(name)):
+                if name in self._lanes:
+                    self._lanes[name].look_at = 0.0
+
+    def _listen(self) -> None:
+        """Turn wake-ups into events. They are hints: losing some only costs time."""
+        while not self._stopping.is_set():
+            try:
+                subscriber = self._connection.subscribe(WAKE_CHANNEL)
+                self._events.put(_Wake(None))
+                while not self._stopping.is_set():
+                    message = subscriber.get_message(timeout=1.0)
+                    if message is not None and message["type"] == "message":
+                        self._events.put(_Wake(message["data"]))
+            except (StoreUnavailableError, OSError, ValueError):
+                self._stopping.wait(_STORE_WAIT_MOST)
+
+    # What goes out
+
+    def _take(self, pool: ThreadPoolExecutor) -> None:
+        now = time.monotonic()
+        due = [lane for lane in self._lanes.values() if lane.look_at <= now]
+        random.shuffle(due)  # no integration is always the last
+        for lane in due:
+            room = self._room(lane)
+            if room > 0:
+                self._take_from(lane, room, pool)
+
+    def _take_from(self, lane: Lane, room: int, pool: ThreadPoolExecutor) -> None:
+        iem = lane.integration.iem
+        deadline = time.monotonic() + longest_attempt(iem)
+        batch = lane.queue.take(
+            self._name, room, lease=int(lease_of(iem) * 1000), config=lane.config, now=self._now_ms()
+        )
+        lane.look_at = self._next_look(len(batch.assignments) == room, batch.look_again_at)
+        for assignment in batch.assignments:
+            lane.in_flight += 1
+            pool.submit(self._attempt, lane, assignment, deadline)
+
+    def _next_look(self, may_hold_more: bool, at_ms: int | None) -> float:  # noqa: FBT001
+        if may_hold_more:
+            return 0.0
+        wait = _LOOK_EVERY if at_ms is None else min(_LOOK_EVERY, max(0.0, (at_ms - self._now_ms()) / 1000))
+        return time.monotonic() + wait
+
+    def _room(self, lane: Lane) -> int:
+        """Return how many more deliveries `lane` may have in flight.
+
+        The last half of the places is kept, one each, for integrations that have none in flight: a slow one leaves room.
+        """
+        free = self._concurrency - self._busy()
+        idle = sum(1 for other in self._lanes.values() if other.in_flight == 0 and other is not lane)
+        if lane.in_flight > 0:
+            free -= min(idle, self._concurrency // 2)
+        return min(free, lane.integration.iem.max_in_flight - lane.in_flight)
+
+    def _busy(self) -> int:
+        return sum(lane.in_flight for lane in self._lanes.values())
+
+    def _attempt(self, lane: Lane, assignment: Assignment, deadline: float) -> None:
+        """Make one attempt (in a thread of the pool), and put what it came to before the loop."""
+        at, began = self._now_ms(), time.monotonic()
+        attempt: Attempt | None
+        try:
+            if lane.deliverer is None:
+                attempt = Attempt(Park(Reason.MISCONFIGURED), Answer(None, fault=lane.fault))
+            else:
+                attempt = lane.deliverer.attempt(
+                    assignment.sys_id, assignment.iem_state, deadline=deadline, is_probe=assignment.is_probe
+                )
+        except StoreUnavailableError:
+            attempt = None  # not pushed, or refused: it goes back as it came
+        except Exception:  # noqa: BLE001 - the one broad handler of the worker: a bug must not stop the others
+            _LOG.exception("a bug in an attempt; the delivery is tried %s times", 3)
+            attempt = Attempt(Retry(Reason.BUG), Answer(None, fault="a bug of the relay, see the log"))
+        duration = time.monotonic() - began
+        self._events.put(_Result(lane, self._settlement(lane, assignment, attempt, at, duration), attempt))
+
+    def _settlement(
+        self, lane: Lane, assignment: Assignment, attempt: Attempt | None, at: int, duration: float
+    ) -> Settlement:
+        outcome = attempt.outcome if attempt else None
+        schedule = lane.integration.retry
+        retry_after = outcome.retry_after if isinstance(outcome, Retry) else None
+        delay = retry_delay(schedule, assignment.tries + 1, retry_after, self._chance())
+        return Settlement(
+            assignment,
+            outcome,
+            at=at,
+            duration=int(duration * 1000),
+            status=attempt.answer.status if attempt else None,
+            delay=int(delay * 1000),
+            give_up_after=int(schedule.give_up_after * 1000),
+        )
+
+    # What is written down
+
+    def _settle(self) -> None:
+        for name, results in self._unsettled.items():
+            if results:
+                lane = self._lanes[name]
+                now = self._now_ms()
+                statuses = lane.queue.settle([one.settlement for one in results], config=lane.config, now=now)
+                for result, status in zip(results, statuses, strict=True):
+                    self._tell(result, status, now)
+                results.clear()
+                lane.look_at = 0.0
+
+    def _tell(self, result: _Result, status: str, now: int) -> None:
+        settlement, assignment = result.settlement, result.settlement.assignment
+        outcome, reason = _words(settlement.outcome)
+        metrics.ATTEMPTS.labels(assignment.integration, outcome, reason or "").inc()
+        metrics.ATTEMPT_SECONDS.labels(assignment.integration).observe(settlement.duration / 1000)
+        if status == "delivered":
+            metrics.DELIVERY_SECONDS.labels(assignment.integration).observe((now - assignment.created_at) / 1000)
+        log(
+            _LOG,
+            logging.INFO if status in {"delivered", "superseded", "queued"} else logging.WARNING,
+            f"attempt {outcome}, delivery {status}",
+            integration=assignment.integration,
+            delivery_id=assignment.id,
+            number=assignment.number or None,
+            attempt=assignment.tries + 1,
+            reason=reason,
+            http_status=settlement.status,
+            fault=result.attempt.answer.fault if result.attempt else None,
+            duration_ms=settlement.duration,
+            next_attempt_in_ms=settlement.delay if status == "retrying" else None,
+            probe=assignment.is_probe or None,
+        )
+
+    # What has to be done now and then
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        if now >= self._beat_at:
+            self._pulse.beat(self._name, self._now_ms())
+            self._beat_at = now + _BEAT_EVERY
+        if now >= self._reclaim_at:
+            for lane in self._lanes.values():
+                self._reclaim(lane)
+            self._reclaim_at = now + _RECLAIM_EVERY
+
+    def _reclaim(self, lane: Lane) -> None:
+        least_idle = int(lease_of(lane.integration.iem) * 1000)
+        put_back, missing = lane.queue.reclaim(self._name, least_idle=least_idle, now=self._now_ms())
+        name = lane.integration.name
+        if put_back:
+            metrics.RECLAIMED.labels(name).inc(put_back)
+            log(
+                _LOG,
+                logging.WARNING,
+                "took back deliveries of a lost worker",
+                integration=name,
+                count=put_back,
+            )
+            lane.look_at = 0.0
+        if missing:
+            metrics.MISSING_ENTRIES.labels(name).inc(missing)
+            log(
+                _LOG,
+                logging.ERROR,
+                "queue entries are missing: something else writes there",
+                integration=name,
+                count=missing,
+            )
+
+    def _lose_store(self, error: StoreUnavailableError) -> None:
+        wait = self._store
+        wait.delay = min(_STORE_WAIT_MOST, wait.delay * 2 or _STORE_WAIT_FIRST)
+        wait.until = time.monotonic() + wait.delay
+        if not wait.lost:
+            log(_LOG, logging.ERROR, "Redis is away: the worker waits for it", fault=str(error))
+        wait.lost = True
+
+    def _find_store(self) -> None:
+        if self._store.lost:
+            log(_LOG, logging.INFO, "Redis is back")
+            self._store = _StoreWait()
+
+
+def _words(outcome: Outcome | None) -> tuple[str, str | None]:
+    match outcome:
+        case None:
+            return "returned", None
+        case Delivered():
+            return "delivered", None
+        case _:
+            return type(outcome).__name__.lower(), outcome.reason
+
+
+def open_lanes(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> list[Lane]:
+    """Return a lane for each enabled integration; one whose secrets cannot be read says so and parks its deliveries."""
+    return [_open_lane(foundation, one, connection) for one in integrations if one.enabled]
+
+
+def _open_lane(foundation: Foundation, integration: Integration, connection: Connection) -> Lane:
+    deliveries = DeliveryQueue(connection, integration.name, retention=foundation.settings.retention)
+    try:
+        outbound = build_outbound(integration, foundation, connection)
+    except SecretMissingError as error:
+        log(_LOG, logging.ERROR, "integration cannot deliver", integration=integration.name, fault=str(error))
+        return Lane(integration, deliveries, None, "unreadable", str(error))
+    return Lane(integration, deliveries, outbound.deliverer, outbound.config)

@@ -1,0 +1,297 @@
+"""Faults of a simulator, switched on from Python and over HTTP, as a caller meets them."""
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from relay.simulators.faults import Fault, parse_fault
+from relay.simulators.iem import Iem
+from relay.simulators.iem_access import ApiUser, Installation
+from relay.simulators.server import SimulatorServer
+
+USER = ("relay@example.com", "s3cret")
+INSTALLATION = Installation((ApiUser(*USER, customers=frozenset({"ACME"})),), {"ACME": True}, frozenset({"42"}))
+PUSH = "/gbp/push/ACME?integrationid=42"
+TOKEN = "/api/v1/user/token"
+FAR = 600
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[SimulatorServer]:
+    with SimulatorServer(Iem(INSTALLATION)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(served: SimulatorServer) -> SimulatorServer:
+    served.reset()
+    return served
+
+
+@pytest.fixture
+def iem(server: SimulatorServer) -> Iem:
+    assert isinstance(server.service, Iem)
+    return server.service
+
+
+def push(server: SimulatorServer, timeout: float = 5) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.post(
+            server.url + PUSH,
+            json={"state": 6, "sysid": "x"},
+            auth=USER,
+            timeout=timeout,
+            allow_redirects=False,
+        )
+
+
+def push_in_a_thread(server: SimulatorServer) -> tuple[threading.Thread, list[int | str]]:
+    """Push beside the test; the list gets the status, or the name of the exception."""
+    outcome: list[int | str] = []
+
+    def run() -> None:
+        try:
+            outcome.append(push(server, timeout=30).status_code)
+        except requests.RequestException as error:
+            outcome.append(type(error).__name__)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+def test_a_canned_status_is_answered_and_nothing_is_applied(server: SimulatorServer, iem: Iem) -> None:
+    server.faults.add(Fault(status=503, headers={"Retry-After": "7"}, count=2))
+
+    answers = [push(server) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [503, 503, 200]
+    assert answers[0].headers["Retry-After"] == "7"
+    assert answers[0].json() == {"message": "Service Unavailable"}
+    assert len(iem.pushes) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "content_type", "body"),
+    [
+        (
+            Fault(status=200, body="<html>Log in</html>", content_type="text/html"),
+            200,
+            "text/html",
+            b"<html>Log in</html>",
+        ),
+        (Fault(status=401, body={"message": "Invalid access token"}), 401, "application/json", None),
+        (Fault(status=200, body=""), 200, "application/json", b""),
+        (Fault(status=302, headers={"Location": "https://example.com/"}), 302, "application/json", None),
+        (Fault(status=204), 204, None, b""),
+        (Fault(status=299), 299, "application/json", b'{"message": "Status 299"}'),
+    ],
+)
+def test_a_canned_answer_has_the_body_it_was_given(
+    server: SimulatorServer, fault: Fault, status: int, content_type: str | None, body: bytes | None
+) -> None:
+    server.faults.add(fault)
+
+    answer = push(server)
+
+    assert (answer.status_code, answer.headers.get("Content-Type")) == (status, content_type)
+    if body is not None:
+        assert answer.content == body
+
+
+@pytest.mark.parametrize(("drop", "applied"), [("before", 0), ("after", 1)])
+def test_a_dropped_connection_gives_no_answer(server: SimulatorServer, iem: Iem, drop: str, applied: int) -> None:
+    server.faults.add(parse_fault({"drop": drop, "count": 1}))
+
+    with pytest.raises(requests.ConnectionError):
+        push(server)
+
+    assert len(iem.pushes) == applied
+    assert [exchange.status for exchange in server.record.exchanges] == [None]
+    assert push(server).status_code == 200
+
+
+def test_a_delayed_request_times_out_at_its_caller(server: SimulatorServer) -> None:
+    server.faults.add(Fault(delay=FAR))
+
+    with pytest.raises(requests.ReadTimeout):
+        push(server, timeout=0.05)
+
+    assert (server.record.arrived, server.record.in_flight) == (1, 1)
+
+
+def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServer, iem: Iem) -> None:
+    server.faults.add(Fault(delay=FAR))
+    thread, outcome = push_in_a_thread(server)
+    assert server.record.wait_until(lambda: server.record.arrived == 1)
+    assert iem.pushes == []
+
+    server.faults.clear()
+
+    thread.join(5)
+    assert outcome == [200]
+    assert len(iem.pushes) == 1
+
+
+def test_a_delay_lasts_as_long_as_it_says(server: SimulatorServer) -> None:
+    server.faults.add(Fault(delay=0.1))
+
+    before = time.monotonic()
+    push(server)
+
+    assert time.monotonic() - before >= 0.1
+
+
+def test_stopping_cuts_a_delayed_request_off_before_it_is_applied() -> None:
+    iem = Iem(INSTALLATION)
+    server = SimulatorServer(iem).start()
+    server.faults.add(Fault(delay=FAR))
+    thread, outcome = push_in_a_thread(server)
+    assert server.record.wait_until(lambda: server.record.arrived == 1)
+
+    server.stop()
+
+    thread.join(5)
+    assert outcome == ["ConnectionError"]
+    assert iem.pushes == []
+
+
+def test_a_dripping_answer_outlives_a_read_timeout(server: SimulatorServer) -> None:
+    server.faults.add(Fault(drip=0.01))
+
+    before = time.monotonic()
+    answer = push(server, timeout=1)
+
+    assert answer.json() == {"message": "Success"}
+    assert time.monotonic() - before >= 0.01 * len(answer.content)
+
+
+def test_a_dripping_head_drips_too(server: SimulatorServer) -> None:
+    server.faults.add(Fault(drip=FAR, drip_head=True))
+    thread, outcome = push_in_a_thread(server)
+    assert server.record.wait_until(lambda: server.record.count() == 1)
+
+    server.faults.clear()
+
+    thread.join(5)
+    assert outcome == [200]
+
+
+def test_stopping_ends_a_dripping_answer() -> None:
+    server = SimulatorServer(Iem(INSTALLATION)).start()
+    server.faults.add(Fault(drip=FAR))
+    thread, outcome = push_in_a_thread(server)
+    assert server.record.wait_until(lambda: server.record.count() == 1)
+
+    server.stop()
+
+    thread.join(5)
+    assert len(outcome) == 1
+    assert outcome != [200]
+
+
+def test_an_oversize_answer_says_the_same_in_more_bytes(server: SimulatorServer, iem: Iem) -> None:
+    server.faults.add(Fault(oversize=2_000_000))
+
+    answer = push(server)
+
+    assert len(answer.content) == 2_000_000
+    assert answer.json() == {"message": "Success"}
+    assert len(iem.pushes) == 1
+
+
+def test_a_fault_hits_only_the_path_it_names(server: SimulatorServer) -> None:
+    server.faults.add(Fault(status=500, path="/api/"))
+
+    token = requests.post(server.url + TOKEN, auth=USER, timeout=5)
+
+    assert (token.status_code, push(server).status_code) == (500, 200)
+
+
+def test_an_exact_path_spares_the_paths_that_begin_with_it() -> None:
+    fault = Fault(status=500, path="/www_em/login/dologin", exact=True)
+
+    assert fault.hits("/www_em/login/dologin")
+    assert not fault.hits("/www_em/login/dologin-impersonate")
+
+
+def test_several_faults_are_used_up_in_order(server: SimulatorServer) -> None:
+    for status in (500, 429, 503):
+        server.faults.add(Fault(status=status, count=1))
+
+    assert [push(server).status_code for _ in range(4)] == [500, 429, 503, 200]
+
+
+def test_a_counted_fault_hits_that_many_of_many_callers(server: SimulatorServer) -> None:
+    server.faults.add(Fault(status=500, count=5))
+
+    pushing = [push_in_a_thread(server) for _ in range(12)]
+    for thread, _ in pushing:
+        thread.join(5)
+
+    statuses = sorted(str(outcome[0]) for _, outcome in pushing)
+    assert statuses == ["200"] * 7 + ["500"] * 5
+
+
+def test_faults_are_switched_over_http(server: SimulatorServer) -> None:
+    control = server.url + "/_simulator/faults"
+
+    added = requests.post(control, data='{"status": 500, "count": 3}', timeout=5)
+    hit = push(server).status_code
+    listed = requests.get(control, timeout=5)
+    cleared = requests.delete(control, timeout=5)
+
+    assert (added.status_code, hit, cleared.status_code) == (201, 500, 200)
+    assert [(fault["status"], fault["count"]) for fault in listed.json()["faults"]] == [(500, 2)]
+    assert push(server).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        ("{", "expected a JSON body"),
+        ("[]", "expected a fault: a JSON object"),
+        ('{"staus": 500}', "unknown staus; a fault has delay, drop, status"),
+        ('{"status": 99}', "status: expected a status from 200 to 599"),
+        ('{"status": "500"}', "status: expected"),
+        ('{"status": true}', "status: expected"),
+        ('{"delay": -1}', "delay: expected seconds >= 0"),
+        ('{"delay": NaN}', "delay: expected seconds >= 0"),
+        ('{"delay": "1s"}', "delay: expected seconds >= 0"),
+        ('{"drip": 1e300}', "drip: expected seconds >= 0"),
+        ('{"drop": "during"}', "drop: expected before or after"),
+        ('{"count": 0}', "count: expected a number of requests >= 1"),
+        ('{"oversize": -1}', "oversize: expected a number of bytes"),
+        ('{"body": "x"}', "body: expected a status that goes with it"),
+        ('{"headers": {"Retry-After": 7}}', "headers: expected an object of strings"),
+        ('{"headers": {"A": "b\\r\\nC: d"}}', "headers: expected an object of strings"),
+        ('{"headers": []}', "headers: expected an object of strings"),
+        ('{"content_type": null}', "content_type: expected a string"),
+        ('{"path": 1}', "path: expected a string"),
+        ('{"exact": 1}', "exact: expected true or false"),
+        ('{"drip_head": 1}', "drip_head: expected true or false"),
+    ],
+)
+def test_a_fault_that_could_not_be_is_refused(server: SimulatorServer, sent: str, problem: str) -> None:
+    answer = requests.post(server.url + "/_simulator/faults", data=sent, timeout=5)
+
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(problem)
+    assert server.faults.listed() == []
+
+
+def test_the_control_path_meets_no_fault(server: SimulatorServer) -> None:
+    server.faults.add(Fault(drop="before"))
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("GET", "/_simulator/state")
+    status = connection.getresponse().status
+    connection.close()
+
+    assert status == 200
+    assert server.record.arrived == 0
