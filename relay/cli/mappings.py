@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from relay.core.document import DocumentPath, Fault
 from relay.core.integration import BasicAuth, HeaderAuth, Integration, Text
+from relay.core.readers import check_url
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.mappings import MappingFile, read_mapping, read_mappings
@@ -32,66 +36,65 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
     for path in files:
         if not path.is_file():
             raise ConfigurationError([f"{path}: there is no such file"])
-    found = (
-        [read_mapping(path) for path in files]
-        if files
-        else read_mappings(load_settings(os.environ, Path.cwd()).mappings)
-    )
+    found = [read_mapping(path) for path in files] if files else _read_all()
     reader = SecretReader(os.environ, Redactor())
-    missing = {file.path: _missing_secrets(file.integration, reader) for file in found if file.integration}
+    checked = [replace(file, faults=(*file.faults, *_missing_secrets(file, reader))) for file in found]
     if as_json:
-        click.echo(json.dumps([_as_json(file, missing.get(file.path, [])) for file in found], indent=2))
+        click.echo(json.dumps([_as_json(file) for file in checked], indent=2))
     else:
-        for file in found:
-            _print(file, missing.get(file.path, []))
+        for file in checked:
+            _print(file)
         if not found:
             click.echo("no mapping files: a file that begins with _ or . is not an integration", err=True)
-    sys.exit(EX_CONFIG if any(file.faults for file in found) or any(missing.values()) or not found else 0)
+    sys.exit(EX_CONFIG if any(file.faults for file in checked) or not found else 0)
 
 
-def _print(file: MappingFile, missing: list[str]) -> None:
-    for complaint in [*file.complaints(), *(f"{file.path}:1:1: {fault}" for fault in missing)]:
+def _read_all() -> list[MappingFile]:
+    return read_mappings(load_settings(os.environ, Path.cwd()).mappings)
+
+
+def _print(file: MappingFile) -> None:
+    for complaint in file.complaints():
         click.echo(complaint)
-    if file.integration and not missing:
+    if file.integration and not file.faults:
         one = file.integration
         tests = f", {len(one.tests)} tests passed" if one.tests else ""
         off = "" if one.enabled else ", disabled"
         click.echo(f"{file.path}: good ({one.source} → IEM {one.iem.customer_id}/{one.iem.integration_id}{tests}{off})")
 
 
-def _as_json(file: MappingFile, missing: list[str]) -> dict[str, object]:
+def _as_json(file: MappingFile) -> dict[str, object]:
     faults = [{"line": one.position.line, "column": one.position.column, "message": one.message} for one in file.faults]
-    faults += [{"line": 1, "column": 1, "message": fault} for fault in missing]
     return {"file": str(file.path), "integration": file.name, "faults": faults}
 
 
-def _missing_secrets(integration: Integration, reader: SecretReader) -> list[str]:
-    faults = []
-    for where, text in _texts_of(integration):
+def _missing_secrets(file: MappingFile, reader: SecretReader) -> Iterator[Fault]:
+    """Return a fault for each variable and file that the mapping refers to and that is not there."""
+    if file.integration is None or file.document is None:
+        return
+    for path, text in _texts_of(file.integration):
         try:
-            reader.read(text)
+            value = reader.read(text)
         except SecretMissingError as error:
-            faults.append(f"{where}: {error}")
-    return faults
+            yield Fault(file.document.locate(path), f"{path[-1]}: {error}")
+            continue
+        if path[-1] == "url" and (fault := check_url(value)):
+            yield Fault(file.document.locate(path), f"url: {fault}")
 
 
-def _texts_of(integration: Integration) -> list[tuple[str, Text]]:
-    """Return everything that the mapping refers to, with the key where it stands."""
-    found: list[tuple[str, Text]] = []
+def _texts_of(integration: Integration) -> list[tuple[DocumentPath, Text]]:
+    """Return everything that the mapping refers to, with the path of the key where it stands."""
+    found: list[tuple[DocumentPath, Text]] = []
     for index, method in enumerate(integration.authentications):
         match method:
             case BasicAuth(password=secret):
-                found.append((f"auth[{index}].password", secret))
+                found.append((("auth", index, "password"), secret))
             case HeaderAuth(value=secret):
-                found.append((f"auth[{index}].value", secret))
+                found.append((("auth", index, "value"), secret))
             case _:
-                found += [(f"auth[{index}].secret", secret) for secret in method.secrets]
-    iem, virima = integration.iem, integration.virima
-    found += [("iem.url", iem.url), ("iem.username", iem.username), ("iem.password", iem.password)]
-    if virima:
-        found += [
-            ("virima.url", virima.url),
-            ("virima.username", virima.username),
-            ("virima.password", virima.password),
-        ]
+                found += [(("auth", index, "secret"), secret) for secret in method.secrets]
+    for block, service in (("iem", integration.iem), ("virima", integration.virima)):
+        if service:
+            texts = {"url": service.url, "username": service.username, "password": service.password}
+            found += [((block, name), text) for name, text in texts.items()]
     return found
