@@ -299,7 +299,9 @@ class Worker:
         log(
             _LOG,
             logging.INFO if status in {"delivered", "superseded", "queued"} else logging.WARNING,
-            f"attempt {outcome}, delivery {status}",
+            "attempt",
+            outcome=outcome,
+            delivery_status=status,
             integration=assignment.integration,
             delivery_id=assignment.id,
             number=assignment.number or None,

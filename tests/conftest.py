@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from relay.embedded import valkey_binary, wait_until_answers
+from relay.embedded import answers, valkey_binary
 from relay.store.connection import Connection
+
+
+def wait_until(holds: Callable[[], object], what: str, *, patience: float = 20) -> None:
+    """Return as soon as `holds`; fail, naming `what` was waited for, after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
+        threading.Event().wait(0.01)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +37,7 @@ def redis_url() -> Iterator[str]:
         server = subprocess.Popen([str(valkey_binary()), *options], stdout=subprocess.DEVNULL)
         try:
             url = f"unix://{socket}"
-            wait_until_answers(url, server)
+            wait_until(lambda: answers(url), "the test's Redis answers")
             yield url
         finally:
             server.kill()

@@ -1,0 +1,136 @@
+"""What `relay up --demo` adds: a simulated IEM and Virima, a demo integration, and one resolution told step by step."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from relay.cli.supervisor import say
+from relay.simulators.iem import Iem
+from relay.simulators.iem_access import ApiUser, Installation
+from relay.simulators.server import SimulatorServer
+from relay.simulators.virima import Virima
+from relay.simulators.virima_people import Person
+
+_SENDER, _API_USER, _RESOLVER = "servicenow", "relay@example.com", "ann@example.com"
+_MAPPING = """\
+# The demo's mapping: written anew at each `relay up --demo`. The files in mappings/ show what else there is.
+source: servicenow
+description: the demo
+auth:
+  - type: basic
+    username: servicenow
+    password: {env: DEMO_WEBHOOK_PASSWORD}
+iem:
+  url: {env: DEMO_IEM_URL}
+  customer_id: DEMO
+  integration_id: "1"
+  username: relay@example.com
+  password: {env: DEMO_IEM_PASSWORD}
+virima:
+  url: {env: DEMO_VIRIMA_URL}
+  username: relay@example.com
+  password: {env: DEMO_VIRIMA_PASSWORD}
+  lookup: impersonate
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo's servers and what its children need to know."""
+
+    iem: SimulatorServer
+    virima: SimulatorServer
+    environ: dict[str, str]
+    mappings: Path
+
+
+def start_demo(folder: Path) -> Demo:
+    """Start the simulators on free ports and write the demo's mapping into `folder`."""
+    password = secrets.token_hex(8)
+    user = ApiUser(_API_USER, password, frozenset({"DEMO"}))
+    iem = SimulatorServer(Iem(Installation((user,), {"DEMO": True}, frozenset({"1"})))).start()
+    account = Person(_API_USER, "Relay Service Account", password, service=True)
+    people = Virima([account, Person(_RESOLVER, "Ann Example")])
+    virima = SimulatorServer(people).start()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "demo.yaml").write_text(_MAPPING, "utf-8")
+    environ = {
+        "DEMO_WEBHOOK_PASSWORD": secrets.token_hex(8),
+        "DEMO_IEM_URL": iem.url,
+        "DEMO_IEM_PASSWORD": password,
+        "DEMO_VIRIMA_URL": virima.url + people.base_path,
+        "DEMO_VIRIMA_PASSWORD": password,
+        "RELAY_MAPPINGS": str(folder),
+    }
+    return Demo(iem, virima, environ, folder)
+
+
+def make_incident() -> dict[str, str]:
+    """Return a resolved incident as a ServiceNow business rule sends it."""
+    return {
+        "sys_id": secrets.token_hex(16),
+        "number": f"INC{secrets.randbelow(10**7):07d}",
+        "sys_class_name": "incident",
+        "state": "6",
+        "sys_mod_count": "7",
+        "sys_updated_on": "2026-11-22 10:20:30",
+        "resolved_by": _RESOLVER,
+        "short_description": "Disk full on db01",
+    }
+
+
+def tell_demo(demo: Demo, base_url: str, wait_for: Callable[[Callable[[], bool]], bool]) -> bool:
+    """Send one resolution through the relay at `base_url` and tell each step; False where IEM never said Success."""
+    url = f"{base_url}/webhooks/demo"
+    password = demo.environ["DEMO_WEBHOOK_PASSWORD"]
+    credentials = b64encode(f"{_SENDER}:{password}".encode()).decode()
+    incident = make_incident()
+    say("demo", f"ServiceNow resolves {incident['number']} and posts it to {url}")
+    answer = _ask(url, credentials, incident)
+    delivery = answer["delivery_id"]
+    say("demo", f"1 accepted   stored before it was answered: {json.dumps(answer)}")
+    say("demo", f"2 mapped     by {demo.mappings / 'demo.yaml'}: ServiceNow's state 6 (Resolved) is IEM's state 6")
+
+    def is_delivered() -> bool:
+        pushed = demo.iem.record.count("/gbp/push/", 200) > 0
+        return pushed and _ask(f"{url}/deliveries/{delivery}", credentials)["delivery_status"] == "delivered"
+
+    if not wait_for(is_delivered):
+        say("demo", "  but IEM has not said Success: the lines of the worker above tell why")
+        return False
+    _tell_iem(demo, incident["sys_id"])
+    say("demo", f"5 delivered  GET {url}/deliveries/{delivery} says so to the sender")
+    body = json.dumps({**make_incident(), "resolved_by": _RESOLVER})
+    say("demo", "Send another one:")
+    say("demo", f"  curl -u {_SENDER}:{password} {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
+    say(
+        "demo",
+        f'Make IEM fail three times:  curl {demo.iem.url}/_simulator/faults -d \'{{"status": 503, "count": 3}}\'',
+    )
+    say("demo", f"What IEM got:  curl {demo.iem.url}/_simulator/requests    Health:  curl {base_url}/readyz")
+    return True
+
+
+def _tell_iem(demo: Demo, sys_id: str) -> None:
+    exchanges = demo.iem.record.exchanges
+    token = next(one for one in exchanges if one.target.startswith("/api/v1/user/token"))
+    push = next(one for one in exchanges if one.target.startswith("/gbp/push/") and sys_id in str(one.body))
+    say("demo", f"3 token      fetched once for all processes: {token.method} {token.target} → {token.status}")
+    body = json.dumps({"state": 6, "sysid": sys_id}, separators=(",", ":"))
+    say("demo", f"4 pushed     {push.method} {push.target} {body} → {push.status} Success")
+
+
+def _ask(url: str, credentials: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(url, data, headers), timeout=10) as answer:  # noqa: S310 - http on loopback
+        content: dict[str, Any] = json.load(answer)
+        return content

@@ -1,0 +1,161 @@
+"""`relay up`: everything on this machine. Redis (embedded unless RELAY_REDIS_URL is set), web, one worker; and the demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import click
+
+from relay.cli.demo import Demo, start_demo, tell_demo
+from relay.cli.supervisor import Child, Supervisor, say
+from relay.embedded import DataFolder, EmbeddedRedisError, answers, open_data_folder, server_command
+from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.mappings import Catalogue, read_mappings
+from relay.settings import Settings, load_settings
+from relay.store.connection import Connection
+from relay.store.pulse import Pulse
+
+_FOLDER = Path(".relay")
+_START_PATIENCE = 60.0
+#: Reading a long append-only file takes a while (seconds).
+_LOAD_PATIENCE = 600.0
+
+
+@click.command
+@click.option("--demo", is_flag=True, help="Add simulated IEM and Virima, and show one resolution going through.")
+def up(*, demo: bool) -> None:
+    """Run everything on this machine, until Ctrl-C."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    supervisor = Supervisor(stopping)
+    metrics_folder = tempfile.mkdtemp(prefix="relay-metrics-")
+    status = 1
+    try:
+        status = _run(supervisor, metrics_folder, with_demo=demo)
+    finally:
+        if not stopping.is_set() and status:
+            say("relay", "stopping, see above")
+        supervisor.stop()
+        shutil.rmtree(metrics_folder, ignore_errors=True)
+    sys.exit(status)
+
+
+def _run(supervisor: Supervisor, metrics_folder: str, *, with_demo: bool) -> int:
+    """Start all in order, and keep it running; returns the exit status."""
+    environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PROMETHEUS_MULTIPROC_DIR": metrics_folder}
+    environ.setdefault("RELAY_LOG_FORMAT", "text")
+    settings = load_settings(environ, Path.cwd())
+    demo = start_demo(_FOLDER / "demo" / "mappings") if with_demo else None
+    if demo:
+        environ |= demo.environ
+        settings = load_settings(environ, Path.cwd())
+    base_url = _check_port(settings.bind)
+    _check_mappings(settings)
+    environ["RELAY_REDIS_URL"] = _start_redis(supervisor, environ, demo) or settings.redis_url
+    web = [sys.executable, "-m", "gunicorn", "-c", "python:relay.web.gunicorn_conf", "relay.web.wsgi:make_app()"]
+    worker = [sys.executable, "-m", "relay", "worker"]
+    supervisor.start(Child("worker", worker, environ, settings.shutdown_grace + 5))
+    supervisor.start(Child("web", web, {**environ, "PORT": ""}, 35))
+    if not supervisor.wait_for(lambda: _is_up(base_url, environ["RELAY_REDIS_URL"]), patience=_START_PATIENCE):
+        ended = supervisor.ended()
+        return _exit_status(ended.process.returncode) if ended and ended.process else 1
+    say("relay", f"ready: webhooks go to {base_url}/webhooks/<integration>; health: {base_url}/readyz; Ctrl-C stops")
+    if demo and not tell_demo(demo, base_url, lambda holds: supervisor.wait_for(holds, patience=30)):
+        return 1
+    supervisor.keep()
+    return 0
+
+
+def _exit_status(status: int) -> int:
+    """Return a child's own status where it says something (78: configuration)."""
+    return status if status > 0 else 1
+
+
+def _check_port(bind: str) -> str:
+    """Return the base URL; ConfigurationError where the port is taken."""
+    if bind.startswith("unix:"):
+        raise ConfigurationError(
+            ["RELAY_BIND: `relay up` listens on HOST:PORT; a unix socket is for gunicorn behind a proxy"]
+        )
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, int(port)))
+        except OSError as error:
+            detail = (
+                f"RELAY_BIND: cannot listen on {bind}: {error.strerror}. Stop what listens there, or set RELAY_BIND"
+            )
+            raise ConfigurationError([f"{detail}=127.0.0.1:8001, say"]) from None
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
+    return f"http://{reached}:{port}"
+
+
+def _check_mappings(settings: Settings) -> None:
+    """Tell what is wrong with mapping files; only a missing folder stops the start."""
+    catalogue = Catalogue(read_mappings(settings.mappings))
+    for file in catalogue.broken():
+        for complaint in file.complaints():
+            say("relay", complaint)
+    if not any(catalogue.usable()):
+        say("relay", f"no usable mapping file in {settings.mappings}: webhooks are answered 404 or 503 (try --demo)")
+
+
+def _start_redis(supervisor: Supervisor, environ: Mapping[str, str], demo: Demo | None) -> str | None:
+    """Start the embedded Redis and return its URL; None where RELAY_REDIS_URL names another one, which must answer."""
+    if given := environ.get("RELAY_REDIS_URL"):
+        _check_redis(given)
+        return None
+    folder = open_data_folder(_FOLDER / "demo" / "redis" if demo else _FOLDER / "redis")
+    _clear_socket(folder)
+    supervisor.start(Child("redis", server_command(folder), environ, 60, inherits=folder.lock))
+    if not supervisor.wait_for(lambda: answers(folder.url), patience=_LOAD_PATIENCE):
+        raise EmbeddedRedisError(f"the embedded Redis does not answer; its data is in {folder.path}")
+    return folder.url
+
+
+def _check_redis(url: str) -> None:
+    connection = Connection(url, timeout=2)
+    try:
+        connection.call("PING")
+    except StoreUnavailableError as error:
+        raise ConfigurationError(
+            [f"RELAY_REDIS_URL: {error}. Start that Redis, or unset it to use the embedded one"]
+        ) from None
+    finally:
+        connection.close()
+
+
+def _clear_socket(folder: DataFolder) -> None:
+    """Remove the socket of a server that was killed: the lock says that none runs."""
+    folder.socket.unlink(missing_ok=True)
+
+
+def _is_up(base_url: str, redis_url: str) -> bool:
+    """Tell whether web answers and a worker has been heard of."""
+    connection = Connection(redis_url, timeout=1)
+    try:
+        with urlopen(f"{base_url}/livez", timeout=1):  # noqa: S310 - http on this machine
+            return Pulse(connection).youngest_beat() is not None
+    except (URLError, OSError, StoreUnavailableError):
+        return False
+    finally:
+        connection.close()
