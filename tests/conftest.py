@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness import RedisServer
 
-from relay.embedded import answers, valkey_binary
 from relay.store.connection import Connection
-
-
-def wait_until(holds: Callable[[], object], what: str, *, patience: float = 20) -> None:
-    """Return as soon as `holds`; fail, naming `what` was waited for, after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
-        threading.Event().wait(0.01)
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +21,11 @@ def redis_url() -> Iterator[str]:
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:
-        socket = Path(folder) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", "", "--appendonly", "yes"]
-        server = subprocess.Popen([str(valkey_binary()), *options], stdout=subprocess.DEVNULL)
+        server = RedisServer(Path(folder)).start()
         try:
-            url = f"unix://{socket}"
-            wait_until(lambda: answers(url), "the test's Redis answers")
-            yield url
+            yield server.url
         finally:
-            server.kill()
-            server.wait()
+            server.stop()
 
 
 @pytest.fixture

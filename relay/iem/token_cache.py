@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from relay.core.outcomes import Answer, Outcome, Reason, Retry, classify_token
+from relay.core.outcomes import Answer, Outcome, Park, Reason, Retry, classify_token
 from relay.iem.client import GrantedToken, IemClient
 from relay.store.tokens import StoredToken, TokenStore
 
 #: A token is renewed when a tenth of its life is left, a minute at most.
 _RENEW_PART, _RENEW_MOST = 0.1, 60.0
-#: A refusal to give a token is the answer for everybody who asks within this time of it, probes excepted (ms).
+#: Wrong credentials are the answer for everybody who asks within this time of them, probes excepted (ms).
 _REFUSAL_HOLDS = 2_000
 #: Another process's fetch is looked at this often (seconds).
 _LOOK_AGAIN = 0.05
@@ -67,7 +67,7 @@ class TokenCache:
         asked_at = self._now_ms()
         known = self._usable(self._known) or self._usable(self._load())
         if known is None:
-            return self._fetch_once(asked_at if is_probe else asked_at - _REFUSAL_HOLDS, deadline)
+            return self._fetch_once(asked_at, deadline, holds=0 if is_probe else _REFUSAL_HOLDS)
         if asked_at >= known.renew_at:
             self._renew_early(known)
         return Token(known.value, is_fresh=False)
@@ -77,15 +77,15 @@ class TokenCache:
         self._known = None
         self._store.drop(value)
 
-    def _fetch_once(self, refusals_since: int, deadline: float) -> Token | NoToken:
+    def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> Token | NoToken:
         if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return _waited_in_vain()
         try:
-            while (found := self._found_meanwhile(refusals_since)) is None:
+            while (found := self._found_meanwhile(asked_at, holds)) is None:
                 if owner := self._store.lock(for_ms=self._lock_ms()):
                     try:
                         # Between that look and the lock somebody may have fetched, and let go.
-                        return self._found_meanwhile(refusals_since) or self._fetch(deadline)
+                        return self._found_meanwhile(asked_at, holds) or self._fetch(deadline)
                     finally:
                         self._store.unlock(owner)
                 if time.monotonic() >= deadline:
@@ -95,12 +95,14 @@ class TokenCache:
         finally:
             self._fetching.release()
 
-    def _found_meanwhile(self, refusals_since: int) -> Token | NoToken | None:
+    def _found_meanwhile(self, asked_at: int, holds: int) -> Token | NoToken | None:
         stored = self._load()
         if stored is None or stored.config != self._config:
             return None
         if refused := stored.refusal:
-            return NoToken(refused, classify_token(refused)) if stored.stored_at >= refusals_since else None
+            outcome = classify_token(refused)
+            since = asked_at - holds if isinstance(outcome, Park) else asked_at
+            return NoToken(refused, outcome) if stored.stored_at >= since else None
         return Token(stored.value, is_fresh=True) if self._usable(stored) else None
 
     def _fetch(self, deadline: float) -> Token | NoToken:

@@ -1,0 +1,226 @@
+"""Starting the real thing: Redis, gunicorn, workers as processes of their own, on sockets and ports of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import requests
+import yaml
+
+from relay.embedded import answers, valkey_binary
+from relay.simulators.iem import Iem
+from relay.simulators.iem_access import ApiUser, Installation
+from relay.simulators.server import SimulatorServer
+
+ROOT = Path(__file__).parent.parent
+WEBHOOK_PASSWORD, IEM_USER, IEM_PASSWORD = "sn-secret-pw", "api@example.com", "iem-secret-pw"
+SYS_ID = "9d385017c611228701d22104cc95c371"
+
+
+def wait_until(holds: Callable[[], object], what: str, *, patience: float = 20) -> None:
+    """Return as soon as `holds`; fail, naming `what` was waited for, after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
+        threading.Event().wait(0.01)
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
+
+
+def sys_id(number: int) -> str:
+    """Return the sys_id of the `number`-th ticket."""
+    return f"{number:032x}"
+
+
+@dataclass(slots=True)
+class RedisServer:
+    """A Redis with an append-only file that can be killed, stopped and started again."""
+
+    folder: Path
+    fsync: str = "everysec"
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The RELAY_REDIS_URL."""
+        return f"unix://{self.folder}/redis.sock"
+
+    def start(self) -> RedisServer:
+        """Start it, and wait until it has read its file."""
+        options = {"port": "0", "unixsocket": f"{self.folder}/redis.sock", "dir": str(self.folder), "save": ""}
+        options |= {"appendonly": "yes", "appendfsync": self.fsync, "loglevel": "warning"}
+        flat = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self.process = subprocess.Popen([str(valkey_binary()), *flat], stdout=subprocess.DEVNULL)
+        wait_until(lambda: answers(self.url), "Redis answers")
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        if number in {signal.SIGKILL, signal.SIGTERM}:
+            self.process.wait()
+
+    def stop(self) -> None:
+        """Kill it, if it runs."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.send(signal.SIGKILL)
+
+
+@dataclass(slots=True)
+class Process:
+    """A process of the relay; what it says is in `log`."""
+
+    command: list[str]
+    environ: Mapping[str, str]
+    folder: Path
+    name: str
+    popen: subprocess.Popen[bytes] = field(init=False)
+    _log: IO[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._log = (self.folder / f"{self.name}.log").open("ab")
+        self.popen = subprocess.Popen(
+            self.command,
+            env=dict(self.environ),
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+
+    @property
+    def log(self) -> str:
+        """All that it has said so far."""
+        return (self.folder / f"{self.name}.log").read_text("utf-8")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, patience: float = 40) -> int:
+        """End it by a signal, and return its exit status."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        status = self.popen.wait(patience)
+        self._log.close()
+        return status
+
+
+def base_environ() -> dict[str, str]:
+    """Return this process's environment without any setting of the relay."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "PROMETHEUS_", "PORT"))}
+    return {**kept, "ACME_WEBHOOK_PASSWORD": WEBHOOK_PASSWORD, "ACME_IEM_PASSWORD": IEM_PASSWORD}
+
+
+def mapping(iem_url: str, **changes: Any) -> dict[str, Any]:
+    """Return a mapping file's content; `changes` replace keys, and are merged into blocks."""
+    content: dict[str, Any] = {
+        "source": "servicenow",
+        "auth": [{"type": "basic", "username": "sn", "password": {"env": "ACME_WEBHOOK_PASSWORD"}}],
+        "iem": {
+            "url": iem_url,
+            "customer_id": "ACME",
+            "integration_id": "42",
+            "username": IEM_USER,
+            "password": {"env": "ACME_IEM_PASSWORD"},
+            "timeout": "2s",
+        },
+        "retry": {"first": "50ms", "most": "500ms"},
+    }
+    for key, value in changes.items():
+        content[key] = {**content[key], **value} if isinstance(value, dict) and key in content else value
+    return content
+
+
+def write_mapping(folder: Path, name: str, content: Mapping[str, Any]) -> Path:
+    """Write a mapping file."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(dict(content)), "utf-8")
+    return path
+
+
+def simulated_iem() -> SimulatorServer:
+    """Return a simulated IEM (not started) that knows the mapping's account, customer and integration."""
+    user = ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME"}))
+    return SimulatorServer(Iem(Installation((user,), {"ACME": True}, frozenset({"42"}))))
+
+
+@dataclass(slots=True)
+class Relay:
+    """Web and workers over one Redis and one folder of mappings."""
+
+    folder: Path
+    redis_url: str
+    environ: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    processes: list[Process] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where web listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def mappings(self) -> Path:
+        """The folder of mapping files."""
+        return self.folder / "mappings"
+
+    def _environ(self) -> dict[str, str]:
+        own = {"RELAY_REDIS_URL": self.redis_url, "RELAY_MAPPINGS": str(self.mappings), "RELAY_LOG_FORMAT": "json"}
+        return {**base_environ(), **own, **self.environ}
+
+    def _start(self, command: list[str], name: str) -> Process:
+        process = Process(command, self._environ(), self.folder, f"{name}-{len(self.processes)}")
+        self.processes.append(process)
+        return process
+
+    def start_web(self, *, processes: int = 2) -> Process:
+        """Start gunicorn as the README says, and wait until it answers."""
+        command = [sys.executable, "-m", "gunicorn", "-w", str(processes), "-b", f"127.0.0.1:{self.port}", "wsgi:app"]
+        web = self._start(command, "web")
+        wait_until(lambda: web.popen.poll() is not None or _answers(f"{self.url}/livez"), "web answers")
+        assert web.popen.poll() is None, web.log
+        return web
+
+    def start_worker(self) -> Process:
+        """Start a worker; it begins when it is ready."""
+        return self._start([sys.executable, "-m", "relay", "worker"], "worker")
+
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for process in self.processes:
+            process.stop(signal.SIGKILL)
+
+    def post(self, payload: Any, *, name: str = "acme", timeout: float = 5, **options: Any) -> requests.Response:
+        """Post a webhook as the sender of the mapping."""
+        options.setdefault("auth", ("sn", WEBHOOK_PASSWORD))
+        body = {"data": payload} if isinstance(payload, bytes | str) else {"json": payload}
+        return requests.post(f"{self.url}/webhooks/{name}", timeout=timeout, **body, **options)
+
+    def delivery_status(self, delivery_id: str, *, name: str = "acme") -> str:
+        """Return what the sender is told about a delivery."""
+        url = f"{self.url}/webhooks/{name}/deliveries/{delivery_id}"
+        status: str = requests.get(url, auth=("sn", WEBHOOK_PASSWORD), timeout=5).json()["delivery_status"]
+        return status
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=1).ok
+    except requests.RequestException:
+        return False

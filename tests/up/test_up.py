@@ -1,0 +1,212 @@
+"""`relay up`: what a new user sees, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from harness import base_environ, free_port, wait_until
+
+
+@dataclass(slots=True)
+class Up:
+    """`relay up` in a folder of its own."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    popen: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str, **environ: str) -> Up:
+        command = [sys.executable, "-m", "relay", "up", *options]
+        environ = {**base_environ(), "RELAY_BIND": f"127.0.0.1:{self.port}", **environ}
+        with (self.folder / "out.log").open("ab") as log:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environ,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "out.log").read_text("utf-8")
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: text in self.said or self.ended(), f"it says {text!r}", patience=60)
+        assert text in self.said, self.said
+
+    def ended(self) -> bool:
+        return self.popen is not None and self.popen.poll() is not None
+
+    def stop(self, number: signal.Signals) -> int:
+        assert self.popen is not None
+        self.popen.send_signal(number)
+        return self.popen.wait(60)
+
+    def status(self) -> int:
+        assert self.popen is not None
+        return self.popen.wait(60)
+
+    def processes(self) -> list[int]:
+        """The living processes that were started in the folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    if (entry / "cwd").readlink() == self.folder and b"\0" in (entry / "cmdline").read_bytes():
+                        found.append(int(entry.name))
+                except OSError:
+                    continue
+        return found
+
+
+@pytest.fixture
+def up() -> Iterator[Up]:
+    with tempfile.TemporaryDirectory(prefix="relay-up-") as folder:
+        one = Up(Path(folder).resolve())
+        yield one
+        for process in one.processes():
+            os.kill(process, signal.SIGKILL)
+        if one.popen:
+            one.popen.wait()
+
+
+def test_the_demo_takes_one_resolution_to_success_and_stays_up(up: Up) -> None:
+    up.start("--demo")
+
+    up.wait_for("Health:")
+
+    said = up.said
+    steps = [said.index(step) for step in ("1 accepted", "2 mapped", "3 token", "4 pushed", "5 delivered")]
+    assert steps == sorted(steps)
+    assert '{"state":6,"sysid":' in said
+    assert "200 Success" in said
+    assert requests.get(f"http://127.0.0.1:{up.port}/readyz", timeout=5).json()["status"] == "pass"
+    assert "Traceback" not in said
+
+
+def test_the_demos_curl_command_sends_another_one(up: Up) -> None:
+    up.start("--demo")
+    up.wait_for("Health:")
+    command = re.search(r"curl -u .*", up.said)
+    assert command
+
+    answer = subprocess.run(["/bin/sh", "-c", f"{command[0]} --silent"], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.startswith('{"status":"queued"')
+    assert up.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopping_it_leaves_no_process_behind(up: Up, number: signal.Signals) -> None:
+    up.start("--demo")
+    up.wait_for("Health:")
+    assert len(up.processes()) >= 5
+
+    status = up.stop(number)
+
+    assert status == (-9 if number == signal.SIGKILL else 0)
+    wait_until(lambda: not up.processes(), "all processes are gone")
+    assert "Traceback" not in up.said
+
+
+def test_after_a_kill_of_everything_it_starts_again_on_the_same_data(up: Up) -> None:
+    up.start("--demo")
+    up.wait_for("Health:")
+    for process in up.processes():
+        os.kill(process, signal.SIGKILL)
+    assert up.status() == -9
+    wait_until(lambda: not up.processes(), "all processes are gone")
+    (up.folder / "out.log").write_text("", "utf-8")
+
+    up.start("--demo")
+
+    up.wait_for("5 delivered")
+
+
+def test_a_child_that_dies_is_started_again(up: Up) -> None:
+    up.start("--demo")
+    up.wait_for("Health:")
+    worker = next(one for one in up.processes() if b"relay\0worker" in Path(f"/proc/{one}/cmdline").read_bytes())
+
+    os.kill(worker, signal.SIGKILL)
+
+    up.wait_for("worker ended with status -9")
+    wait_until(lambda: up.said.count("worker started") == 2, "the worker is back")
+
+
+def test_a_taken_port_is_told_with_what_to_do(up: Up) -> None:
+    taken = Up(up.folder, up.port)
+    up.start("--demo")
+    up.wait_for("Health:")
+
+    second = taken.start("--demo")
+
+    assert second.status() == 78
+    assert f"cannot listen on 127.0.0.1:{up.port}" in up.said
+    assert "set RELAY_BIND" in up.said
+
+
+def test_a_second_one_on_the_same_data_is_refused(up: Up) -> None:
+    up.start("--demo")
+    up.wait_for("Health:")
+
+    second = Up(up.folder).start("--demo")
+
+    assert second.status() == 1
+    assert "another relay (process" in up.said
+
+
+def test_a_redis_that_does_not_answer_is_told(up: Up) -> None:
+    up.start("--demo", RELAY_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+
+    assert up.status() == 78
+    assert "RELAY_REDIS_URL: Redis:" in up.said
+    assert "Traceback" not in up.said
+
+
+def test_given_a_redis_it_starts_none(up: Up, redis_url: str) -> None:
+    up.start("--demo", RELAY_REDIS_URL=redis_url)
+
+    up.wait_for("5 delivered")
+
+    assert not any(b"valkey" in Path(f"/proc/{one}/cmdline").read_bytes() for one in up.processes())
+
+
+def test_wrong_settings_are_all_told_with_status_78(up: Up) -> None:
+    up.start(RELAY_CONCURRENCY="many", RELAY_RETENTION="30", RELAY_LOG_FORMAT="xml", RELAY_REDIS_URL="http://x")
+
+    assert up.status() == 78
+    for name in ("RELAY_CONCURRENCY", "RELAY_RETENTION", "RELAY_LOG_FORMAT", "RELAY_REDIS_URL"):
+        assert f"{name}: " in up.said
+
+
+def test_without_a_mappings_folder_it_says_so(up: Up) -> None:
+    up.start()
+
+    assert up.status() == 78
+    assert "RELAY_MAPPINGS: the folder mappings cannot be read" in up.said
+
+
+def test_a_faulty_mapping_file_is_told_with_its_line_and_stops_nothing(up: Up) -> None:
+    (up.folder / "mappings").mkdir()
+    (up.folder / "mappings" / "acme.yaml").write_text("source: servicenow\nstats: {}\n", "utf-8")
+
+    up.start()
+
+    up.wait_for("ready: webhooks go to")
+    assert "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?" in up.said
+    assert requests.post(f"http://127.0.0.1:{up.port}/webhooks/acme", json={}, timeout=5).status_code == 503
