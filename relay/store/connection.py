@@ -24,6 +24,7 @@ from relay.store.scripts import script_text
 
 #: A command that failed sooner than this (seconds) met a connection that Redis had closed: it is sent once more.
 _STALE_WITHIN = 0.25
+_EVEN_IF_FULL = "#!lua flags=allow-oom\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 _SEVERAL_HOSTS = re.compile(
     r"redis\+(?P<kind>sentinel|cluster)://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?(?P<hosts>[^/]+)(?P<path>/.*)?"
 )
@@ -58,6 +59,14 @@ class Connection:
             StoreUnavailableError: Redis did not answer in time or refused; whether it was carried out is not known.
         """
         return self._guard(lambda client: client.execute_command(*command))
+
+    def write(self, command: str, key: str, *arguments: Any) -> Any:
+        """Return the answer to a small write that is carried out even when memory is full: what empties the queues needs it.
+
+        Raises:
+            StoreUnavailableError: as `call`.
+        """
+        return self.call("EVAL", _EVEN_IF_FULL, 1, key, command, *arguments)
 
     def run(self, script: str, key: str, arguments: Sequence[str | int]) -> Any:
         """Return what `lua/<script>.lua` answers for the integration whose queue is `key`. Scripts can be repeated.

@@ -38,7 +38,7 @@ class Pulse:
 
     def beat(self, worker: str, now: int) -> None:
         """Say that `worker` makes progress, and forget workers that are long gone."""
-        self.connection.call("ZADD", WORKERS, now, worker)
+        self.connection.write("ZADD", WORKERS, now, worker)
         self.connection.call("ZREMRANGEBYSCORE", WORKERS, "-inf", now - _FORGET_AFTER)
 
     def retire(self, worker: str) -> None:

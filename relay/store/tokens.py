@@ -52,7 +52,7 @@ class TokenStore:
     def save(self, token: StoredToken, *, now: int) -> None:
         """Store `token` in place of whatever was there, until it expires."""
         lifetime = token.expires_at - now if token.value else _REFUSAL_STAYS
-        self._connection.call("SET", self._key, json.dumps(asdict(token)), "PX", max(lifetime, 1))
+        self._connection.write("SET", self._key, json.dumps(asdict(token)), "PX", max(lifetime, 1))
 
     def drop(self, value: str) -> None:
         """Forget the token if it still is `value`: a newer one stays."""
@@ -61,7 +61,7 @@ class TokenStore:
     def lock(self, *, for_ms: int) -> str | None:
         """Take the right to fetch a token for up to `for_ms`; returns what to unlock it with, None where another has it."""
         owner = secrets.token_hex(8)
-        return owner if self._connection.call("SET", self._lock_key, owner, "NX", "PX", for_ms) else None
+        return owner if self._connection.write("SET", self._lock_key, owner, "NX", "PX", for_ms) else None
 
     def unlock(self, owner: str) -> None:
         """Give the right to fetch back, if it still is the `owner`'s."""

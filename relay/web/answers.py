@@ -9,14 +9,15 @@ from typing import Any
 
 from flask import Response, g, request
 
-_HINTS = {
+#: Short, so that the detail still stands within the first 100 characters.
+_TITLES = {
     "not-found": "Not found",
-    "mapping-unusable": "The integration's mapping file is unusable",
-    "store-unavailable": "Not stored: try again",
-    "unauthenticated": "The sender is not authenticated",
-    "address-refused": "The sender's address is not allowed",
-    "not-json": "The body is not JSON",
-    "unusable-payload": "The mapping finds no usable record",
+    "mapping-unusable": "Mapping unusable",
+    "store-unavailable": "Not stored",
+    "unauthenticated": "Not authenticated",
+    "address-refused": "Address refused",
+    "not-json": "Not JSON",
+    "unusable-payload": "Unusable payload",
     "too-many-records": "Too many records",
 }
 
@@ -51,7 +52,7 @@ def problem(error: ProblemError) -> Response:
     phrase = HTTPStatus(error.status).phrase
     content = {
         "status": error.status,
-        "title": _HINTS.get(error.kind or "", phrase),
+        "title": _TITLES.get(error.kind or "", phrase),
         "detail": error.detail,
         "type": f"urn:relay:problem:{error.kind}" if error.kind else "about:blank",
         "instance": request.path,

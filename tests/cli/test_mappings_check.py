@@ -1,0 +1,106 @@
+"""`relay mappings check`, as a command of its own: what an admin sees, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+
+IEM = "https://iem.example.com"
+
+
+def check(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "relay", "mappings", "check", *arguments]
+    environ = {**base_environ(), "RELAY_MAPPINGS": "mappings", **environ}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_good_files_are_told_to_be_good_with_status_0(tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping(IEM))
+
+    result = check(tmp_path)
+
+    assert result.returncode == 0
+    assert result.stdout == "mappings/acme.yaml: good (servicenow → IEM ACME/42)\n"
+
+
+def test_every_fault_of_every_file_is_told_with_status_78(tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "good", mapping(IEM))
+    (tmp_path / "mappings" / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\nauth: nobody\n", "utf-8")
+    (tmp_path / "mappings" / "tab.yaml").write_text("a:\n\tb: 1\n", "utf-8")
+
+    result = check(tmp_path)
+
+    assert result.returncode == 78
+    assert result.stdout.splitlines() == [
+        "mappings/acme.yaml:1:1: missing key 'iem'",
+        "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?",
+        "mappings/acme.yaml:3:7: auth: expected a list with at least one way to authenticate, or the word none",
+        "mappings/good.yaml: good (servicenow → IEM ACME/42)",
+        "mappings/tab.yaml:2:1: a tab stands where YAML wants spaces: indent with spaces",
+    ]
+
+
+def test_a_secret_that_cannot_be_read_is_told_where_it_stands(tmp_path: Path) -> None:
+    content = mapping(IEM, iem={"password": {"file": "/nonexistent/pw"}})
+    write_mapping(tmp_path / "mappings", "acme", content)
+
+    result = check(tmp_path, ACME_WEBHOOK_PASSWORD="")
+
+    assert result.returncode == 78
+    assert "auth" not in result.stdout.splitlines()[0].split(": ")[0]
+    assert "password: the environment variable ACME_WEBHOOK_PASSWORD is not set" in result.stdout
+    assert "password: the secret file /nonexistent/pw cannot be read: No such file or directory" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["ACME", "a_b", "-a", "a" * 64])
+def test_a_file_whose_name_is_no_integration_name_is_told(tmp_path: Path, name: str) -> None:
+    write_mapping(tmp_path / "mappings", name, mapping(IEM))
+
+    result = check(tmp_path)
+
+    assert result.returncode == 78
+    assert "is not an integration's name" in result.stdout
+
+
+def test_hidden_files_are_not_integrations_and_a_yml_is_told(tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "_example", {"nonsense": 1})
+    write_mapping(tmp_path / "mappings", ".hidden", {"nonsense": 1})
+    (tmp_path / "mappings" / "acme.yml").write_text("source: servicenow\n", "utf-8")
+
+    result = check(tmp_path)
+
+    assert result.stdout == "mappings/acme.yml:1:1: only files that end in .yaml are read: rename it to acme.yaml\n"
+
+
+def test_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "mappings").mkdir()
+
+    result = check(tmp_path)
+
+    assert result.returncode == 78
+    assert "no mapping files" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("nothing.yaml",)])
+def test_a_missing_folder_or_file_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = check(tmp_path, *arguments)
+
+    assert result.returncode == 78
+    assert len(result.stderr.splitlines()) == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_the_json_form_holds_the_same_faults(tmp_path: Path) -> None:
+    (tmp_path / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\n", "utf-8")
+
+    result = check(tmp_path, "acme.yaml", "--json")
+
+    content: list[dict[str, Any]] = json.loads(result.stdout)
+    assert content[0]["file"] == "acme.yaml"
+    assert {"line": 2, "column": 1, "message": "unknown key 'stats'; did you mean 'states'?"} in content[0]["faults"]
