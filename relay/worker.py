@@ -14,20 +14,19 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from relay import metrics
-from relay.bootstrap import Foundation, build_outbound
-from relay.core.integration import Integration
 from relay.core.outcomes import Answer, Delivered, Outcome, Park, Reason, Retry
 from relay.core.retry import retry_delay
-from relay.delivery import Attempt, Deliverer, lease_of, longest_attempt
-from relay.errors import SecretMissingError, StoreUnavailableError
+from relay.delivery import Attempt, lease_of, longest_attempt
+from relay.errors import StoreUnavailableError
+from relay.lanes import Lane, busy, room_for
 from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.keys import WAKE_CHANNEL
 from relay.store.pulse import Pulse
-from relay.store.queue import Assignment, DeliveryQueue, Settlement
+from relay.store.queue import Assignment, Settlement
 
 _LOG = logging.getLogger("relay.worker")
 
@@ -37,22 +36,6 @@ _BEAT_EVERY = 2.0
 _RECLAIM_EVERY = 5.0
 #: Wait for Redis: doubling from the first to the most (seconds).
 _STORE_WAIT_FIRST, _STORE_WAIT_MOST = 0.1, 2.0
-
-
-@dataclass(slots=True)
-class Lane:
-    """One integration in this worker."""
-
-    integration: Integration
-    queue: DeliveryQueue
-    #: None: its secrets cannot be read; `fault` says which.
-    deliverer: Deliverer | None
-    #: Digest of the `iem` block and its secrets.
-    config: str
-    fault: str | None = None
-    in_flight: int = 0
-    #: When to ask for deliveries again (monotonic seconds); 0: now.
-    look_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +57,7 @@ class _StoreWait:
 
     until: float = 0.0
     delay: float = 0.0
-    lost: bool = field(default=False)
+    lost: bool = False
 
 
 class Worker:
@@ -139,13 +122,13 @@ class Worker:
             self._find_store()
 
     def _drain(self, deadline: float) -> bool:
-        while (self._busy() or any(self._unsettled.values())) and time.monotonic() < deadline:
+        while (busy(self._lanes.values()) or any(self._unsettled.values())) and time.monotonic() < deadline:
             self._gather(max(0.0, min(0.2, deadline - time.monotonic())))
             try:
                 self._settle()
             except StoreUnavailableError as error:
                 self._lose_store(error)
-        left = self._busy() + sum(map(len, self._unsettled.values()))
+        left = busy(self._lanes.values()) + sum(map(len, self._unsettled.values()))
         try:
             self._pulse.retire(self._name)
         except StoreUnavailableError:
@@ -160,7 +143,9 @@ class Worker:
         now = time.monotonic()
         if now < self._store.until:
             return self._store.until - now
-        wanting = [lane.look_at for lane in self._lanes.values() if self._room(lane) > 0]
+        wanting = [
+            lane.look_at for lane in self._lanes.values() if room_for(lane, self._lanes.values(), self._concurrency) > 0
+        ]
         return max(0.0, min([*wanting, self._beat_at, self._reclaim_at]) - now)
 
     def _gather(self, wait: float) -> None:
@@ -205,7 +190,7 @@ class Worker:
         due = [lane for lane in self._lanes.values() if lane.look_at <= now]
         random.shuffle(due)  # no integration is always the last
         for lane in due:
-            room = self._room(lane)
+            room = room_for(lane, self._lanes.values(), self._concurrency)
             if room > 0:
                 self._take_from(lane, room, pool)
 
@@ -225,20 +210,6 @@ class Worker:
             return 0.0
         wait = _LOOK_EVERY if at_ms is None else min(_LOOK_EVERY, max(0.0, (at_ms - self._now_ms()) / 1000))
         return time.monotonic() + wait
-
-    def _room(self, lane: Lane) -> int:
-        """Return how many more deliveries `lane` may have in flight.
-
-        The last half of the places is kept, one each, for integrations that have none in flight: a slow one leaves room.
-        """
-        free = self._concurrency - self._busy()
-        idle = sum(1 for other in self._lanes.values() if other.in_flight == 0 and other is not lane)
-        if lane.in_flight > 0:
-            free -= min(idle, self._concurrency // 2)
-        return min(free, lane.integration.iem.max_in_flight - lane.in_flight)
-
-    def _busy(self) -> int:
-        return sum(lane.in_flight for lane in self._lanes.values())
 
     def _attempt(self, lane: Lane, assignment: Assignment, deadline: float) -> None:
         """Make one attempt (in a thread of the pool), and put what it came to before the loop."""
@@ -372,18 +343,3 @@ def _words(outcome: Outcome | None) -> tuple[str, str | None]:
             return "delivered", None
         case _:
             return type(outcome).__name__.lower(), outcome.reason
-
-
-def open_lanes(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> list[Lane]:
-    """Return a lane for each enabled integration; one whose secrets cannot be read says so and parks its deliveries."""
-    return [_open_lane(foundation, one, connection) for one in integrations if one.enabled]
-
-
-def _open_lane(foundation: Foundation, integration: Integration, connection: Connection) -> Lane:
-    deliveries = DeliveryQueue(connection, integration.name, retention=foundation.settings.retention)
-    try:
-        outbound = build_outbound(integration, foundation, connection)
-    except SecretMissingError as error:
-        log(_LOG, logging.ERROR, "integration cannot deliver", integration=integration.name, fault=str(error))
-        return Lane(integration, deliveries, None, "unreadable", str(error))
-    return Lane(integration, deliveries, outbound.deliverer, outbound.config)

@@ -30,7 +30,7 @@ def identify(update: Update, idempotency_key: str | None) -> Identity:
     if facts.updated_at is not None:
         return Identity(f"{update.iem_state}:u{facts.updated_at}", dated=True)
     if idempotency_key:
-        digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return Identity(f"{update.iem_state}:k{digest}", dated=False)
     return Identity(f"{update.iem_state}:-", dated=False)
 

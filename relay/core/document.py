@@ -74,10 +74,15 @@ def read_document(text: str, *, typed: Collection[DocumentPath] = ()) -> Documen
     except yaml.YAMLError as error:
         reader.document.faults.append(Fault(Position(1, 1), f"this is not YAML text: {str(error).splitlines()[0]}"))
         return reader.document
+    except (ValueError, OverflowError, RecursionError) as error:  # PyYAML lets these through
+        reader.document.faults.append(Fault(Position(1, 1), f"this is no YAML that can be read: {error}"))
+        return reader.document
     if node is None:
         reader.document.faults.append(Fault(Position(1, 1), "the file is empty"))
     else:
-        reader.document.tree = reader.read(node, (), is_typed=False)
+        tree = reader.read(node, (), is_typed=False)
+        # A tree that was not read to its end would be told as one whose keys have no value.
+        reader.document.tree = None if reader.gave_up else tree
     return reader.document
 
 
@@ -100,6 +105,7 @@ class _Reader:
 
     def __init__(self, typed: frozenset[DocumentPath]) -> None:
         self.document = Document()
+        self.gave_up = False
         self._typed = typed
         self._count = 0
 
@@ -107,11 +113,12 @@ class _Reader:
         position = Position(node.start_mark.line + 1, node.start_mark.column + 1)
         self.document.values[path] = position
         self._count += 1
+        if self.gave_up:
+            return None
         if self._count > _MOST_VALUES or len(path) > _MOST_DEPTH:
-            if self._count < 2 * _MOST_VALUES:
-                self._count = 2 * _MOST_VALUES
-                message = "too many values or too deep: aliases (*name) that multiply, or one that holds itself"
-                self.document.faults.append(Fault(position, message))
+            self.gave_up = True
+            message = "too many values or too deep: aliases (*name) that multiply, or one that holds itself"
+            self.document.faults.append(Fault(position, message))
             return None
         is_typed = is_typed or tuple("*" if isinstance(part, int) else part for part in path) in self._typed
         match node:

@@ -14,7 +14,8 @@ from relay.core.document import Document, DocumentPath, Fault, read_document
 from relay.core.integration import Integration, MappingTest
 from relay.core.mapping import map_payload
 from relay.core.model import Ignored, Rejected, Update
-from relay.core.schema import SOURCES, UNKNOWN, IntegrationSchema
+from relay.core.readers import UNKNOWN
+from relay.core.schema import SOURCES, IntegrationSchema
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TYPED = (("tests", "*", "payload"),)

@@ -28,12 +28,15 @@ def compile_path(expression: str) -> FieldPath:
         return FieldPath(expression, _walker(tuple(expression.split("."))))
     try:
         compiled = jmespath.compile(expression)
+        unknown = _functions_of(compiled.parsed) - Functions.FUNCTION_TABLE.keys()
     except (LexerError, ParseError) as error:
         at = getattr(error, "lex_position", None) or getattr(error, "lexer_position", None) or 0
         raise ValueError(f"not a JMESPath expression: {_cause(error)}\n  {expression}\n  {' ' * at}^") from None
     except JMESPathError as error:
         raise ValueError(f"not a JMESPath expression: {error}") from None
-    if unknown := _functions_of(compiled.parsed) - Functions.FUNCTION_TABLE.keys():
+    except RecursionError:
+        raise ValueError("not a JMESPath expression that can be read: it is too deep") from None
+    if unknown:
         raise ValueError(f"JMESPath has no function {min(unknown)}()")
 
     def search(payload: Any) -> Any:

@@ -15,6 +15,8 @@ MAX_DEPTH = 64
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _UNQUOTED_PLACEHOLDER = re.compile(r"[:\[,]\s*\$\{[^}]*\}")
+#: What is left where a body was cut off: nothing, or the beginning of a word, of a number's next part or of an escape.
+_CUT_OFF = re.compile(r"(?:tr?u?|fa?l?s?|nu?l?|-|\.|[eE][+-]?|u[0-9a-fA-F]{0,3})?\s*\Z")
 
 
 def parse_body(body: bytes) -> Any:
@@ -28,14 +30,15 @@ def parse_body(body: bytes) -> Any:
         raise PayloadError("the body is empty: send the record as a JSON object")
     _check_depth(body)
     try:
-        payload = _DECODER.decode(body.decode("utf-8-sig").strip(" \t\r\n"))
+        payload = _DECODER.decode(body.decode("utf-8-sig"))
         if _SURROGATE.search(body):
             json.dumps(payload, ensure_ascii=False).encode()
         return payload
     except UnicodeEncodeError:
         raise PayloadError("a \\ud… escape stands without its other half: it is no character") from None
     except UnicodeDecodeError as error:
-        raise PayloadError(f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}") from None
+        at = error.start + len(body) - len(error.object)  # which begins behind a byte-order mark
+        raise PayloadError(f"the body is not UTF-8: byte {at} is 0x{body[at]:02x}") from None
     except json.JSONDecodeError as error:
         raise PayloadError(f"line {error.lineno} column {error.colno}: {_explain(error)}") from None
     except RecursionError:
@@ -84,22 +87,20 @@ def _explain(error: json.JSONDecodeError) -> str:
     before, here = text[:at].rstrip(), text[at : at + 1]
     if error.msg.startswith("Invalid control character"):
         return f"a raw control character ({_name(here)}) stands inside a string: build the body with JSON.stringify"
+    if error.msg.startswith("Extra data"):
+        return "there is more after the end of the JSON value: send one JSON value"
+    if error.msg.startswith("Unterminated string") or _CUT_OFF.match(text, at):
+        return "the body ends in the middle (it was cut off, or a quote or bracket is missing)"
     if error.msg.startswith(("Invalid \\escape", "Invalid \\uXXXX")):
         return "an invalid escape inside a string: a backslash is written \\\\ (build the body with JSON.stringify)"
     if text.startswith("${", at) or _UNQUOTED_PLACEHOLDER.match(text, max(len(before) - 1, 0)):
         return "a placeholder ${…} was not replaced: build the body with JSON.stringify, not with a template"
-    if before.endswith(",") and (here in "]}" or here == ""):
-        return "a comma with nothing after it (a trailing comma), or the body was cut off there"
-    if here in "]}" and before.endswith((",", ":")):
-        return "a comma or colon with nothing after it (a trailing comma)"
-    if error.msg.startswith("Illegal trailing comma"):
+    if error.msg.startswith("Illegal trailing comma") or (here in "]}" and before.endswith(",")):
         return "a comma with nothing after it (a trailing comma)"
-    if error.msg.startswith("Unterminated string") or at >= len(text):
-        return "the body ends in the middle (it was cut off, or a quote or bracket is missing)"
+    if here in "]}" and before.endswith(":"):
+        return "a colon with nothing after it"
     if here == "'":
         return "JSON strings stand in double quotes, not in single ones"
-    if error.msg.startswith("Extra data"):
-        return "there is more after the end of the JSON value: send one JSON value"
     return f"not JSON here: {error.msg[0].lower()}{error.msg[1:]}"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +21,10 @@ from relay.core.values import state_key
 
 T = TypeVar("T")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_KEYS = ("env", "file")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: How a message about an unknown key begins: it belongs to the key, not to its value.
+UNKNOWN = "unknown key"
 
 
 class Read(fields.Field[Any]):
@@ -146,12 +149,21 @@ def read_pattern(value: Any) -> re.Pattern[str]:
     """Return a compiled regular expression."""
     try:
         return re.compile(_scalar(value, "a regular expression"))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValidationError(f"not a regular expression: {error}") from None
+
+
+def explain_unknown(key: str, known: Collection[str]) -> str:
+    """Return what is wrong with `key`: the known key that it was meant to be, or all of them."""
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"{UNKNOWN} '{key}'; {hint}"
 
 
 def read_secret(value: Any) -> Secret:
     """Return where a secret stands: `{env: NAME}` or `{file: PATH}`; never the secret itself."""
+    if isinstance(value, dict) and (misspelt := _misspelt(value)):
+        raise ValidationError({key: [explain_unknown(key, _SECRET_KEYS)] for key in misspelt})
     match value:
         case {"env": str(name), **rest} if not rest:
             if not _ENV_NAME.fullmatch(name):
@@ -163,6 +175,11 @@ def read_secret(value: Any) -> Secret:
             raise ValidationError("expected a secret: {env: NAME} or {file: PATH}")
         case _:
             raise ValidationError("a secret must not stand in this file: write {env: NAME} or {file: PATH} instead")
+
+
+def _misspelt(secret: dict[str, Any]) -> list[str]:
+    """Return the keys that were meant to be others. The rest is not told: `{s3cret}` is a key too."""
+    return [key for key in secret if key not in _SECRET_KEYS and difflib.get_close_matches(key, _SECRET_KEYS)]
 
 
 def read_setting(value: Any) -> Text:
@@ -187,7 +204,7 @@ def check_url(url: str) -> str | None:
         return f"not a URL: {error}"
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return "expected a URL such as https://iem.example.com"
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         return "a base URL has no user, query or fragment"
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         return "http would send credentials in the clear: only https, but for a loopback host"

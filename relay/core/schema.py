@@ -5,7 +5,6 @@ They take the strings that `document` read, the source's preset merged in; `mapp
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from relay.core.readers import (
     Read,
     choice,
     duration,
+    explain_unknown,
     integer,
     one_or_more,
     read_boolean,
@@ -33,8 +33,6 @@ from relay.core.readers import (
 from relay.core.values import table_key
 
 SOURCES = ("servicenow", "service-exchange")
-#: How a message about an unknown key begins: it belongs to the key, not to its value.
-UNKNOWN = "unknown key"
 _TYPE_ERROR = "expected keys and values here (key: value), indented below"
 
 _read_paths = one_or_more(read_path, "path")
@@ -55,19 +53,13 @@ class Strict(Schema):
         if not isinstance(original, dict):
             return
         known = {field.data_key or name for name, field in self.fields.items()}
-        errors = {key: [_explain_unknown(key, known)] for key in original if key not in known}
+        errors = {key: [explain_unknown(key, known)] for key in original if key not in known}
         if errors:
             raise ValidationError(errors)
 
     def known(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what was loaded, without unknown keys (which are refused anyway)."""
         return {name: data[name] for name in self.fields}
-
-
-def _explain_unknown(key: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"
-    return f"{UNKNOWN} '{key}'; {hint}"
 
 
 class BasicAuthSchema(Strict):

@@ -53,7 +53,7 @@ def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: Request
     if given is not None and method.scheme:
         scheme, _, given_key = given.partition(" ")
         given = given_key.strip() if scheme.lower() == method.scheme.lower() else None
-    encoded = None if given is None else given.encode("utf-8", "surrogateescape")
+    encoded = None if given is None else given.encode("utf-8", "surrogatepass")
     return f"header:{method.header}" if any(_equal(encoded, secret) for secret in secrets) else None
 
 
@@ -87,7 +87,7 @@ def _check_standard_webhooks(secrets: Sequence[bytes], request: Request) -> str 
     timestamp = request.headers.get("webhook-timestamp", "")
     if not message_id or not _is_fresh(timestamp, request.at):
         return None
-    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + request.body
+    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + request.body
     given = [
         _decode_base64(part[3:]) for part in request.headers.get("webhook-signature", "").split() if part[:3] == "v1,"
     ]

@@ -30,11 +30,12 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """Return the shortest spelling that `parse_duration` reads back, rounded to milliseconds."""
+    milliseconds = round(seconds * 1000)
     for unit in ("d", "h", "m", "s"):
-        amount = seconds / _SECONDS[unit]
-        if amount >= 1 and round(amount, 3) == int(amount):
-            return f"{int(amount)}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 else f"{round(seconds * 1000)}ms"
+        size = round(_SECONDS[unit] * 1000)
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000}s"
 
 
 def parse_size(text: str) -> int:

@@ -18,7 +18,9 @@ from relay.logs import log
 from relay.store.deliveries import DeliveryReader
 from relay.web.answers import ProblemError, problem
 from relay.web.auth import Gatekeeper
-from relay.web.health import make_health, make_watch
+from relay.web.health import make_health
+from relay.web.metrics_page import make_metrics
+from relay.web.watch import make_watch
 from relay.web.webhooks import WebhookParts, make_webhooks
 
 _LOG = logging.getLogger("relay.web")
@@ -55,7 +57,9 @@ def create_app(foundation: Foundation) -> Flask:
         settings.max_body,
     )
     app.register_blueprint(make_webhooks(parts))
-    app.register_blueprint(make_health(make_watch(build_pulse(settings), catalogue), catalogue))
+    watch = make_watch(build_pulse(settings), catalogue)
+    app.register_blueprint(make_health(watch, catalogue))
+    app.register_blueprint(make_metrics(watch))
     app.before_request(_begin)
     app.after_request(_end)
     app.register_error_handler(ProblemError, problem)
