@@ -10,14 +10,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from relay.core.ids import make_id
 from relay.core.integration import Iem, Integration
 from relay.core.readers import check_url
 from relay.core.redact import Redactor
 from relay.delivery import Deliverer
-from relay.errors import SecretMissingError
+from relay.errors import ConfigurationError, SecretMissingError
 from relay.iem.client import Account, IemClient
 from relay.iem.http import Poster
 from relay.iem.token_cache import TokenCache
@@ -25,7 +24,7 @@ from relay.intake import Intake
 from relay.logs import set_up_logs
 from relay.mappings import Catalogue, read_mappings
 from relay.secret_reader import SecretReader
-from relay.settings import Settings, load_settings
+from relay.settings import Settings, load_settings, read_environment
 from relay.store.connection import Connection
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
@@ -58,14 +57,14 @@ class Foundation:
     redactor: Redactor
 
 
-def lay_foundation(environ: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Foundation:
+def lay_foundation(environ: Mapping[str, str] | None = None) -> Foundation:
     """Read and validate the settings, and set up the logs.
 
     Raises:
         ConfigurationError: with every wrong setting.
     """
-    environ = os.environ if environ is None else environ
-    settings = load_settings(environ, Path.cwd() if folder is None else folder)
+    environ = read_environment() if environ is None else environ
+    settings = load_settings(environ)
     redactor = Redactor()
     for secret in (settings.admin_token, settings.audit_key):
         if secret:
@@ -75,8 +74,11 @@ def lay_foundation(environ: Mapping[str, str] | None = None, *, folder: Path | N
 
 
 def load_catalogue(foundation: Foundation) -> Catalogue:
-    """Return the integrations of the mappings folder. Raises ConfigurationError where the folder cannot be read."""
-    return Catalogue(read_mappings(foundation.settings.mappings))
+    """Return the integrations of the mappings folder; a folder that cannot be read is a fault of the catalogue."""
+    try:
+        return Catalogue(read_mappings(foundation.settings.mappings))
+    except ConfigurationError as error:
+        return Catalogue([], str(error))
 
 
 def connect_web(settings: Settings) -> Connection:

@@ -12,6 +12,8 @@ from relay.core.redact import Redactor
 from relay.core.values import format_time
 
 _FIELDS = "relay_fields"
+#: Members of a line that never hold anything but our own words.
+_OURS = frozenset({"@timestamp", "log.level", "log.logger"})
 
 
 def log(logger: logging.Logger, level: int, message: str, **fields: Any) -> None:
@@ -48,7 +50,14 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error.stack_trace"] = self.formatException(record.exc_info)
-        return self._redactor.redact(json.dumps(line, default=str, ensure_ascii=False))
+        return json.dumps({**line, **self._redacted(line)}, default=str, ensure_ascii=False)
+
+    def _redacted(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Return the members that can hold text of others, without secrets; before JSON escapes what is in them."""
+        redact = self._redactor.redact
+        texts = {name: redact(value) for name, value in line.items() if isinstance(value, str) and name not in _OURS}
+        lists = {name: [redact(str(one)) for one in value] for name, value in line.items() if isinstance(value, list)}
+        return texts | lists
 
 
 class _TextFormatter(logging.Formatter):

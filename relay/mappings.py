@@ -77,8 +77,10 @@ def _fault(message: str) -> Fault:
 class Catalogue:
     """The integrations that a process works with, by name."""
 
-    def __init__(self, files: list[MappingFile]) -> None:
+    def __init__(self, files: list[MappingFile], fault: str | None = None) -> None:
+        """`fault`: why the folder could not be read; which integrations there are is not known then."""
         self._files = {file.name: file for file in files}
+        self.fault = fault
 
     def find(self, name: str) -> MappingFile | None:
         """Return the file of integration `name`, usable or not, or None where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -132,13 +133,19 @@ class Settings:
 FROM_FILE = ("RELAY_ADMIN_TOKEN", "RELAY_AUDIT_KEY")
 
 
-def load_settings(environ: Mapping[str, str], folder: Path | None = None) -> Settings:
-    """Return the settings that `environ` holds, and below them those of a `.env` file in `folder`.
+def read_environment(folder: Path | None = None) -> dict[str, str]:
+    """Return this process's environment, and below it what a `.env` file in `folder` (the working folder) adds."""
+    written = dotenv_values((folder or Path.cwd()) / ".env")
+    return {**{name: value for name, value in written.items() if value is not None}, **os.environ}
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `environ` holds.
 
     Raises:
         ConfigurationError: with every wrong setting, a sentence each.
     """
-    values = {**_read_dotenv(folder), **environ}
+    values = dict(environ)
     problems: list[str] = []
     for name in FROM_FILE:
         if path := values.get(f"{name}_FILE"):
@@ -154,11 +161,6 @@ def load_settings(environ: Mapping[str, str], folder: Path | None = None) -> Set
     if problems:
         raise ConfigurationError(problems)
     return Settings(**found)
-
-
-def _read_dotenv(folder: Path | None) -> dict[str, str]:
-    read = dotenv_values(folder / ".env") if folder else {}
-    return {name: value for name, value in read.items() if value is not None}
 
 
 def _read_file(name: str, path: str, problems: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +17,7 @@ from relay.core.redact import Redactor
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.secret_reader import SecretReader
-from relay.settings import load_settings
+from relay.settings import load_settings, read_environment
 
 EX_CONFIG = 78
 
@@ -37,7 +36,7 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
         if not path.is_file():
             raise ConfigurationError([f"{path}: there is no such file"])
     found = [read_mapping(path) for path in files] if files else _read_all()
-    reader = SecretReader(os.environ, Redactor())
+    reader = SecretReader(read_environment(), Redactor())
     checked = [replace(file, faults=(*file.faults, *_missing_secrets(file, reader))) for file in found]
     if as_json:
         click.echo(json.dumps([_as_json(file) for file in checked], indent=2))
@@ -50,7 +49,7 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
 
 
 def _read_all() -> list[MappingFile]:
-    return read_mappings(load_settings(os.environ, Path.cwd()).mappings)
+    return read_mappings(load_settings(read_environment()).mappings)
 
 
 def _print(file: MappingFile) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -22,7 +21,7 @@ from relay.cli.supervisor import Child, Supervisor, say
 from relay.embedded import DataFolder, EmbeddedRedisError, answers, open_data_folder, server_command
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.mappings import Catalogue, read_mappings
-from relay.settings import Settings, load_settings
+from relay.settings import Settings, load_settings, read_environment
 from relay.store.connection import Connection
 from relay.store.pulse import Pulse
 
@@ -58,13 +57,13 @@ def up(*, demo: bool) -> None:
 
 def _run(supervisor: Supervisor, metrics_folder: str, *, with_demo: bool) -> int:
     """Start all in order, and keep it running; returns the exit status."""
-    environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PROMETHEUS_MULTIPROC_DIR": metrics_folder}
+    environ = {**read_environment(), "PYTHONUNBUFFERED": "1", "PROMETHEUS_MULTIPROC_DIR": metrics_folder}
     environ.setdefault("RELAY_LOG_FORMAT", "text")
-    settings = load_settings(environ, Path.cwd())
+    settings = load_settings(environ)
     demo = start_demo(_FOLDER / "demo" / "mappings") if with_demo else None
     if demo:
         environ |= demo.environ
-        settings = load_settings(environ, Path.cwd())
+        settings = load_settings(environ)
     base_url = _check_port(settings.bind)
     _check_mappings(settings)
     environ["RELAY_REDIS_URL"] = _start_redis(supervisor, environ, demo) or settings.redis_url

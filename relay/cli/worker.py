@@ -29,6 +29,8 @@ def worker() -> None:
     foundation = lay_foundation()
     settings = foundation.settings
     catalogue = load_catalogue(foundation)
+    if catalogue.fault:
+        raise ConfigurationError([catalogue.fault])
     for file in catalogue.broken():
         for complaint in file.complaints():
             log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)

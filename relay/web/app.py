@@ -31,11 +31,7 @@ _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
 
 def create_app(foundation: Foundation) -> Flask:
-    """Return the application. Redis need not be there yet.
-
-    Raises:
-        ConfigurationError: the mappings folder cannot be read.
-    """
+    """Return the application. Neither Redis nor the mapping files need be there: it says what is missing."""
     settings = foundation.settings
     catalogue = load_catalogue(foundation)
     for file in catalogue.broken():

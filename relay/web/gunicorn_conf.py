@@ -14,14 +14,14 @@ from typing import Any
 
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.mappings import read_mappings
-from relay.settings import Settings, load_settings
+from relay.settings import Settings, load_settings, read_environment
 
 EX_CONFIG = 78
 
 
 def _load() -> Settings:
     try:
-        settings = load_settings(os.environ, Path.cwd())
+        settings = load_settings(read_environment())
         read_mappings(settings.mappings)
         return settings
     except ConfigurationError as error:

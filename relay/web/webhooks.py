@@ -88,6 +88,9 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
 
 def _find(catalogue: Catalogue, name: str) -> Integration:
     file = catalogue.find(name)
+    if file is None and catalogue.fault:
+        detail = f"which integrations there are is not known: {catalogue.fault}"
+        raise ProblemError(503, detail, kind="mapping-unusable", headers={"Retry-After": "60"})
     if file is None:
         raise ProblemError(404, f"there is no integration {name[:64]}", kind="not-found")
     if file.integration is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.errors import ConfigurationError
-from relay.settings import load_settings
+from relay.settings import load_settings, read_environment
 
 
 def test_without_any_setting_the_defaults_hold() -> None:
@@ -45,9 +45,10 @@ def test_a_token_can_stand_in_a_file(tmp_path: Path) -> None:
     assert load_settings({"RELAY_ADMIN_TOKEN_FILE": str(tmp_path / "token")}).admin_token == "s3cret"
 
 
-def test_the_environment_outranks_the_env_file(tmp_path: Path) -> None:
+def test_the_environment_outranks_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("RELAY_CONCURRENCY=3\nRELAY_LOG_FORMAT=text\n", "utf-8")
 
-    settings = load_settings({"RELAY_CONCURRENCY": "5"}, tmp_path)
+    monkeypatch.setenv("RELAY_CONCURRENCY", "5")
+    settings = load_settings(read_environment(tmp_path))
 
     assert (settings.concurrency, settings.log_format) == (5, "text")

@@ -1,0 +1,92 @@
+"""The example mapping files check clean once their secrets are there, and explain themselves."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from docs.markdown import ROOT
+
+from relay.cli.mappings import mappings
+from relay.core.integration import BasicAuth, HeaderAuth, HmacAuth
+from relay.core.mapping_file import parse_mapping_file
+from relay.core.schema import SOURCES
+from relay.mappings import read_mapping, read_mappings
+from relay.sources import load_presets
+
+FOLDER = ROOT / "mappings"
+EXAMPLES = [FOLDER / f"_{source}.example.yaml" for source in SOURCES]
+by_source = pytest.mark.parametrize("path", EXAMPLES, ids=SOURCES)
+
+
+def secrets_of(path: Path) -> dict[str, str]:
+    """Return a value for each environment variable that the file names, outside its remarks."""
+    lines = [line.partition("#")[0] for line in path.read_text("utf-8").splitlines()]
+    return {name: "a secret" for line in lines for name in re.findall(r"\{env: (\w+)\}", line)}
+
+
+@by_source
+def test_an_example_checks_clean_when_its_variables_are_set(path: Path) -> None:
+    result = CliRunner().invoke(mappings, ["check", str(path)], env=secrets_of(path))
+
+    assert result.exit_code == 0, result.output
+    assert "tests passed" in result.output
+
+
+@by_source
+def test_an_example_names_each_missing_variable(path: Path) -> None:
+    missing = secrets_of(path)
+
+    result = CliRunner().invoke(mappings, ["check", str(path)], env=dict.fromkeys(missing))
+
+    assert result.exit_code == 78
+    assert [name for name in missing if name not in result.output] == []
+
+
+@by_source
+def test_an_example_begins_with_what_it_is_and_how_to_use_it(path: Path) -> None:
+    text = path.read_text("utf-8")
+    head = text[: text.index("\nsource:")]
+
+    assert text.startswith("# An example mapping file for ")
+    assert "To use it:" in head
+    assert "relay mappings check" in head
+    assert all(name in head for name in secrets_of(path))
+
+
+@by_source
+def test_an_example_shows_a_resolved_an_ignored_and_a_rejected_record(path: Path) -> None:
+    integration = read_mapping(path).integration
+
+    assert integration is not None
+    assert any(test.state is not None for test in integration.tests)
+    assert any(test.ignored for test in integration.tests)
+    assert any(test.rejected for test in integration.tests)
+
+
+@by_source
+def test_an_example_is_of_the_source_that_it_is_named_after(path: Path) -> None:
+    integration = read_mapping(path).integration
+
+    assert integration is not None
+    assert integration.source == path.name.removeprefix("_").removesuffix(".example.yaml")
+
+
+def test_examples_are_not_loaded() -> None:
+    assert read_mappings(FOLDER) == []
+
+
+def test_the_other_ways_in_the_servicenow_example_work_without_their_remark_signs() -> None:
+    text = EXAMPLES[0].read_text("utf-8")
+    switched_on, count = re.subn(
+        r"^( *)# (- type:|  header:|  secret:|  value:|allow_from:)", r"\1\2", text, flags=re.MULTILINE
+    )
+
+    parsed = parse_mapping_file("example", switched_on, load_presets())
+
+    assert count == 7
+    assert parsed.integration is not None, parsed.faults
+    assert [type(one) for one in parsed.integration.authentications] == [BasicAuth, HmacAuth, HeaderAuth]
+    assert parsed.integration.allow_from
