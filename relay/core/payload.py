@@ -16,7 +16,7 @@ _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _UNQUOTED_PLACEHOLDER = re.compile(r"[:\[,]\s*\$\{[^}]*\}")
 #: What is left where a body was cut off: nothing, or the beginning of a word, of a number's next part or of an escape.
-_CUT_OFF = re.compile(r"(?:tr?u?|fa?l?s?|nu?l?|-|\.|[eE][+-]?|u[0-9a-fA-F]{0,3})?\s*\Z")
+_CUT_OFF = re.compile(r"(?:tr?u?|fa?l?s?|nu?l?|-|\.|[eE][+-]?|u[0-9a-fA-F]{0,4})?\s*\Z")
 
 
 def parse_body(body: bytes) -> Any:

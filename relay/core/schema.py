@@ -114,6 +114,7 @@ AUTH_SCHEMAS: Mapping[str, Schema] = {
     "header": HeaderAuthSchema(),
     "standard-webhooks": StandardWebhooksAuthSchema(),
 }
+_AUTH_KEYS = frozenset(key for schema in AUTH_SCHEMAS.values() for key in schema.fields)
 _read_auth_type = choice(*AUTH_SCHEMAS)
 
 
@@ -129,7 +130,8 @@ def _read_auth(item: Any) -> model.Authentication:
     if not isinstance(item, dict):
         raise ValidationError(_TYPE_ERROR)
     if "type" not in item:
-        raise ValidationError(f"missing key 'type': one of {', '.join(AUTH_SCHEMAS)}")
+        unknown: dict[str, Any] = {key: [explain_unknown(key, _AUTH_KEYS)] for key in item if key not in _AUTH_KEYS}
+        raise ValidationError({**unknown, "_schema": [f"missing key 'type': one of {', '.join(AUTH_SCHEMAS)}"]})
     try:
         schema = AUTH_SCHEMAS[_read_auth_type(item["type"])]
     except ValidationError as error:

@@ -7,9 +7,9 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `queue`         | stream | accept, take, settle  | for ever                 | deliveries to push now, `d` = delivery id; group `workers` |
 | `retry`         | zset   | settle                | while there are some     | delivery id → due (Unix ms)                            |
 | `d:<id>`        | hash   | accept, take, settle  | pending: for ever; finished: `RELAY_RETENTION`; dead: until replayed or discarded | the delivery's record, see below |
-| `t:<sys_id>`    | hash   | accept, take, settle  | pending work: for ever; else `RELAY_RETENTION` | the ticket: mark, last accepted delivery, identities |
+| `t:<sys_id>`    | hash   | accept, take, settle  | pending work: for ever; else `RELAY_RETENTION`, or `dedupe.window` where that is longer | the ticket: mark, last accepted delivery, identities |
 | `in:<status>`   | zset   | accept, settle        | as the record            | delivery id → created (Unix ms); status `pending`, `delivered`, `superseded`, `dead`, `discarded` |
-| `circuit`       | hash   | settle, take          | for ever                 | failures in a row, and why and since when it is parked |
+| `circuit`       | hash   | settle, take          | for ever                 | failures in a row; why and since when it is parked, how it is probed |
 | `token`         | string | tokens                | until it expires         | IEM's access token, or the last refusal to give one    |
 | `token:lock`    | string | tokens                | while one is fetched     | who fetches                                            |
 | `audit`         | stream | accept, settle        | `RELAY_AUDIT_RETENTION`  | the audit trail                                        |
@@ -25,5 +25,6 @@ from (`mapping from created_at`), how it stands (`status reason finished_at supe
 attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each).
 
 A ticket's fields: the mark (`version updated_at received_at`), `state` (the last accepted IEM state), `last` (that delivery's id),
-`flight` (the delivery that is being pushed: the lease on the ticket), and `i:<identity>` = delivery id and when it is forgotten.
+`flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` = delivery id and when it is forgotten, and
+`known_until` (when the last of these is forgotten, where that is beyond the retention).
 """

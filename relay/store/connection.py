@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -111,14 +111,18 @@ class Connection:
                 if time.monotonic() - began > _STALE_WITHIN:
                     raise
                 return action(self._connected())
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
 
     def _connected(self) -> Client:
-        client = self._client
-        if client is None:
-            with self._lock:
-                client = self._client = self._client or self._make()
+        if client := self._client:
+            return client
+        # Not under the lock: a cluster's client asks the cluster, and threads must not wait for one another's patience.
+        made = self._make()
+        with self._lock:
+            client = self._client = self._client or made
+        if client is not made:
+            made.close()
         return client
 
 
@@ -153,8 +157,15 @@ def _make_client(url: str, timeout: float, connect_timeout: float) -> Client:
         nodes = [ClusterNode(host, port) for host, port in hosts]
         return cast("Client", RedisCluster(startup_nodes=nodes, **options, **_ONE_SERVER))
     service, _, database = (match["path"] or "/").strip("/").partition("/")
+    # However many sentinels hang, asking them all takes no longer than one connection may.
+    patience = connect_timeout / len(hosts)
     sentinel = Sentinel(
-        hosts, sentinel_kwargs={key: options[key] for key in ("socket_timeout", "socket_connect_timeout")}
+        hosts,
+        sentinel_kwargs={
+            "socket_timeout": patience,
+            "socket_connect_timeout": patience,
+            "retry": options["retry"],
+        },
     )
     return cast("Client", sentinel.master_for(service or "mymaster", db=int(database or 0), **options))
 

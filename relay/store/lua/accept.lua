@@ -44,8 +44,11 @@ local function prune_identities(ticket)
 end
 
 local function remember(update, id)
-  local ticket = ticket_key(update.sys_id)
-  redis.call('HSET', ticket, 'i:' .. update.identity, id .. ' ' .. string.format('%.0f', now + update.window))
+  local ticket, forgotten_at = ticket_key(update.sys_id), now + update.window
+  redis.call('HSET', ticket, 'i:' .. update.identity, id .. ' ' .. string.format('%.0f', forgotten_at))
+  if update.window > retention and forgotten_at > tonumber(redis.call('HGET', ticket, 'known_until') or 0) then
+    redis.call('HSET', ticket, 'known_until', forgotten_at)
+  end
   prune_identities(ticket)
 end
 
@@ -105,7 +108,7 @@ local function relay(update)
     update.created_at = now
     finish(update.id, update, { status = 'superseded', reason = 'late', superseded_by = ticket.last }, retention)
     remember(update, update.id)
-    redis.call('PEXPIRE', ticket_hash, retention, 'XX')
+    let_go(ticket_hash, retention, 'XX')
     audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
       { superseded_by = ticket.last, late = true })
     return 'superseded', update.id
@@ -115,7 +118,7 @@ local function relay(update)
     local status = redis.call('HGET', delivery_key(ticket.last), 'status')
     if is_pending(status) or status == 'delivered' then
       remember(update, ticket.last)
-      redis.call('PEXPIRE', ticket_hash, retention, 'XX')
+      let_go(ticket_hash, retention, 'XX')
       return count_duplicate(ticket.last)
     end
   end
@@ -154,10 +157,13 @@ local function reject(rejection)
   return 'rejected', rejection.id
 end
 
+-- What cannot be read is refused before the first write: Redis takes nothing back.
+local records = {}
+for index = 3, #ARGV do records[#records + 1] = cjson.decode(ARGV[index]) end
+
 local verdicts = {}
 local has_work = false
-for index = 3, #ARGV do
-  local record = cjson.decode(ARGV[index])
+for _, record in ipairs(records) do
   local verdict, id
   if record.kind == 'relay' then verdict, id = relay(record)
   elseif record.kind == 'ignore' then verdict, id = ignore(record)

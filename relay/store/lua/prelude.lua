@@ -69,16 +69,22 @@ local function withdraw(id, record)
   if record.place == 'retry' then redis.call('ZREM', key('retry'), id) end
 end
 
+-- Lets a ticket be forgotten after the retention, but not before the identities that it knows. More arguments are PEXPIRE's.
+local function let_go(ticket, retention, ...)
+  local known_until = tonumber(redis.call('HGET', ticket, 'known_until') or 0)
+  redis.call('PEXPIRE', ticket, math.max(retention, known_until - now), ...)
+end
+
 -- Ends a pending delivery. `record` has created_at and sys_id; `ending` the fields to set.
 local function finish(id, record, ending, retention)
   local delivery, ticket = delivery_key(id), ticket_key(record.sys_id)
   ending.finished_at = now
+  redis.call('HDEL', delivery, 'reason', 'place', 'entry', 'lease', 'next_at')
   write(delivery, ending)
-  redis.call('HDEL', delivery, 'place', 'entry', 'lease', 'next_at')
   redis.call('ZREM', key('in:pending'), id)
   redis.call('ZADD', key('in:' .. ending.status), record.created_at, id)
   if ending.status ~= 'dead' then redis.call('PEXPIRE', delivery, retention) end
-  if redis.call('HGET', ticket, 'last') == id then redis.call('PEXPIRE', ticket, retention) end
+  if redis.call('HGET', ticket, 'last') == id then let_go(ticket, retention) end
 end
 
 -- Ends the lease that a delivery in flight has on its ticket, and lets the one behind it go.

@@ -2,15 +2,15 @@
 -- ARGV[2] retention (ms); ARGV[3] consumer; ARGV[4] least idle time (ms); ARGV[5] cursor; ARGV[6] how many entries to look at.
 -- Returns the next cursor ('0-0': done), how many were put back, and how many entries were missing from the queue (an alarm).
 
-local retention = tonumber(ARGV[2])
+local retention, cursor, most = tonumber(ARGV[2]), ARGV[5], tonumber(ARGV[6])
 
-local function reclaim(entry, id)
-  local record = read(delivery_key(id), 'place', 'entry', 'lease', 'sys_id', 'number', 'created_at', 'superseded_by', 'attempts')
-  local in_flight = record.place == 'flight' and record.entry == entry
-  if in_flight and tonumber(record.lease) > now then return 0 end
-  redis.call('XACK', queue, GROUP, entry)
-  redis.call('XDEL', queue, entry)
-  if not in_flight then return 0 end
+local function record_of(id)
+  return read(delivery_key(id), 'place', 'entry', 'lease', 'sys_id', 'number', 'created_at', 'superseded_by', 'attempts')
+end
+
+local function lease_is_over(record) return record.place == 'flight' and tonumber(record.lease) <= now end
+
+local function take_back(id, record)
   local number = redis.call('HINCRBY', delivery_key(id), 'attempts', 1)
   redis.call('HSET', delivery_key(id), 'a' .. number, string.format('%.0f', now) .. '|interrupted|worker_lost|||0')
   if record.superseded_by then
@@ -21,11 +21,45 @@ local function reclaim(entry, id)
     enqueue(id, record.sys_id)
   end
   release(id, record.sys_id)
+end
+
+local function reclaim(entry, id)
+  local record = record_of(id)
+  local is_its_own = record.entry == entry
+  if is_its_own and record.place == 'flight' and not lease_is_over(record) then return 0 end
+  redis.call('XACK', queue, GROUP, entry)
+  redis.call('XDEL', queue, entry)
+  if is_its_own and record.place == 'flight' then take_back(id, record)
+  -- Something that is no worker of ours read it, and would keep it.
+  elseif is_its_own and record.place == 'queue' then enqueue(id, record.sys_id)
+  else return 0 end
   return 1
 end
 
-local answer = grouped('XAUTOCLAIM', queue, GROUP, ARGV[3], ARGV[4], ARGV[5], 'COUNT', ARGV[6])
-local put_back = 0
+-- Finds deliveries that no entry leads to any more, for something else deleted it or the group: they would wait for ever. Only the
+-- oldest are looked at: those that are left behind become the oldest.
+local function recover_stranded()
+  local put_back, missing = 0, 0
+  for _, id in ipairs(redis.call('ZRANGE', key('in:pending'), 0, most - 1)) do
+    local record = record_of(id)
+    if record.place == 'queue' and #redis.call('XRANGE', queue, record.entry, record.entry) == 0 then
+      enqueue(id, record.sys_id)
+      missing = missing + 1
+    elseif lease_is_over(record) and #redis.call('XPENDING', queue, GROUP, record.entry, record.entry, 1) == 0 then
+      redis.call('XDEL', queue, record.entry)
+      take_back(id, record)
+      put_back = put_back + 1
+    end
+  end
+  return put_back, missing
+end
+
+local answer = grouped('XAUTOCLAIM', queue, GROUP, ARGV[3], ARGV[4], cursor, 'COUNT', most)
+local put_back, missing = 0, #answer[3]
 for _, item in ipairs(answer[2]) do put_back = put_back + reclaim(item[1], item[2][2]) end
-if put_back > 0 then wake() end
-return { answer[1], put_back, #answer[3] }
+if answer[1] == '0-0' then
+  local found, lost = recover_stranded()
+  put_back, missing = put_back + found, missing + lost
+end
+if put_back + missing > 0 then wake() end
+return { answer[1], put_back, missing }

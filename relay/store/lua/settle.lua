@@ -61,9 +61,9 @@ local function uncount(streak)
   for _, failure in ipairs(streak) do
     local id, number = string.match(failure, '^(%w+):(%d+)$')
     local delivery = delivery_key(id)
-    local record = read(delivery, 'status', 'place', 'sys_id', 'a' .. number)
+    local record = read(delivery, 'place', 'sys_id', 'a' .. number)
     local line = record['a' .. number]
-    if line and is_pending(record.status) then
+    if line then
       redis.call('HSET', delivery, 'a' .. number, string.sub(line, 1, -2) .. '0')
       redis.call('HINCRBY', delivery, 'tries', -1)
       if record.place == 'retry' then
@@ -90,8 +90,10 @@ end
 
 local function wait_for_retry(settled, record, circuit)
   local left = settled.give_up_after - age_of(record, circuit)
-  if left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
-  local due = now + math.min(settled.delay, left)
+  -- Nothing is given up while its integration is parked, nor by the probe that ends this: it gets an attempt after resuming.
+  local may_die = not circuit.reason and not settled.probe
+  if left <= 0 and may_die then return end_as(settled, record, 'dead', settled.reason) end
+  local due = now + math.max(0, math.min(settled.delay, left))
   redis.call('HSET', delivery_key(settled.id), 'status', 'retrying', 'reason', settled.reason, 'place', 'retry', 'next_at', due)
   redis.call('HDEL', delivery_key(settled.id), 'entry', 'lease')
   redis.call('ZADD', key('retry'), due, settled.id)
@@ -139,21 +141,30 @@ local function settle_unknown_ticket(settled, record, circuit)
   for _, sys_id in ipairs(unknown) do seen = seen or sys_id == record.sys_id end
   if not seen and #unknown < UNKNOWN_TICKETS_TO_PARK then unknown[#unknown + 1] = record.sys_id end
   set_or_clear('unknown', unknown)
-  note_attempt(settled, true)
-  local still_unknown = settled.probe and circuit.reason == settled.park_as
-  if not still_unknown then saw_iem_work(settled, circuit) end
-  if #unknown >= UNKNOWN_TICKETS_TO_PARK and (still_unknown or not circuit.reason) then park(settled) end
+  local in_a_row = #unknown >= UNKNOWN_TICKETS_TO_PARK
+  local keeps_parked = settled.probe and circuit.reason == settled.park_as and in_a_row
+  note_attempt(settled, not keeps_parked)
+  if not keeps_parked then saw_iem_work(settled, circuit) end
+  if in_a_row and (keeps_parked or not circuit.reason) then park(settled) end
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   local since = tonumber(record.unknown_since or now)
-  if now - since >= settled.patience then return end_as(settled, record, 'dead', settled.reason) end
+  local patience_left = since + settled.patience - now
+  -- Also as a probe: one ticket that IEM never gets to know must not be in the way of all others for ever.
+  if patience_left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
   redis.call('HSET', delivery_key(settled.id), 'unknown_since', since)
+  if keeps_parked then return keep_waiting(settled, record) end
+  settled.delay = math.min(settled.delay, patience_left)
   return wait_for_retry(settled, record, circuit)
 end
 
 -- The relay's own mistake says nothing about IEM, and is not tried for two days.
 local function settle_bug(settled, record, circuit)
   note_attempt(settled, false)
-  if settled.probe then redis.call('HDEL', circuit_key, 'probing_until') end
+  if settled.probe and circuit.reason then
+    -- The next probe keeps a distance too, or three bugs of each delivery would follow one another at once.
+    redis.call('HDEL', circuit_key, 'probing_until')
+    redis.call('HSET', circuit_key, 'probe_at', now + settled.delay)
+  end
   if redis.call('HINCRBY', delivery_key(settled.id), 'bugs', 1) >= BUGS_TO_DIE then
     return end_as(settled, record, 'dead', settled.reason)
   end
@@ -169,7 +180,7 @@ local function settle_other_retry(settled, record, circuit)
 end
 
 local function settle_park(settled, record, circuit)
-  note_attempt(settled, not settled.probe)
+  note_attempt(settled, not settled.probe and not circuit.reason)
   if settled.probe or not circuit.reason then park(settled) end
   return keep_waiting(settled, record)
 end

@@ -6,6 +6,9 @@
 local consumer, most, lease, config = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local taken = {}
 
+-- As seldom as wrong credentials are probed in the end (ms).
+local AT_ONCE_EVERY = 3600000
+
 local function lend(id, record, probe)
   local delivery = delivery_key(id)
   local fence = redis.call('HINCRBY', delivery, 'fence', 1)
@@ -53,6 +56,7 @@ local function take_probe()
     local record = record_of(id)
     if record.place == 'retry' then
       redis.call('ZREM', key('retry'), id)
+      redis.call('HDEL', delivery_key(id), 'next_at')
       enqueue(id, record.sys_id)
       record = record_of(id)
     end
@@ -65,7 +69,21 @@ local function take_probe()
   end
 end
 
-local circuit = read(key('circuit'), 'reason', 'by_hand', 'probe_at', 'probing_until', 'config')
+local circuit = read(key('circuit'), 'reason', 'by_hand', 'probe_at', 'probing_until', 'config', 'probed')
+
+-- Somebody mended the configuration: see at once whether it works. Or this worker has another one (a secret that did not get here):
+-- two of them must not take turns without end, so that each is probed at once only now and then.
+local function may_probe_at_once()
+  local probed = cjson.decode(circuit.probed or '{}')
+  if now - (probed[config] or -AT_ONCE_EVERY) < AT_ONCE_EVERY then return false end
+  for other, at in pairs(probed) do
+    if now - at >= AT_ONCE_EVERY then probed[other] = nil end
+  end
+  probed[config] = now
+  redis.call('HSET', key('circuit'), 'probed', cjson.encode(probed), 'config', config, 'probe_at', now)
+  return true
+end
+
 if not circuit.reason then
   promote_due()
   take_entries()
@@ -73,11 +91,7 @@ if not circuit.reason then
   return { '', soonest[2] or '', unpack(taken) }
 end
 if circuit.by_hand then return { circuit.reason, '' } end
-if circuit.config ~= config then
-  -- Somebody mended the configuration (or this process has another one): see at once whether it works.
-  redis.call('HSET', key('circuit'), 'config', config, 'probe_at', now)
-  circuit.probe_at = now
-end
+if circuit.config ~= config and may_probe_at_once() then circuit.probe_at = now end
 local probe_at = math.max(tonumber(circuit.probe_at), tonumber(circuit.probing_until or 0))
 if now >= probe_at and most > 0 then take_probe() end
 return { circuit.reason, now < probe_at and string.format('%.0f', probe_at) or '', unpack(taken) }

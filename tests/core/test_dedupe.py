@@ -1,0 +1,140 @@
+"""Which updates are the same one, and which is the newer (DESIGN section 4, "The verdict on an update")."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.dedupe import UNDATED_WINDOW, Identity, identify, version_key, window_of
+from relay.core.mapping import version_of
+from relay.core.model import Facts, Update
+
+TICKET = "9d385017c611228701d22104cc95c371"
+DAY = 86_400.0
+
+WHOLES = st.one_of(st.integers(0, 30), st.integers(0, 10**40 - 1)).map(str)
+FRACTIONS = st.one_of(st.just(""), st.text("0123456789", min_size=1, max_size=20).map(lambda digits: f".{digits}"))
+VERSIONS = st.builds(
+    lambda zeros, whole, fraction: f"{(zeros + whole)[-40:]}{fraction}",
+    st.sampled_from(["", "0", "00"]),
+    WHOLES,
+    FRACTIONS,
+)
+
+
+def update_of(*, version: str | None = None, updated_at: int | None = None, iem_state: int = 6) -> Update:
+    return Update(Facts(TICKET, "6", version=version, updated_at=updated_at), iem_state)
+
+
+def test_a_version_is_the_identity_before_a_date_and_a_key() -> None:
+    versioned = identify(update_of(version="7", updated_at=1_000), "key")
+
+    assert versioned == identify(update_of(version="7", updated_at=2_000), "another key")
+    assert versioned != identify(update_of(version="8", updated_at=1_000), "key")
+    assert versioned.dated
+
+
+def test_without_a_version_the_date_is_the_identity() -> None:
+    dated = identify(update_of(updated_at=1_000), "key")
+
+    assert dated == identify(update_of(updated_at=1_000), "another key")
+    assert dated != identify(update_of(updated_at=1_001), "key")
+    assert dated.dated
+
+
+def test_without_both_the_idempotency_key_is_the_identity() -> None:
+    keyed = identify(update_of(), "key")
+
+    assert keyed == identify(update_of(), "key")
+    assert keyed != identify(update_of(), "another key")
+    assert keyed != identify(update_of(), None)
+    assert not keyed.dated
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_all_of_them_only_ticket_and_state_are_left(key: str | None) -> None:
+    bare = identify(update_of(), key)
+
+    assert bare == identify(update_of(), None)
+    assert not bare.dated
+
+
+@pytest.mark.parametrize(
+    ("version", "updated_at", "key"), [("7", None, None), (None, 7, None), (None, None, "7"), (None, None, None)]
+)
+def test_another_iem_state_is_another_identity(version: str | None, updated_at: int | None, key: str | None) -> None:
+    resolved = identify(update_of(version=version, updated_at=updated_at, iem_state=6), key)
+    reopened = identify(update_of(version=version, updated_at=updated_at, iem_state=2), key)
+
+    assert resolved != reopened
+
+
+def test_a_version_a_date_and_a_key_that_read_alike_are_three_identities() -> None:
+    identities = {
+        identify(update_of(version="7"), None),
+        identify(update_of(updated_at=7), None),
+        identify(update_of(), "7"),
+    }
+
+    assert len(identities) == 3
+
+
+@settings(deadline=None)
+@given(st.text(st.characters()))
+def test_any_key_makes_a_short_identity(key: str) -> None:
+    identity = identify(update_of(), key)
+
+    assert len(identity.text) <= 32
+    assert identity.text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("identity", "window", "expected"),
+    [
+        (Identity("6:v7", dated=True), DAY, DAY),
+        (Identity("6:v7", dated=True), 60.0, 60.0),
+        (Identity("6:-", dated=False), DAY, UNDATED_WINDOW),
+        (Identity("6:-", dated=False), 60.0, 60.0),
+    ],
+)
+def test_an_identity_without_version_and_date_is_known_for_ten_minutes_at_most(
+    identity: Identity, window: float, expected: float
+) -> None:
+    assert window_of(identity, window) == expected
+
+
+def test_ten_minutes_are_the_limit_of_an_undated_identity() -> None:
+    assert UNDATED_WINDOW == 600
+
+
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        (None, ""),
+        ("0", "010"),
+        ("7", "017"),
+        ("10", "0210"),
+        ("0.5", "0105"),
+        ("7.25", "01725"),
+        ("9" * 40, "40" + "9" * 40),
+    ],
+)
+def test_a_versions_key_is_the_length_of_its_whole_part_and_its_digits(version: str | None, key: str) -> None:
+    assert version_key(version) == key
+
+
+@settings(max_examples=500, deadline=None)
+@given(VERSIONS, VERSIONS)
+def test_keys_of_versions_sort_as_the_numbers_do(one: str, other: str) -> None:
+    key, other_key = version_key(version_of(one)), version_key(version_of(other))
+
+    assert (key < other_key, key == other_key) == (Decimal(one) < Decimal(other), Decimal(one) == Decimal(other))
+
+
+@settings(deadline=None)
+@given(VERSIONS)
+def test_any_version_is_newer_than_none(version: str) -> None:
+    assert version_key(version_of(version)) > version_key(None)

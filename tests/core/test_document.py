@@ -1,0 +1,222 @@
+"""A mapping file's text as plain values, each with its line and column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.document import Document, Position, read_document
+
+SCRAPS = st.sampled_from(
+    [
+        *"{}[]:,-?&*!|>'\"%@`#~ \n\t\r",
+        "- ",
+        ": ",
+        "\n  ",
+        "a",
+        "6",
+        "&a",
+        "*a",
+        "---\n",
+        "...\n",
+        "<<: *a",
+        '"\\',
+        "\\UFFFFFFFF",
+        "%YAML ",
+    ]
+)
+TOO_MUCH = "too many values or too deep: aliases (*name) that multiply, or one that holds itself"
+
+
+def faults_of(text: str) -> list[str]:
+    """Return `line:column: message` for each fault."""
+    return [f"{one.position.line}:{one.position.column}: {one.message}" for one in read_document(text).faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("a: no", {"a": "no"}),
+        ("a: 1e3", {"a": "1e3"}),
+        ("a: 0x1F", {"a": "0x1F"}),
+        ("a: 010", {"a": "010"}),
+        ("a: 12:30:45", {"a": "12:30:45"}),
+        ("a: 2026-11-22 10:20:30", {"a": "2026-11-22 10:20:30"}),
+        ("a: .nan", {"a": ".nan"}),
+        ("6: 7", {"6": "7"}),
+        ("no: yes", {"no": "yes"}),
+        ("null: 6", {"null": "6"}),
+        ("a: 'null'", {"a": "null"}),
+        ("a: ''", {"a": ""}),
+        ("a:", {"a": None}),
+        ("a: ~", {"a": None}),
+        ("a: null", {"a": None}),
+        ("a: [b, 6, null]", {"a": ["b", "6", None]}),
+        ("a: !!int 6", {"a": "6"}),
+        ("a: &x {b: c}\nd: *x", {"a": {"b": "c"}, "d": {"b": "c"}}),
+        ("a: |\n  b\n  c\n", {"a": "b\nc\n"}),
+        ("\ufeffa: b", {"a": "b"}),
+        ("--- {a: b}\n...\n", {"a": "b"}),
+        ("a: b # a comment", {"a": "b"}),
+        ("- a", ["a"]),
+        ("just text", "just text"),
+    ],
+)
+def test_every_scalar_is_the_text_that_was_written(text: str, tree: Any) -> None:
+    document = read_document(text)
+
+    assert document.tree == tree
+    assert document.faults == []
+
+
+def test_below_a_typed_path_yamls_own_types_count() -> None:
+    text = """\
+tests:
+  - name: 6
+    payload: {state: 6, text: "6", number: 6.5, on: yes, off: no, nothing: null, list: [1, 1_000, -7], date: 2026-11-22,
+              octal: 010, hexadecimal: 0x1F, sexagesimal: 1:30, exponent: 1.0e+3, infinity: .inf}
+"""
+
+    document = read_document(text, typed=[("tests", "*", "payload")])
+
+    assert document.faults == []
+    assert document.tree["tests"][0] == {
+        "name": "6",
+        "payload": {
+            "state": 6,
+            "text": "6",
+            "number": 6.5,
+            "on": True,
+            "off": False,
+            "nothing": None,
+            "list": [1, 1000, -7],
+            "date": "2026-11-22",
+            "octal": 10,
+            "hexadecimal": "0x1F",
+            "sexagesimal": "1:30",
+            "exponent": 1000.0,
+            "infinity": ".inf",
+        },
+    }
+
+
+def test_every_key_and_value_has_its_place() -> None:
+    document = read_document("source: servicenow\n\nauth:\n  - type: basic\n    password: {env: A}\n")
+
+    assert document.locate(()) == Position(1, 1)
+    assert document.locate(("source",)) == Position(1, 9)
+    assert document.locate(("source",), key=True) == Position(1, 1)
+    assert document.locate(("auth",), key=True) == Position(3, 1)
+    assert document.locate(("auth", 0)) == Position(4, 5)
+    assert document.locate(("auth", 0, "password", "env")) == Position(5, 21)
+    assert document.locate(("auth", 0, "password", "env"), key=True) == Position(5, 16)
+
+
+def test_an_absent_value_stands_where_its_nearest_ancestor_does() -> None:
+    document = read_document("iem:\n  url: x\n")
+
+    assert document.locate(("iem", "password")) == Position(2, 3)
+    assert document.locate(("virima", "url")) == Position(1, 1)
+    assert Document().locate(("anything", 7)) == Position(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("a: 1\na: 2\n", ["2:1: the key 'a' stands twice, first in line 1"]),
+        ("a: 1\nb: {c: 1, d: 2, c: 3}\n", ["2:17: the key 'c' stands twice, first in line 2"]),
+        ("6: 1\n'6': 2\n", ["2:1: the key '6' stands twice, first in line 1"]),
+        (
+            "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\na: 4\n",
+            [
+                "4:5: the key 'c' stands twice, first in line 3",
+                "5:1: the key 'a' stands twice, first in line 1",
+                "6:1: the key 'a' stands twice, first in line 1",
+            ],
+        ),
+        ("? [a]\n: b\n", ["1:3: a key must be plain text"]),
+        ("", ["1:1: the file is empty"]),
+        ("# only a comment\n", ["1:1: the file is empty"]),
+        ("a:\n\tb: c\n", ["2:1: a tab stands where YAML wants spaces: indent with spaces"]),
+        ("a:\n  b: c\n\td: e\n", ["3:1: a tab stands where YAML wants spaces: indent with spaces"]),
+        ("a: b: c\n", ["1:5: a colon where no key can stand: check the indentation, or put the value in quotes"]),
+        ("a: 1\n b: 2\n", ["2:3: a colon where no key can stand: check the indentation, or put the value in quotes"]),
+        ("a: b\nc\nd: e\n", ["3:1: a key without a colon and a space after it, or a value that needs quotes"]),
+        ("a: b\n---\nc: d\n", ["2:1: a second document begins here ('---'): one file holds one mapping"]),
+        ("a: *b\n", ["1:4: found undefined alias 'b'"]),
+        ("a: [1, 2\nb: 3\n", ["2:2: expected ',' or ']', but got ':' while parsing a flow sequence"]),
+        ("a: 'b\n", ["2:1: found unexpected end of stream while scanning a quoted scalar"]),
+        ("a: @b\n", ["1:4: found character '@' that cannot start any token while scanning for the next token"]),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text: str, faults: list[str]) -> None:
+    assert faults_of(text) == faults
+
+
+def test_of_a_key_that_stands_twice_the_first_counts() -> None:
+    assert read_document("a: 1\na: 2\n").tree == {"a": "1"}
+
+
+def test_aliases_that_multiply_are_refused_at_once() -> None:
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 30)]
+
+    document = read_document("\n".join(levels))
+
+    assert [fault.message for fault in document.faults] == [TOO_MUCH]
+    assert document.tree is None
+    assert len(document.values) < 50_000
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "&a {b: *a}", "a: &a\n  b: &b [*a, *b]\n", "[" * 60 + "]" * 60])
+def test_an_alias_that_holds_itself_and_a_document_too_deep_are_refused(text: str) -> None:
+    document = read_document(text)
+
+    assert [fault.message for fault in document.faults] == [TOO_MUCH]
+    assert document.tree is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5_000,
+        "{a: " * 5_000,
+        "- " * 5_000,
+        '"\\UFFFFFFFF"',
+        '"\\U00110000"',
+        f"%YAML {'1' * 5_000}.1\n--- a",
+        "\x00",
+        "a: \x07",
+        "\ud800",
+    ],
+)
+def test_text_that_the_yaml_reader_chokes_on_is_a_fault_like_any_other(text: str) -> None:
+    document = read_document(text)
+
+    assert len(document.faults) == 1
+    assert document.tree is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters()))
+def test_any_text_is_read_or_has_faults(text: str) -> None:
+    assert_total(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(SCRAPS, max_size=30).map("".join))
+def test_scraps_of_yaml_are_read_or_have_faults(text: str) -> None:
+    assert_total(text)
+
+
+def assert_total(text: str) -> None:
+    """Each fault has a place and a message, and a document without a tree and without a fault holds null."""
+    document = read_document(text, typed=[("a",)])
+
+    for fault in document.faults:
+        assert fault.position >= Position(1, 1)
+        assert fault.message
+    assert document.faults or document.values

@@ -1,0 +1,233 @@
+"""What an answer of IEM means: a row per line of DESIGN section 7's table, and every status there is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.outcomes import (
+    DOWN_REASONS,
+    TOKEN_DROPPING,
+    Answer,
+    Dead,
+    Delivered,
+    Outcome,
+    Park,
+    Reason,
+    RefusedToken,
+    Retry,
+    classify_publish,
+    classify_push,
+    classify_token,
+)
+
+Auth = Literal["token", "basic"]
+OUTCOMES = (Delivered, Retry, Park, Dead)
+STATUSES = range(100, 600)
+#: What IEM's guide says, what others say, and what nobody would say.
+MESSAGES = (
+    None,
+    "",
+    "Success",
+    "success",
+    "Data published successfully",
+    "Invalid access token",
+    "Data has been sent for inactive customer",
+    "Invalid credentials",
+    "<html>",
+    "\x00\ud800",
+    "x" * 10_000,
+)
+INACTIVE = "Data has been sent for inactive customer"
+NOT_ASSOCIATED = "User is not associated with the customer"
+
+
+@pytest.mark.parametrize("auth", ["token", "basic"])
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(200, "Success"), Delivered()),
+        (Answer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(200, ""), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(200, "Data published successfully"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(200, "Successfully queued"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
+        (Answer(401, NOT_ASSOCIATED), Park(Reason.USER_NOT_ASSOCIATED)),
+        (Answer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
+        (Answer(403, "Invalid credentials"), Park(Reason.WRONG_CREDENTIALS)),
+        (Answer(403, "Success"), Park(Reason.ACCESS_DENIED)),
+        (Answer(403), Park(Reason.ACCESS_DENIED)),
+        (Answer(400), Dead(Reason.REFUSED)),
+        (Answer(405), Dead(Reason.REFUSED)),
+        (Answer(413), Dead(Reason.REFUSED)),
+        (Answer(415), Dead(Reason.REFUSED)),
+        (Answer(422), Dead(Reason.REFUSED)),
+        (Answer(404), Retry(Reason.NOT_FOUND)),
+        (Answer(408), Retry(Reason.NOT_NOW)),
+        (Answer(425), Retry(Reason.NOT_NOW)),
+        (Answer(429), Retry(Reason.RATE_LIMITED)),
+        (Answer(500), Retry(Reason.SERVER_ERROR)),
+        (Answer(502, "<html>"), Retry(Reason.SERVER_ERROR)),
+        (Answer(503), Retry(Reason.SERVER_ERROR)),
+        (Answer(504), Retry(Reason.SERVER_ERROR)),
+        (Answer(599), Retry(Reason.SERVER_ERROR)),
+        (Answer(408, retry_after=7.0), Retry(Reason.NOT_NOW, 7.0)),
+        (Answer(425, retry_after=7.0), Retry(Reason.NOT_NOW, 7.0)),
+        (Answer(429, retry_after=7.0), Retry(Reason.RATE_LIMITED, 7.0)),
+        (Answer(500, retry_after=7.0), Retry(Reason.SERVER_ERROR, 7.0)),
+        (Answer(503, retry_after=7.0), Retry(Reason.SERVER_ERROR, 7.0)),
+        (Answer(300), Park(Reason.REDIRECTED)),
+        (Answer(301), Park(Reason.REDIRECTED)),
+        (Answer(302), Park(Reason.REDIRECTED)),
+        (Answer(304), Park(Reason.REDIRECTED)),
+        (Answer(308, "Success"), Park(Reason.REDIRECTED)),
+        (Answer(None, fault="connection refused"), Retry(Reason.UNREACHABLE)),
+        (Answer(None, "Success"), Retry(Reason.UNREACHABLE)),
+    ],
+    ids=repr,
+)
+def test_an_answer_to_a_push_means_what_the_table_says(answer: Answer, outcome: Outcome, auth: Auth) -> None:
+    assert classify_push(answer, auth) == outcome
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid access token",
+        "Access token has expired",
+        "Missing access token",
+        "Something new",
+        "Invalid credentials",
+        "",
+        None,
+    ],
+)
+def test_a_401_blames_the_token_but_under_basic_authentication_the_credentials(message: str | None) -> None:
+    answer = Answer(401, message)
+
+    assert classify_push(answer, "token") == RefusedToken()
+    assert classify_push(answer, "basic") == Park(Reason.WRONG_CREDENTIALS)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (f" {INACTIVE}. ", Reason.INACTIVE_CUSTOMER),
+        (INACTIVE.upper(), Reason.INACTIVE_CUSTOMER),
+        (f"{NOT_ASSOCIATED}.", Reason.USER_NOT_ASSOCIATED),
+        (NOT_ASSOCIATED.lower(), Reason.USER_NOT_ASSOCIATED),
+    ],
+)
+def test_a_known_refusal_is_known_whatever_its_case_and_full_stop(message: str, reason: Reason) -> None:
+    assert classify_push(Answer(401, message), "token") == Park(reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(200, "Data published successfully"), Delivered()),
+        (Answer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(401, "Missing access token"), RefusedToken()),
+        (Answer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
+        (Answer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
+        (Answer(400), Dead(Reason.REFUSED)),
+        (Answer(404), Retry(Reason.NOT_FOUND)),
+        (Answer(500), Retry(Reason.SERVER_ERROR)),
+        (Answer(302), Park(Reason.REDIRECTED)),
+        (Answer(None), Retry(Reason.UNREACHABLE)),
+    ],
+    ids=repr,
+)
+def test_an_answer_to_a_publish_call_means_the_same_but_for_its_success(
+    answer: Answer, outcome: Outcome | RefusedToken
+) -> None:
+    assert classify_publish(answer) == outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(401, "Invalid username/password."), Park(Reason.WRONG_CREDENTIALS)),
+        (Answer(401, INACTIVE), Park(Reason.WRONG_CREDENTIALS)),
+        (Answer(401), Park(Reason.WRONG_CREDENTIALS)),
+        (Answer(403, "Invalid credentials"), Park(Reason.WRONG_CREDENTIALS)),
+        (Answer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
+        (Answer(200), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(200, ""), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (Answer(400), Dead(Reason.REFUSED)),
+        (Answer(404), Retry(Reason.NOT_FOUND)),
+        (Answer(429, retry_after=7.0), Retry(Reason.RATE_LIMITED, 7.0)),
+        (Answer(503), Retry(Reason.SERVER_ERROR)),
+        (Answer(302), Park(Reason.REDIRECTED)),
+        (Answer(None), Retry(Reason.UNREACHABLE)),
+    ],
+    ids=repr,
+)
+def test_an_answer_of_the_token_endpoint_without_a_token_means_what_the_table_says(
+    answer: Answer, outcome: Outcome
+) -> None:
+    assert classify_token(answer) == outcome
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: repr(message)[:30])
+def test_every_status_has_an_outcome_whatever_the_message(message: str | None) -> None:
+    for status in STATUSES:
+        answer = Answer(status, message, retry_after=3.0)
+
+        assert isinstance(classify_push(answer, "basic"), OUTCOMES), status
+        assert isinstance(classify_token(answer), OUTCOMES), status
+        assert isinstance(classify_push(answer, "token"), (*OUTCOMES, RefusedToken)), status
+        assert isinstance(classify_publish(answer), (*OUTCOMES, RefusedToken)), status
+
+
+def test_no_status_but_200_is_a_delivery() -> None:
+    pushed = [one for one in STATUSES if classify_push(Answer(one, "Success"), "token") == Delivered()]
+    published = [one for one in STATUSES if classify_publish(Answer(one, "Data published successfully")) == Delivered()]
+
+    assert pushed == published == [200]
+
+
+def test_no_status_but_401_asks_for_another_token() -> None:
+    answers = [Answer(one, "Invalid access token") for one in STATUSES]
+
+    assert [one.status for one in answers if classify_push(one, "token") == RefusedToken()] == [401]
+    assert [one.status for one in answers if classify_push(one, "basic") == RefusedToken()] == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, None])
+def test_a_token_that_the_endpoint_did_not_grant_is_never_a_delivery(status: int | None) -> None:
+    assert classify_token(Answer(status, "")) != Delivered()
+
+
+@pytest.mark.parametrize("status", [100, 201, 202, 204, 206, 402, 406, 409, 410, 418, 451])
+def test_a_status_outside_the_table_is_retried_as_unexpected(status: int) -> None:
+    assert classify_push(Answer(status, "Success"), "token") == Retry(Reason.UNEXPECTED_ANSWER)
+
+
+@settings(deadline=None)
+@given(
+    status=st.none() | st.integers(0, 999),
+    message=st.none() | st.text(st.characters()),
+    retry_after=st.none() | st.floats(),
+    auth=st.sampled_from(("token", "basic")),
+)
+def test_any_answer_at_all_has_an_outcome(
+    *, status: int | None, message: str | None, retry_after: float | None, auth: Auth
+) -> None:
+    answer = Answer(status, message, retry_after)
+
+    assert isinstance(classify_push(answer, auth), (*OUTCOMES, RefusedToken))
+    assert isinstance(classify_token(answer), OUTCOMES)
+
+
+def test_the_reasons_that_speak_of_iem_as_a_whole_are_the_designs() -> None:
+    assert sorted(DOWN_REASONS) == ["rate_limited", "server_error", "unexpected_answer", "unreachable"]
+
+
+def test_the_outcomes_that_drop_the_cached_token_are_the_designs() -> None:
+    assert sorted(TOKEN_DROPPING) == ["redirected", "token_refused", "unexpected_answer"]

@@ -1,0 +1,129 @@
+"""Field paths: JMESPath, and a shorter way for plain names that must come to the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jmespath
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.paths import FieldPath, compile_path
+
+NAMES = st.sampled_from(["a", "b", "null", "true", "_c", "D1"])
+PAYLOADS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "payload", "found"),
+    [
+        ("state", {"state": "6"}, "6"),
+        ("state", {"state": 0}, 0),
+        ("state", {}, None),
+        ("state", None, None),
+        ("state", ["6"], None),
+        ("state", "state", None),
+        ("resolved_by.email", {"resolved_by": {"email": "ann@example.com"}}, "ann@example.com"),
+        ("resolved_by.email", {"resolved_by": "ann"}, None),
+        ("resolved_by.email", {"resolved_by": None}, None),
+        ("@", [1], [1]),
+        ("result || @", {"result": {"a": 1}}, {"a": 1}),
+        ("result || @", {"a": 1}, {"a": 1}),
+        ("records[].fields", {"records": [{"fields": 1}, {}, {"fields": 2}]}, [1, 2]),
+        (
+            "records[?type=='incident'] | [0].id",
+            {"records": [{"type": "x", "id": 1}, {"type": "incident", "id": 2}]},
+            2,
+        ),
+        ('"sys id"', {"sys id": "x"}, "x"),
+        ("join('-', [a, b])", {"a": "x", "b": "y"}, "x-y"),
+        ("to_string(state)", {"state": 6}, "6"),
+    ],
+)
+def test_a_path_finds_what_jmespath_finds(expression: str, payload: Any, found: Any) -> None:
+    assert compile_path(expression).search(payload) == found
+
+
+@settings(deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=4).map(".".join), PAYLOADS)
+def test_plain_names_find_what_jmespath_finds_by_them(expression: str, payload: Any) -> None:
+    assert compile_path(expression).search(payload) == jmespath.search(expression, payload)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "length(state)",
+        "join('-', state)",
+        "sort(state)",
+        "sort_by(state, &a)",
+        "max(state)",
+        "to_number(state)",
+        "keys(state)",
+        "sum(state)",
+        "avg(state)",
+        "starts_with(state, state)",
+        "state[::0]",
+        "abs(state, state)",
+        "state[?a > `1`] | [0].b",
+        "merge(state, @)",
+        "map(&length(@), state)",
+    ],
+)
+@pytest.mark.parametrize(
+    "state", [None, True, 6, "6", "", [], ["6", 6], [None], {}, {"a": []}, [{"a": 1}, {"a": "x"}]], ids=repr
+)
+def test_a_function_that_does_not_suit_a_payload_finds_nothing_and_raises_nothing(expression: str, state: Any) -> None:
+    path = compile_path(expression)
+
+    path.search({"state": state})  # whatever it finds: it returns
+
+
+def test_a_function_on_the_wrong_type_finds_nothing() -> None:
+    assert compile_path("length(state)").search({"state": 6}) is None
+
+
+def test_paths_are_compared_by_their_expressions() -> None:
+    assert compile_path("a.b") == compile_path("a.b") == FieldPath("a.b", lambda _: None)
+    assert compile_path("a.b") != compile_path("a.c")
+
+
+@pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        ("a.", "not a JMESPath expression: it ends too early\n  a.\n    ^"),
+        ("a..b", "not a JMESPath expression: unexpected '.'\n  a..b\n    ^"),
+        ("a ]", "not a JMESPath expression: unexpected ']'\n  a ]\n    ^"),
+        ("a-b", "not a JMESPath expression: Unknown token '-'\n  a-b\n   ^"),
+        ("", "not a JMESPath expression: Invalid JMESPath expression: cannot be empty."),
+        ("lenght(a)", "JMESPath has no function lenght()"),
+        ("a[?zz(b)] | yy(@)", "JMESPath has no function yy()"),
+        ("(" * 3_000, "not a JMESPath expression that can be read: it is too deep"),
+        ("!" * 3_000 + "a", "not a JMESPath expression that can be read: it is too deep"),
+        (" && ".join("a" * 3_000), "not a JMESPath expression that can be read: it is too deep"),
+    ],
+)
+def test_an_expression_that_is_none_says_why_and_where(expression: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match="JMESPath") as caught:
+        compile_path(expression)
+
+    assert str(caught.value) == complaint
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("ab.[]{}()?*&|!=<>@'\",:0-#$ \\", max_size=20))
+def test_any_expression_compiles_or_is_a_value_error(expression: str) -> None:
+    try:
+        path = compile_path(expression)
+    except ValueError as error:
+        complaint = str(error)
+    else:
+        complaint = ""
+        path.search({"a": [{"b": 1}], "b": "x"})
+
+    assert "\n" not in complaint or complaint.endswith("^")

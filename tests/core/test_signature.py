@@ -1,0 +1,308 @@
+"""Is this webhook from whom it says? Published vectors, rotation, freshness; malformed input is a no, never an exception."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.integration import Authentication, BasicAuth, Env, HeaderAuth, HmacAuth, StandardWebhooksAuth
+from relay.core.signature import TIMESTAMP_TOLERANCE, Request, authenticate
+
+NOW = 1_795_342_830.0
+BODY = b'{"sys_id":"9d385017c611228701d22104cc95c371","state":"6"}'
+ELSEWHERE = Env("READ_BY_THE_CALLER")
+
+BASIC = BasicAuth("servicenow", ELSEWHERE)
+API_KEY = HeaderAuth("X-API-Key", ELSEWHERE)
+BARE_AUTHORIZATION = HeaderAuth("Authorization", ELSEWHERE)
+BEARER = HeaderAuth("Authorization", ELSEWHERE, scheme="Bearer")
+HMAC = HmacAuth("X-Relay-Signature", "sha256", "any", (ELSEWHERE,))
+HMAC_HEX = HmacAuth("X-Relay-Signature", "sha256", "hex", (ELSEWHERE,))
+HMAC_BASE64 = HmacAuth("X-Relay-Signature", "sha256", "base64", (ELSEWHERE,))
+HMAC_STAMPED = HmacAuth("X-Relay-Signature", "sha256", "any", (ELSEWHERE,), "X-Relay-Timestamp")
+STANDARD = StandardWebhooksAuth((ELSEWHERE,))
+METHODS = (BASIC, API_KEY, BARE_AUTHORIZATION, BEARER, HMAC, HMAC_HEX, HMAC_BASE64, HMAC_STAMPED, STANDARD)
+
+#: contracts/servicenow.md: key sample_key, data sample_data.
+SERVICENOW_BASE64 = "4VWUI48lJvmGSF6MYmOVWA9c0hfu55Ur+3e+fUFFFr4="
+SERVICENOW_HEX = "e15594238f2526f986485e8c626395580f5cd217eee7952bfb77be7d414516be"
+
+#: The vector that the Standard Webhooks libraries publish.
+PUBLISHED_SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PUBLISHED_AT = 1_614_265_330.0
+PUBLISHED_BODY = b'{"test": 2432232314}'
+PUBLISHED_SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+PUBLISHED_HEADERS = {
+    "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "webhook-timestamp": "1614265330",
+    "webhook-signature": PUBLISHED_SIGNATURE,
+}
+
+
+def basic(user_and_password: bytes) -> str:
+    return "Basic " + base64.b64encode(user_and_password).decode()
+
+
+def recognised(
+    method: Authentication, headers: dict[str, str], *secrets: bytes, body: bytes = BODY, at: float = NOW
+) -> bool:
+    return authenticate(method, secrets, Request(headers, body, at)) is not None
+
+
+@pytest.mark.parametrize(
+    ("authorization", "good"),
+    [
+        (basic(b"servicenow:s3cret"), True),
+        (basic(b"servicenow:s3cret").replace("Basic ", "basic   "), True),
+        (basic(b"servicenow:s3cret").rstrip("="), True),
+        (basic(b"servicenow:s3cret:more"), False),
+        (basic(b"servicenow:S3cret"), False),
+        (basic(b"ServiceNow:s3cret"), False),
+        (basic(b"servicenow:"), False),
+        (basic(b"servicenow"), False),
+        (basic(b":s3cret"), False),
+        ("Bearer " + base64.b64encode(b"servicenow:s3cret").decode(), False),
+        (base64.b64encode(b"servicenow:s3cret").decode(), False),
+        ("Basic servicenow:s3cret", False),
+        ("Basic", False),
+        ("Basic !!!!", False),
+        ("", False),
+    ],
+)
+def test_basic_authentication_wants_user_and_password(authorization: str, good: bool) -> None:
+    assert recognised(BASIC, {"authorization": authorization}, b"s3cret") == good
+
+
+def test_basic_authentication_takes_colons_and_letters_of_the_world_in_a_password() -> None:
+    password = "pä:ss:wörd".encode()
+
+    assert recognised(BASIC, {"authorization": basic(b"servicenow:" + password)}, password)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "good"),
+    [
+        (API_KEY, {"x-api-key": "k3y"}, True),
+        (API_KEY, {"x-api-key": "k3y "}, False),
+        (API_KEY, {"x-api-key": "K3Y"}, False),
+        (API_KEY, {"x-api-key": ""}, False),
+        (API_KEY, {"authorization": "k3y"}, False),
+        (BARE_AUTHORIZATION, {"authorization": "k3y"}, True),
+        (BARE_AUTHORIZATION, {"authorization": "Bearer k3y"}, False),
+        (BEARER, {"authorization": "Bearer k3y"}, True),
+        (BEARER, {"authorization": "bearer  k3y "}, True),
+        (BEARER, {"authorization": "Token k3y"}, False),
+        (BEARER, {"authorization": "Bearer"}, False),
+        (BEARER, {"authorization": "k3y"}, False),
+        (BEARER, {}, False),
+    ],
+)
+def test_a_key_stands_in_its_header_behind_its_scheme(method: HeaderAuth, headers: dict[str, str], good: bool) -> None:
+    assert recognised(method, headers, b"k3y") == good
+
+
+@pytest.mark.parametrize(
+    ("method", "signature", "good"),
+    [
+        (HMAC, SERVICENOW_BASE64, True),
+        (HMAC, SERVICENOW_HEX, True),
+        (HMAC, SERVICENOW_HEX.upper(), True),
+        (HMAC, f"sha256={SERVICENOW_HEX}", True),
+        (HMAC, f"SHA256={SERVICENOW_BASE64}", True),
+        (HMAC, f" {SERVICENOW_BASE64} ", True),
+        (HMAC, SERVICENOW_BASE64.rstrip("="), True),
+        (HMAC_HEX, SERVICENOW_HEX, True),
+        (HMAC_BASE64, SERVICENOW_BASE64, True),
+        (HMAC_HEX, SERVICENOW_BASE64, False),
+        (HMAC_BASE64, SERVICENOW_HEX, False),
+        (HMAC, f"sha512={SERVICENOW_HEX}", False),
+        (HMAC, SERVICENOW_HEX[:-2], False),
+        (HMAC, SERVICENOW_HEX[:-1] + "f", False),
+        (HMAC, "sha256=", False),
+        (HMAC, "", False),
+    ],
+)
+def test_servicenows_own_vector_is_understood(method: HmacAuth, signature: str, good: bool) -> None:
+    headers = {"x-relay-signature": signature}
+
+    assert recognised(method, headers, b"sample_key", body=b"sample_data") == good
+
+
+@pytest.mark.parametrize(("algorithm", "length"), [("sha1", 20), ("sha256", 32), ("sha512", 64)])
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_each_algorithm_is_understood_in_hex_and_in_base64(algorithm: str, length: int, prefixed: bool) -> None:
+    method = HmacAuth("X-Relay-Signature", algorithm, "any", (ELSEWHERE,))  # type: ignore[arg-type] # one of the three
+    digest = hmac.digest(b"s3cret", BODY, algorithm)
+    prefix = f"{algorithm}=" if prefixed else ""
+
+    assert len(digest) == length
+    assert recognised(method, {"x-relay-signature": prefix + digest.hex()}, b"s3cret")
+    assert recognised(method, {"x-relay-signature": prefix + base64.b64encode(digest).decode()}, b"s3cret")
+    assert not recognised(method, {"x-relay-signature": prefix + digest.hex()}, b"s3cret", body=BODY + b" ")
+
+
+def test_the_signature_is_over_the_raw_bytes_whatever_they_are() -> None:
+    body = b"\xef\xbb\xbf{\xff\x00,}\r\n"
+    signature = hmac.digest(b"s3cret", body, hashlib.sha256).hex()
+
+    assert recognised(HMAC, {"x-relay-signature": signature}, b"s3cret", body=body)
+
+
+@pytest.mark.parametrize("method", [BASIC, API_KEY, HMAC])
+def test_while_secrets_are_changed_over_either_is_good(method: Authentication) -> None:
+    def headers_with(secret: bytes) -> dict[str, str]:
+        signature = hmac.digest(secret, BODY, hashlib.sha256).hex()
+        return {
+            "authorization": basic(b"servicenow:" + secret),
+            "x-api-key": secret.decode(),
+            "x-relay-signature": signature,
+        }
+
+    assert recognised(method, headers_with(b"new"), b"new", b"old")
+    assert recognised(method, headers_with(b"old"), b"new", b"old")
+    assert not recognised(method, headers_with(b"older"), b"new", b"old")
+
+
+@pytest.mark.parametrize(
+    ("age", "good"), [(0, True), (TIMESTAMP_TOLERANCE, True), (-TIMESTAMP_TOLERANCE, True), (301, False), (-301, False)]
+)
+def test_a_signed_timestamp_is_good_for_five_minutes(age: int, good: bool) -> None:
+    timestamp = str(int(NOW) - age)
+    signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
+    headers = {"x-relay-timestamp": timestamp, "x-relay-signature": signature}
+
+    assert recognised(HMAC_STAMPED, headers, b"s3cret") == good
+
+
+def test_a_signed_timestamp_may_be_in_milliseconds_as_javascript_tells_it() -> None:
+    timestamp = str(int(NOW * 1000) - 60_000)
+    signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
+
+    assert recognised(HMAC_STAMPED, {"x-relay-timestamp": timestamp, "x-relay-signature": signature}, b"s3cret")
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["", "now", "-1", "1e9", "1795342830.0", " 1795342830", "٣٣٣٣٣٣٣٣٣٣", "9" * 14, "9" * 5_000]
+)
+def test_a_timestamp_that_is_no_unix_time_is_refused_however_well_signed(timestamp: str) -> None:
+    signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
+    headers = {"x-relay-timestamp": timestamp, "x-relay-signature": signature}
+
+    assert not recognised(HMAC_STAMPED, headers, b"s3cret")
+
+
+def test_where_a_timestamp_is_wanted_a_signature_over_the_body_alone_is_refused() -> None:
+    signature = hmac.digest(b"s3cret", BODY, hashlib.sha256).hex()
+
+    assert not recognised(HMAC_STAMPED, {"x-relay-signature": signature}, b"s3cret")
+    assert not recognised(HMAC_STAMPED, {"x-relay-signature": signature, "x-relay-timestamp": str(int(NOW))}, b"s3cret")
+
+
+@pytest.mark.parametrize(
+    ("signature", "good"),
+    [
+        (PUBLISHED_SIGNATURE, True),
+        (f"v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc= v2,other {PUBLISHED_SIGNATURE}", True),
+        (f"v1a,{PUBLISHED_SIGNATURE[3:]}", False),
+        (f"v2,{PUBLISHED_SIGNATURE[3:]}", False),
+        (PUBLISHED_SIGNATURE[3:], False),
+        ("v1,", False),
+        ("v1", False),
+        ("", False),
+    ],
+)
+def test_the_published_vector_of_standard_webhooks_is_understood(signature: str, good: bool) -> None:
+    headers = {**PUBLISHED_HEADERS, "webhook-signature": signature}
+
+    assert recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT) == good
+
+
+def test_the_secret_of_standard_webhooks_is_good_without_its_prefix_and_beside_others() -> None:
+    bare = PUBLISHED_SECRET.removeprefix(b"whsec_")
+
+    assert recognised(STANDARD, PUBLISHED_HEADERS, bare, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert recognised(STANDARD, PUBLISHED_HEADERS, b"whsec_b3RoZXI=", bare, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert not recognised(STANDARD, PUBLISHED_HEADERS, b"whsec_b3RoZXI=", body=PUBLISHED_BODY, at=PUBLISHED_AT)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"webhook-id": "msg_other"},
+        {"webhook-id": ""},
+        {"webhook-timestamp": "1614265331"},
+        {"webhook-timestamp": ""},
+        {"webhook-timestamp": "soon"},
+    ],
+)
+def test_id_and_timestamp_of_standard_webhooks_are_signed(changed: dict[str, str]) -> None:
+    headers = {**PUBLISHED_HEADERS, **changed}
+
+    assert not recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+
+
+@pytest.mark.parametrize(("late", "good"), [(300, True), (301, False), (-301, False)])
+def test_a_replay_of_standard_webhooks_is_refused_after_five_minutes(late: int, good: bool) -> None:
+    at = PUBLISHED_AT + late
+
+    assert recognised(STANDARD, PUBLISHED_HEADERS, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=at) == good
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
+def test_without_headers_or_without_secrets_nobody_is_recognised(method: Authentication) -> None:
+    empty = hmac.digest(b"", BODY, hashlib.sha256).hex()
+    headers = {"authorization": "", "x-api-key": "", "x-relay-signature": empty, **PUBLISHED_HEADERS}
+
+    assert not recognised(method, {}, b"s3cret")
+    assert not recognised(method, headers)
+
+
+@pytest.mark.parametrize(("method", "headers"), [(API_KEY, {"x-api-key": ""}), (BEARER, {"authorization": "Bearer "})])
+def test_an_empty_secret_recognises_nobody(method: Authentication, headers: dict[str, str]) -> None:
+    assert not recognised(method, headers, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "sender"),
+    [
+        (BASIC, {"authorization": basic(b"servicenow:s3cret")}, "basic:servicenow"),
+        (API_KEY, {"x-api-key": "s3cret"}, "header:X-API-Key"),
+        (HMAC, {"x-relay-signature": hmac.digest(b"s3cret", BODY, hashlib.sha256).hex()}, "hmac:X-Relay-Signature"),
+    ],
+)
+def test_a_sender_is_named_by_the_way_that_recognised_it_and_never_by_a_secret(
+    method: Authentication, headers: dict[str, str], sender: str
+) -> None:
+    assert authenticate(method, [b"s3cret"], Request(headers, BODY, NOW)) == sender
+
+
+HEADER_TEXTS = st.one_of(
+    st.text(st.characters(), max_size=40),
+    st.text("=ABCabc019+/-_ ,.:v%", max_size=40),
+    st.sampled_from(["Basic ", "Bearer ", "sha256=", "v1,", "v1,=", "Basic ====", "Bearer \ud800", "0", str(int(NOW))]),
+)
+NAMES = (
+    "authorization",
+    "x-api-key",
+    "x-relay-signature",
+    "x-relay-timestamp",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+)
+HEADERS = st.dictionaries(st.sampled_from(NAMES), HEADER_TEXTS)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(METHODS), HEADERS, st.binary(max_size=50), st.lists(st.binary(max_size=20), max_size=3))
+def test_malformed_headers_recognise_nobody_and_never_raise(
+    method: Authentication, headers: dict[str, str], body: bytes, secrets: list[bytes]
+) -> None:
+    unguessable = [b"unguessable \xff" + secret for secret in secrets]
+
+    assert authenticate(method, unguessable, Request(headers, body, NOW)) is None

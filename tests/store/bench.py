@@ -1,0 +1,249 @@
+"""An integration's queue with the clock in the test's hand: a webhook, a worker's turn, an answer of IEM in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from relay.core.ids import make_id
+from relay.core.integration import Integration
+from relay.core.mapping_file import parse_mapping_file
+from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
+from relay.core.outcomes import Answer, Dead, Delivered, Outcome, Park, Reason, Retry, classify_push
+from relay.core.retry import retry_delay
+from relay.sources import load_presets
+from relay.store.connection import Connection
+from relay.store.keys import key
+from relay.store.queue import Assignment, Batch, DeliveryQueue, Settlement, Submission, Verdict
+
+#: Milliseconds.
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+START = 1_790_000_000_000
+LEASE = 35 * SECOND
+RETENTION = 30 * DAY
+
+DELIVERED = Delivered()
+REFUSED = Dead(Reason.REFUSED)
+NOT_NOW = Retry(Reason.NOT_NOW)
+NOT_FOUND = Retry(Reason.NOT_FOUND)
+UNREACHABLE = Retry(Reason.UNREACHABLE)
+BUG = Retry(Reason.BUG)
+WRONG_CREDENTIALS = Park(Reason.WRONG_CREDENTIALS)
+TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
+
+MAPPING = """
+source: servicenow
+auth: none
+iem: {url: "http://127.0.0.1:9", customer_id: ACME, integration_id: "42", username: u, password: {env: ACME_IEM_PASSWORD}}
+"""
+
+
+def make_integration(name: str = "acme", *, window: int = DAY, collapse: bool = True) -> Integration:
+    """Return an integration with DESIGN's defaults; `window` in milliseconds."""
+    made = parse_mapping_file(name, MAPPING, load_presets()).integration
+    assert made is not None
+    return replace(made, dedupe=replace(made.dedupe, window=window / SECOND, collapse=collapse))
+
+
+def sys_id(ticket: int) -> str:
+    """Return the sys_id of the `ticket`-th ticket."""
+    return f"{ticket:032x}"
+
+
+def facts(ticket: int, version: str | None, updated_at: int | None) -> Facts:
+    """Return what every record of a ticket says."""
+    return Facts(
+        sys_id(ticket),
+        itsm_state="6",
+        table="incident",
+        number=f"INC{ticket:07d}",
+        version=version,
+        updated_at=updated_at,
+        resolved_by="beth.anglin@example.com",
+    )
+
+
+def resolution(version: str | None = None, *, ticket: int = 1, state: int = 6, updated_at: int | None = None) -> Update:
+    """Return an update that is relayed."""
+    return Update(facts(ticket, version, updated_at), state)
+
+
+def reopening(version: str | None = None, *, ticket: int = 1, updated_at: int | None = None) -> Ignored:
+    """Return an update whose state is not relayed."""
+    return Ignored(facts(ticket, version, updated_at), "state 2 is not listed in the mapping's `states`")
+
+
+def unusable(record: object) -> Rejected:
+    """Return what a record without a sys_id comes to."""
+    return Rejected((FieldError("sys_id", "no value at `sys_id`"),), record)
+
+
+def answered(status: int) -> Outcome:
+    """Return what IEM's answer with `status` and no message means."""
+    outcome = classify_push(Answer(status), "basic")
+    assert isinstance(outcome, Delivered | Retry | Park | Dead)
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One line of a delivery's record."""
+
+    at: int
+    outcome: str
+    reason: str
+    counted: bool
+
+
+class Bench:
+    """One integration in Redis. Time (`now`, Unix ms) passes only by `wait`."""
+
+    def __init__(
+        self, redis: Connection, integration: Integration | None = None, *, retention: int = RETENTION
+    ) -> None:
+        self.redis = redis
+        self.integration = integration or make_integration()
+        self.name = self.integration.name
+        self.queue = DeliveryQueue(redis, self.name, retention=retention / SECOND)
+        self.now = START
+        self.config = "config-1"
+        self._ids = count(1)
+
+    def wait(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self.now += milliseconds
+
+    def key(self, name: str) -> str:
+        """Return the name of one of the integration's keys."""
+        return key(self.name, name)
+
+    # Webhooks
+
+    def new_id(self) -> str:
+        """Return an id that sorts behind all that were made before it."""
+        return make_id(self.now, next(self._ids).to_bytes(10, "big"))
+
+    def submission(
+        self, mapped: Mapped, *, idempotency_key: str | None = None, received_at: int | None = None
+    ) -> Submission:
+        """Return a record on its way in, received now unless told otherwise."""
+        at = self.now if received_at is None else received_at
+        return Submission(self.new_id(), mapped, at, "servicenow", idempotency_key)
+
+    def accept(self, mapped: Mapped, *, idempotency_key: str | None = None, received_at: int | None = None) -> Verdict:
+        """Return the verdict on a webhook with one record."""
+        [verdict] = self.submit([self.submission(mapped, idempotency_key=idempotency_key, received_at=received_at)])
+        return verdict
+
+    def submit(self, submissions: Sequence[Submission]) -> list[Verdict]:
+        """Return the verdicts on a webhook's records."""
+        return self.queue.accept(self.integration, submissions, self.now)
+
+    def accept_new(self, mapped: Mapped) -> str:
+        """Accept an update that is new, and return its delivery's id."""
+        verdict = self.accept(mapped)
+        assert verdict.status == "queued"
+        return verdict.id
+
+    def accept_tickets(self, *tickets: int) -> list[str]:
+        """Accept a resolution of each ticket, a millisecond apart, and return their deliveries' ids."""
+        ids = []
+        for ticket in tickets:
+            ids.append(self.accept_new(resolution("1", ticket=ticket)))
+            self.wait(1)
+        return ids
+
+    # Workers
+
+    def take(self, most: int = 10, *, worker: str = "worker-1", config: str | None = None) -> Batch:
+        """Return what a worker with room for `most` gets."""
+        return self.queue.take(worker, most, lease=LEASE, config=config or self.config, now=self.now)
+
+    def take_ids(self, most: int = 10, *, worker: str = "worker-1") -> list[str]:
+        """Return the ids of what a worker gets."""
+        return [assignment.id for assignment in self.take(most, worker=worker).assignments]
+
+    def take_one(self, *, worker: str = "worker-1", config: str | None = None) -> Assignment:
+        """Return the delivery that a worker with room for one gets."""
+        [assignment] = self.take(1, worker=worker, config=config).assignments
+        return assignment
+
+    def settle(
+        self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None, config: str | None = None
+    ) -> str:
+        """Write down what an attempt came to, and return the delivery's status."""
+        [status] = self.settle_all([self.settlement(assignment, outcome, delay=delay)], config=config)
+        return status
+
+    def settle_all(self, settlements: Sequence[Settlement], *, config: str | None = None) -> list[str]:
+        """Write down what several attempts came to."""
+        return self.queue.settle(settlements, config=config or self.config, now=self.now)
+
+    def settlement(self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None) -> Settlement:
+        """Return a settlement as the worker makes it, with the mapping's own retry schedule where no `delay` is given."""
+        schedule = self.integration.retry
+        own = int(retry_delay(schedule, assignment.tries + 1, None, 0.5) * SECOND)
+        return Settlement(
+            assignment,
+            outcome,
+            at=self.now,
+            duration=40,
+            status=None,
+            delay=own if delay is None else delay,
+            give_up_after=int(schedule.give_up_after * SECOND),
+        )
+
+    def attempt(self, outcome: Outcome | None, *, delay: int | None = None) -> str:
+        """Take one delivery and settle it at once; return its status."""
+        return self.settle(self.take_one(), outcome, delay=delay)
+
+    def reclaim(self, *, worker: str = "worker-2") -> tuple[int, int]:
+        """Put back what is in flight and whose lease is over, however little Redis's own clock went on meanwhile."""
+        return self.queue.reclaim(worker, least_idle=0, now=self.now)
+
+    # What Redis holds
+
+    def record(self, delivery_id: str) -> dict[str, str]:
+        """Return a delivery's record."""
+        return self._hash(f"d:{delivery_id}")
+
+    def status(self, delivery_id: str) -> str:
+        """Return a delivery's status, as it is stored."""
+        return self.record(delivery_id)["status"]
+
+    def turns(self, delivery_id: str) -> list[Turn]:
+        """Return the attempts that a record lists."""
+        record = self.record(delivery_id)
+        return [_turn(record[f"a{number + 1}"]) for number in range(int(record.get("attempts", 0)))]
+
+    def ticket(self, ticket: int = 1) -> dict[str, str]:
+        """Return what is known of a ticket."""
+        return self._hash(f"t:{sys_id(ticket)}")
+
+    def circuit(self) -> dict[str, str]:
+        """Return how the integration stands."""
+        return self._hash("circuit")
+
+    @property
+    def parked(self) -> str | None:
+        """Why the integration is parked."""
+        return self.circuit().get("reason")
+
+    def listed(self, status: str) -> list[str]:
+        """Return the ids of the deliveries with a status, the oldest first."""
+        found = self.redis.call("ZRANGE", self.key(f"in:{status}"), 0, -1)
+        return [str(an_id) for an_id in found]
+
+    def _hash(self, name: str) -> dict[str, str]:
+        answer = self.redis.call("HGETALL", self.key(name))
+        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+        return {str(field): str(value) for field, value in pairs}
+
+
+def _turn(line: str) -> Turn:
+    at, outcome, reason, _, _, counted = line.split("|")
+    return Turn(int(at), outcome, reason, counted == "1")
