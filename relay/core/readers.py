@@ -148,8 +148,11 @@ def read_path(value: Any) -> FieldPath:
 
 def read_pattern(value: Any) -> re.Pattern[str]:
     """Return a compiled regular expression."""
+    text = _scalar(value, "a regular expression")
     try:
-        return re.compile(_scalar(value, "a regular expression"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
+            return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValidationError(f"not a regular expression: {error}") from None
 
