@@ -13,7 +13,6 @@ from hypothesis import settings
 
 from relay.store.connection import Connection
 
-
 # What lands must not depend on luck: CI tries the same examples every time, a developer's machine new ones.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)
