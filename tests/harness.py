@@ -53,7 +53,7 @@ class RedisServer:
     """A Redis with an append-only file that can be killed, stopped and started again."""
 
     folder: Path
-    fsync: str = "everysec"
+    fsync: str = "always"
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -41,11 +41,15 @@ def window_of(identity: Identity, window: float) -> float:
 
 
 def version_key(version: str | None) -> str:
-    """Return a string of digits that sorts as the number does ("" for none): the length of the whole part, then all digits.
+    """Return a string of digits that sorts as the number does ("" for none): sign, length of the whole part, all digits.
 
     Redis compares these as strings, where a Lua number would lose digits beyond 2**53.
     """
     if version is None:
         return ""
-    whole, _, fraction = version.partition(".")
-    return f"{len(whole):02d}{whole}{fraction}"
+    whole, _, fraction = version.removeprefix("-").partition(".")
+    magnitude = f"{len(whole):03d}{whole}{fraction}"
+    if not version.startswith("-"):
+        return f"1{magnitude}"
+    # The further from zero, the smaller: digits turned round, and an end that sorts behind whatever could follow there.
+    return "0" + "".join(f"0{9 - int(digit)}" for digit in magnitude) + "1"

@@ -13,7 +13,7 @@ from relay.core.values import Value, normalise, parse_date_time, state_key, tabl
 #: More records than this in one payload are refused (413).
 MAX_RECORDS = 500
 
-_DECIMAL = re.compile(r"(\d{1,40})(?:\.(\d{1,20}))?", re.ASCII)
+_DECIMAL = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?", re.ASCII)
 #: Longest text of a field that is kept; ids longer than this are nobody's.
 _MOST_TEXT = 255
 _MOST_SHOWN = 64
@@ -63,12 +63,12 @@ def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Value | 
 
 def version_of(text: str | None) -> str | None:
     """Return a decimal number in its shortest spelling (`7`, `7.0` and `007` are `7`), or None for anything else."""
-    match = _DECIMAL.fullmatch(text) if text else None
+    match = _DECIMAL.fullmatch(text) if text and len(text) <= _MOST_TEXT else None
     if match is None:
         return None
-    fraction = (match[2] or "").rstrip("0")
-    whole = match[1].lstrip("0") or "0"
-    return f"{whole}.{fraction}" if fraction else whole
+    whole, fraction = match[2].lstrip("0") or "0", (match[3] or "").rstrip("0")
+    number = f"{whole}.{fraction}" if fraction else whole
+    return f"-{number}" if match[1] == "-" and number != "0" else number
 
 
 def _facts(values: dict[str, Value | None], sys_id: Value, state: Value) -> Facts:

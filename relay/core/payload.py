@@ -31,11 +31,7 @@ def parse_body(body: bytes) -> Any:
     _check_depth(body)
     try:
         payload = _DECODER.decode(body.decode("utf-8-sig"))
-        if _SURROGATE.search(body):
-            json.dumps(payload, ensure_ascii=False).encode()
-        return payload
-    except UnicodeEncodeError:
-        raise PayloadError("a \\ud… escape stands without its other half: it is no character") from None
+        return _mend_halves(payload) if _SURROGATE.search(body) else payload
     except UnicodeDecodeError as error:
         at = error.start + len(body) - len(error.object)  # which begins behind a byte-order mark
         raise PayloadError(f"the body is not UTF-8: byte {at} is 0x{body[at]:02x}") from None
@@ -45,6 +41,11 @@ def parse_body(body: bytes) -> Any:
         raise PayloadError(f"the body is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # an integer of more digits than Python reads
         raise PayloadError(f"a number is too long: {error}".split(";", 1)[0]) from None
+
+
+def _mend_halves(payload: Any) -> Any:
+    """Return `payload` with `?` for every half of a surrogate pair: an emoji that was cut in two costs no resolution."""
+    return json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _check_depth(body: bytes) -> None:

@@ -29,7 +29,10 @@ class Durability:
             return "nothing survives a stop of Redis: it has no append-only file"
         if self.appendfsync == "always":
             return "accepted updates survive a kill of everything and a power cut (appendfsync always)"
-        return f"accepted updates survive a kill of everything; a power cut can cost a second (appendfsync {self.appendfsync})"
+        return (
+            f"accepted updates survive a kill of web and workers; a power cut, or a kill of Redis while its disk is busy, "
+            f"can cost the last two seconds (appendfsync {self.appendfsync}): set appendfsync always"
+        )
 
     def refusals(self, *, volatile_allowed: bool) -> list[str]:
         """Return why the relay must not run on this server, a sentence each; an empty list where it may."""

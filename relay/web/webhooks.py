@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, g, request
+from gunicorn.http.errors import ParseException
 
 from relay import metrics
 from relay.bootstrap import now_ms
@@ -26,6 +27,8 @@ _NOT_JSON = re.compile(
     r"(image|audio|video|font|multipart)/.*|text/(?!plain$|json$|x-json$).*|.*\+xml|"
     r"application/(xml|x-www-form-urlencoded|pdf|zip|gzip|soap|yaml|x-yaml|javascript)"
 )
+#: A larger body is cut off with its connection (bytes).
+_MOST_DRAINED = 8 << 20
 _IDEMPOTENCY_HEADERS = ("Idempotency-Key", "webhook-id")
 
 
@@ -104,13 +107,24 @@ def _find(catalogue: Catalogue, name: str) -> Integration:
 def _read_body(most: int) -> bytes:
     too_large = ProblemError(413, f"the body is larger than {most} bytes: send fewer records at once")
     if (request.content_length or 0) > most:
+        _drain(request.content_length or 0)
         raise too_large
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError(415, "a Content-Encoding is not accepted: send the body as it is")
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except ParseException:
+        raise ProblemError(400, "the body is not chunked as RFC 9112 section 7.1 says", kind="not-json") from None
     if len(body) > most:
         raise too_large
     return body
+
+
+def _drain(length: int) -> None:
+    """Read a body that is refused unread, so that the next request on the connection is not taken for its rest."""
+    stream, left = request.environ["wsgi.input"], min(length, _MOST_DRAINED)
+    while left > 0 and (chunk := stream.read(min(left, 1 << 16))):
+        left -= len(chunk)
 
 
 def _recognise(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:

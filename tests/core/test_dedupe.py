@@ -15,10 +15,11 @@ from relay.core.model import Facts, Update
 TICKET = "9d385017c611228701d22104cc95c371"
 DAY = 86_400.0
 
-WHOLES = st.one_of(st.integers(0, 30), st.integers(0, 10**40 - 1)).map(str)
+WHOLES = st.one_of(st.integers(0, 30), st.integers(0, 10**60)).map(str)
 FRACTIONS = st.one_of(st.just(""), st.text("0123456789", min_size=1, max_size=20).map(lambda digits: f".{digits}"))
 VERSIONS = st.builds(
-    lambda zeros, whole, fraction: f"{(zeros + whole)[-40:]}{fraction}",
+    lambda sign, zeros, whole, fraction: f"{sign}{zeros}{whole}{fraction}",
+    st.sampled_from(["", "", "+", "-"]),
     st.sampled_from(["", "0", "00"]),
     WHOLES,
     FRACTIONS,
@@ -114,15 +115,16 @@ def test_ten_minutes_are_the_limit_of_an_undated_identity() -> None:
     ("version", "key"),
     [
         (None, ""),
-        ("0", "010"),
-        ("7", "017"),
-        ("10", "0210"),
-        ("0.5", "0105"),
-        ("7.25", "01725"),
-        ("9" * 40, "40" + "9" * 40),
+        ("0", "10010"),
+        ("7", "10017"),
+        ("10", "100210"),
+        ("0.5", "100105"),
+        ("7.25", "1001725"),
+        ("-7", "0" + "09" + "09" + "08" + "02" + "1"),
+        ("9" * 40, "1040" + "9" * 40),
     ],
 )
-def test_a_versions_key_is_the_length_of_its_whole_part_and_its_digits(version: str | None, key: str) -> None:
+def test_a_versions_key_is_its_sign_the_length_of_its_whole_part_and_its_digits(version: str | None, key: str) -> None:
     assert version_key(version) == key
 
 

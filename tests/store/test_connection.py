@@ -84,8 +84,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis of the test's own, with an append-only file."""
-    server = RedisServer(tmp_path).start()
+    """A Redis of the test's own, whose append-only file is written before each answer (`everysec` can be late)."""
+    server = RedisServer(tmp_path, fsync="always").start()
     yield server
     server.stop()
 
@@ -360,8 +360,10 @@ def is_whole(connection: Connection) -> bool:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A cluster of one node, with the password `p@ss/word`."""
-    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--appendonly", "yes")
-    server = Server(tmp_path_factory.mktemp("cluster"), free_port(), (*options, "--requirepass", "p@ss/word"))
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--appendfsync", "always")
+    server = Server(
+        tmp_path_factory.mktemp("cluster"), free_port(), (*options, "--appendonly", "yes", "--requirepass", "p@ss/word")
+    )
     server.start()
     url = f"redis://:p%40ss%2Fword@{server.address}"
     wait_until(lambda: answers(url), "Valkey answers")

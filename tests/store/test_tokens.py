@@ -435,7 +435,7 @@ def test_the_lock_is_free_after_a_fetch_that_failed(
 def test_a_redis_that_restarts_costs_one_fetch_at_most(
     server: SimulatorServer, make_cache: MakeCache, tmp_path: Path
 ) -> None:
-    own = RedisServer(tmp_path).start()
+    own = RedisServer(tmp_path, fsync="always").start()
     try:
         cache, other = make_cache(server, url=own.url), make_cache(server, url=own.url)
         first = token_of(cache)

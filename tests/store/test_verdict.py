@@ -392,7 +392,7 @@ def test_the_mark_is_the_highest_of_each_kind(each_once: Bench) -> None:
     assert [by_version.status, by_date.status, by_receipt.status] == ["superseded"] * 3
 
 
-@pytest.mark.parametrize("version", ["v7", "Kingston", "1.2.3", "-4", "1e3", "9" * 41])
+@pytest.mark.parametrize("version", ["v7", "Kingston", "1.2.3", "1e3"])
 def test_a_version_that_is_no_decimal_number_counts_as_absent(bench: Bench, version: str) -> None:
     record = {"sys_id": sys_id(1), "state": "6", "sys_mod_count": version, "sys_updated_on": "2026-03-01 00:00:00"}
     first = map_record(bench.integration, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -248,3 +249,27 @@ def test_no_secret_and_no_query_value_reaches_the_log(web: Relay) -> None:
     assert '"query_names": ["token"]' in log
     for secret in ("query-secret-value", "sn-secret-pw", "a-wrong-guess", "hmac-secret", "api-key-secret", "Basic "):
         assert secret not in log
+
+
+def test_a_body_that_is_not_chunked_as_it_says_is_400(web: Relay) -> None:
+    head = "POST /webhooks/open HTTP/1.1\r\nHost: relay\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", web.port), timeout=5) as connection:
+        connection.sendall(head.encode() + b"zz\r\n{}\r\n0\r\n\r\n")
+        answer = connection.recv(65536).decode()
+
+    assert answer.startswith("HTTP/1.1 400")
+    assert "not chunked" in answer
+
+
+def test_a_connection_is_of_use_after_each_refusal(web: Relay) -> None:
+    with requests.Session() as session:
+        url = f"{web.url}/webhooks/acme"
+        statuses = []
+        for number, (body, auth) in enumerate(
+            [(b"{bad", "sn-secret-pw"), (b"{}", "wrong"), (b"x" * 70_000, "sn-secret-pw")]
+        ):
+            statuses.append(session.post(url, data=body, auth=("sn", auth), timeout=5).status_code)
+            resolved = {**RESOLVED, "sys_id": sys_id(number)}
+            statuses.append(session.post(url, json=resolved, auth=("sn", "sn-secret-pw"), timeout=5).status_code)
+
+    assert statuses == [400, 202, 401, 202, 413, 202]

@@ -36,13 +36,19 @@ local function reclaim(entry, id)
   return 1
 end
 
+-- A stream that was made anew can give an entry's number to another delivery.
+local function stands_in_queue(id, entry)
+  local found = redis.call('XRANGE', queue, entry, entry)[1]
+  return found ~= nil and found[2][2] == id
+end
+
 -- Finds deliveries that no entry leads to any more, for something else deleted it or the group: they would wait for ever. Only the
 -- oldest are looked at: those that are left behind become the oldest.
 local function recover_stranded()
   local put_back, missing = 0, 0
   for _, id in ipairs(redis.call('ZRANGE', key('in:pending'), 0, most - 1)) do
     local record = record_of(id)
-    if record.place == 'queue' and #redis.call('XRANGE', queue, record.entry, record.entry) == 0 then
+    if record.place == 'queue' and not stands_in_queue(id, record.entry) then
       enqueue(id, record.sys_id)
       missing = missing + 1
     elseif lease_is_over(record) and #redis.call('XPENDING', queue, GROUP, record.entry, record.entry, 1) == 0 then
