@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from relay import metrics
 from relay.core.outcomes import Answer, Delivered, Outcome, Park, Reason, Retry
-from relay.core.retry import retry_delay
+from relay.core.retry import BUGS_TO_DIE, retry_delay
 from relay.delivery import Attempt, lease_of, longest_attempt
 from relay.errors import StoreUnavailableError
 from relay.lanes import Lane, busy, room_for
@@ -225,7 +225,7 @@ class Worker:
         except StoreUnavailableError:
             attempt = None  # not pushed, or refused: it goes back as it came
         except Exception:  # noqa: BLE001 - the one broad handler of the worker: a bug must not stop the others
-            _LOG.exception("a bug in an attempt; the delivery is tried %s times", 3)
+            _LOG.exception("a bug in an attempt; the delivery is tried %s times", BUGS_TO_DIE)
             attempt = Attempt(Retry(Reason.BUG), Answer(None, fault="a bug of the relay, see the log"))
         duration = time.monotonic() - began
         self._events.put(_Result(lane, self._settlement(lane, assignment, attempt, at, duration), attempt))
@@ -254,7 +254,7 @@ class Worker:
             if results:
                 lane = self._lanes[name]
                 now = self._now_ms()
-                statuses = lane.queue.settle([one.settlement for one in results], config=lane.config, now=now)
+                statuses = lane.queue.settle([one.settlement for one in results], now=now)
                 for result, status in zip(results, statuses, strict=True):
                     self._tell(result, status, now)
                 results.clear()

@@ -15,6 +15,8 @@ NOT_FOUND_PATIENCE = 600.0
 FAILURES_TO_PARK = 5
 #: Different tickets in a row that IEM does not know, after which the integration is parked as `not_found`.
 UNKNOWN_TICKETS_TO_PARK = 5
+#: Exceptions that an attempt at one delivery may raise before it is given up: a bug is not retried like an outage.
+BUGS_TO_DIE = 3
 
 
 def retry_delay(schedule: RetrySchedule, attempts: int, retry_after: float | None, chance: float) -> float:

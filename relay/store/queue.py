@@ -11,7 +11,7 @@ from relay.core.dedupe import identify, version_key, window_of
 from relay.core.integration import Integration
 from relay.core.model import Ignored, Mapped, Rejected, Update
 from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
-from relay.core.retry import NOT_FOUND_PATIENCE, probe_schedule
+from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
 from relay.store.connection import Connection
 from relay.store.keys import key
 
@@ -50,6 +50,8 @@ class Assignment:
     is_probe: bool
     created_at: int
     number: str
+    #: Digest of the IEM configuration that it was taken with.
+    config: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ class Settlement:
     #: Wait before the next attempt, if there is one.
     delay: int = 0
     give_up_after: int = 0
+
+
+_LIMITS = json.dumps(
+    {
+        "failures": FAILURES_TO_PARK,
+        "unknown_tickets": UNKNOWN_TICKETS_TO_PARK,
+        "bugs": BUGS_TO_DIE,
+        "patience": int(NOT_FOUND_PATIENCE * 1000),
+    }
+)
 
 
 class DeliveryQueue:
@@ -109,15 +121,16 @@ class DeliveryQueue:
                 is_probe=bool(probe),
                 created_at=int(created_at),
                 number=number,
+                config=config,
             )
             for an_id, fence, sys_id, iem_state, tries, probe, created_at, number in taken
         )
         return Batch(assignments, parked or None, int(float(again)) if again else None)
 
-    def settle(self, settlements: Sequence[Settlement], *, config: str, now: int) -> list[str]:
+    def settle(self, settlements: Sequence[Settlement], *, now: int) -> list[str]:
         """Write down what attempts came to; returns each delivery's status, `stale` where the lease was lost."""
         attempts = [_encode(_settled(settlement)) for settlement in settlements]
-        return list(self._connection.run("settle", self._key, [now, self._retention, config, *attempts]))
+        return list(self._connection.run("settle", self._key, [now, self._retention, _LIMITS, *attempts]))
 
     def reclaim(self, consumer: str, *, least_idle: int, now: int) -> tuple[int, int]:
         """Put back what workers took and never settled; returns how many, and how many queue entries were missing."""
@@ -199,7 +212,7 @@ def _settled(settlement: Settlement) -> dict[str, Any]:
         "probe": True if settlement.assignment.is_probe else None,
         "delay": settlement.delay,
         "give_up_after": settlement.give_up_after,
-        "patience": int(NOT_FOUND_PATIENCE * 1000),
+        "config": settlement.assignment.config,
         "attempt": f"{settlement.at}|{word}|{reason or ''}|{settlement.status or ''}|{settlement.duration}",
     }
 

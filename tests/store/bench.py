@@ -172,16 +172,14 @@ class Bench:
         [assignment] = self.take(1, worker=worker, config=config).assignments
         return assignment
 
-    def settle(
-        self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None, config: str | None = None
-    ) -> str:
+    def settle(self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None) -> str:
         """Write down what an attempt came to, and return the delivery's status."""
-        [status] = self.settle_all([self.settlement(assignment, outcome, delay=delay)], config=config)
+        [status] = self.settle_all([self.settlement(assignment, outcome, delay=delay)])
         return status
 
-    def settle_all(self, settlements: Sequence[Settlement], *, config: str | None = None) -> list[str]:
+    def settle_all(self, settlements: Sequence[Settlement]) -> list[str]:
         """Write down what several attempts came to."""
-        return self.queue.settle(settlements, config=config or self.config, now=self.now)
+        return self.queue.settle(settlements, now=self.now)
 
     def settlement(self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None) -> Settlement:
         """Return a settlement as the worker makes it, with the mapping's own retry schedule where no `delay` is given."""

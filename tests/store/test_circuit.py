@@ -477,7 +477,7 @@ def test_a_changed_configuration_is_probed_at_once(bench: Bench, reason: Reason)
     nothing_yet = bench.take().assignments
 
     probe = bench.take_one(config="config-2")
-    bench.settle(probe, DELIVERED, config="config-2")
+    bench.settle(probe, DELIVERED)
 
     assert nothing_yet == ()
     assert probe.is_probe
@@ -498,7 +498,7 @@ def test_a_changed_configuration_that_fails_too_is_probed_on_schedule(bench: Ben
 def test_a_configuration_that_is_changed_back_is_probed_at_once(bench: Bench) -> None:
     bench.accept_tickets(1)
     bench.attempt(WRONG_CREDENTIALS)
-    bench.settle(bench.take_one(config="config-2"), WRONG_CREDENTIALS, config="config-2")
+    bench.settle(bench.take_one(config="config-2"), WRONG_CREDENTIALS)
     bench.wait(SECOND)
 
     assert bench.take_one(config="config-1").is_probe
@@ -512,7 +512,7 @@ def test_two_workers_with_different_configurations_do_not_take_turns_without_end
     for second in range(3600):
         config = ("config-1", "config-2")[second % 2]
         for assignment in bench.take(config=config).assignments:
-            bench.settle(assignment, WRONG_CREDENTIALS, config=config)
+            bench.settle(assignment, WRONG_CREDENTIALS)
             probes += 1
         bench.wait(SECOND)
 

@@ -1,12 +1,13 @@
 -- Writes down what attempts came to, and what follows from it: in one step for each, acknowledged with it.
--- ARGV[2] retention (ms); ARGV[3] digest of the integration's IEM configuration; ARGV[4…] a JSON object per attempt:
+-- ARGV[2] retention (ms); ARGV[3] a JSON object of `core.retry`'s limits: failures unknown_tickets bugs patience (ms);
+-- ARGV[4…] a JSON object per attempt:
 --   id fence outcome (delivered | retry | park | dead | returned) reason speaks_of_iem (a failure that counts towards `down`)
 --   park_as probe_first probe_most (what it would park the integration as, and the probes' schedule, ms) probe (it was one)
---   delay give_up_after patience (ms) attempt ("at|outcome|reason|status|duration")
+--   delay give_up_after (ms) config (digest of the IEM configuration that it was made with)
+--   attempt ("at|outcome|reason|status|duration")
 -- Returns a status for each: delivered | retrying | parked | superseded | dead | queued | stale (the lease was lost: nothing written).
 
-local retention, config = tonumber(ARGV[2]), ARGV[3]
-local FAILURES_TO_PARK, UNKNOWN_TICKETS_TO_PARK, BUGS_TO_DIE = 5, 5, 3
+local retention, limits = tonumber(ARGV[2]), cjson.decode(ARGV[3])
 local circuit_key = key('circuit')
 
 local function lines(text)
@@ -38,7 +39,7 @@ local function park(settled)
     redis.call('HSET', circuit_key, 'since', now)
     audit('parked', { id = settled.id, actor = 'relay' }, { reason = settled.park_as })
   end
-  redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'config', config)
+  redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'config', settled.config)
   redis.call('HDEL', circuit_key, 'probing_until', 'streak')
 end
 
@@ -124,7 +125,7 @@ local function settle_down(settled, record, circuit)
     return keep_waiting(settled, record)
   end
   local streak = lines(circuit.streak)
-  if #streak + 1 >= FAILURES_TO_PARK then
+  if #streak + 1 >= limits.failures then
     note_attempt(settled, false)
     uncount(streak)
     park(settled)
@@ -139,16 +140,16 @@ end
 local function settle_unknown_ticket(settled, record, circuit)
   local unknown, seen = lines(circuit.unknown), false
   for _, sys_id in ipairs(unknown) do seen = seen or sys_id == record.sys_id end
-  if not seen and #unknown < UNKNOWN_TICKETS_TO_PARK then unknown[#unknown + 1] = record.sys_id end
+  if not seen and #unknown < limits.unknown_tickets then unknown[#unknown + 1] = record.sys_id end
   set_or_clear('unknown', unknown)
-  local in_a_row = #unknown >= UNKNOWN_TICKETS_TO_PARK
+  local in_a_row = #unknown >= limits.unknown_tickets
   local keeps_parked = settled.probe and circuit.reason == settled.park_as and in_a_row
   note_attempt(settled, not keeps_parked)
   if not keeps_parked then saw_iem_work(settled, circuit) end
   if in_a_row and (keeps_parked or not circuit.reason) then park(settled) end
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   local since = tonumber(record.unknown_since or now)
-  local patience_left = since + settled.patience - now
+  local patience_left = since + limits.patience - now
   -- Also as a probe: one ticket that IEM never gets to know must not be in the way of all others for ever.
   if patience_left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
   redis.call('HSET', delivery_key(settled.id), 'unknown_since', since)
@@ -165,7 +166,7 @@ local function settle_bug(settled, record, circuit)
     redis.call('HDEL', circuit_key, 'probing_until')
     redis.call('HSET', circuit_key, 'probe_at', now + settled.delay)
   end
-  if redis.call('HINCRBY', delivery_key(settled.id), 'bugs', 1) >= BUGS_TO_DIE then
+  if redis.call('HINCRBY', delivery_key(settled.id), 'bugs', 1) >= limits.bugs then
     return end_as(settled, record, 'dead', settled.reason)
   end
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
