@@ -9,6 +9,7 @@ from relay.core.integration import Iem
 from relay.core.outcomes import (
     TOKEN_DROPPING,
     Answer,
+    Delivered,
     Outcome,
     Park,
     Reason,
@@ -19,6 +20,7 @@ from relay.core.outcomes import (
 from relay.iem.client import IemClient, Target
 from relay.iem.token_cache import NoToken, TokenCache
 
+_TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
 #: An attempt, with all its calls, takes at most this many times the timeout of one call.
 _TIMEOUTS_PER_ATTEMPT = 3
 #: The lease on a ticket outlives the slowest attempt by this (seconds).
@@ -63,13 +65,13 @@ class Deliverer:
         token = self._tokens.get(deadline=deadline, is_probe=is_probe)
         if isinstance(token, NoToken):
             return Attempt(token.outcome, token.answer)
-        attempt = self._push(sys_id, state, token.value, deadline)
-        if token.is_fresh or attempt.outcome != Park(Reason.TOKEN_REFUSED):
+        attempt = self._push(sys_id, state, token, deadline)
+        if attempt.outcome != _TOKEN_REFUSED:
             return attempt
         token = self._tokens.get(deadline=deadline, is_probe=is_probe)
         if isinstance(token, NoToken):
             return Attempt(token.outcome, token.answer)
-        return self._push(sys_id, state, token.value, deadline)
+        return self._push(sys_id, state, token, deadline)
 
     def close(self) -> None:
         """Close the connections to IEM."""
@@ -81,8 +83,14 @@ class Deliverer:
             return Attempt(Retry(Reason.UNREACHABLE), Answer(None, fault="the attempt took too long in all"))
         answer = self._client.push(self._target, sys_id, state, token, timeout=min(self._iem.timeout, left))
         outcome = classify_push(answer, self._iem.auth)
-        if isinstance(outcome, RefusedToken):
-            outcome = Park(Reason.TOKEN_REFUSED)
-        if token is not None and isinstance(outcome, Retry | Park) and outcome.reason in TOKEN_DROPPING:
-            self._tokens.drop(token)
+        if token is None:
+            return Attempt(_TOKEN_REFUSED if isinstance(outcome, RefusedToken) else outcome, answer)
+        match outcome:
+            case RefusedToken():
+                self._tokens.refuse(token, answer)
+                return Attempt(_TOKEN_REFUSED, answer)
+            case Delivered():
+                self._tokens.prove(token)
+            case Retry(reason=reason) | Park(reason=reason) if reason in TOKEN_DROPPING:
+                self._tokens.drop(token)
         return Attempt(outcome, answer)

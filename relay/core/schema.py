@@ -141,6 +141,8 @@ def _read_auth(item: Any) -> model.Authentication:
 
 
 def _read_networks(value: Any) -> Any:
+    if value == []:
+        raise ValidationError("an empty list would let nobody in: leave the key out to let any address in")
     return read_each(value if isinstance(value, list) else [value], read_network)
 
 

@@ -13,12 +13,11 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
 
 from relay import __version__
 from relay.core.outcomes import Answer
+from relay.iem.deadline import DeadlineAdapter, deadline_after
 
 #: A longer answer is none of IEM's (bytes).
 MOST_ANSWER = 1 << 20
@@ -47,25 +46,21 @@ class Poster:
         self._session.trust_env = False
         # A session's own cookie jar is not safe to share between threads: it keeps none, the token goes as a header.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
     def post(self, path: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Reply:
         """Post `body` to `path` and return what came back within `timeout` seconds; what went wrong is in the answer."""
-        deadline = time.monotonic() + timeout
         common = {"User-Agent": f"itsm-webhook-relay/{__version__}", "Accept": "application/json"}
         request = requests.Request("POST", self._base_url + path, headers={**common, **headers}, data=body)
         try:
-            response = self._session.send(
-                request.prepare(),
-                timeout=Timeout(total=timeout),  # type: ignore[arg-type]  # requests hands urllib3's own on as it is
-                allow_redirects=False,
-                stream=True,
-                verify=self._verify,
-            )
-            with response:
-                return self._read(response, deadline)
+            with deadline_after(timeout):
+                response = self._session.send(
+                    request.prepare(), timeout=timeout, allow_redirects=False, stream=True, verify=self._verify
+                )
+                with response:
+                    return self._read(response)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return Reply(Answer(None, fault=_describe(error)), {})
 
@@ -73,14 +68,12 @@ class Poster:
         """Close the connections."""
         self._session.close()
 
-    def _read(self, response: requests.Response, deadline: float) -> Reply:
+    def _read(self, response: requests.Response) -> Reply:
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > MOST_ANSWER:
                 return Reply(Answer(None, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB"), {})
-            if time.monotonic() > deadline:
-                return Reply(Answer(None, fault="the answer took too long to arrive"), {})
         content = _parse(bytes(body))
         retry_after = _retry_after(response.headers.get("Retry-After"), self._now())
         return Reply(Answer(response.status_code, _message_of(content), retry_after), content)

@@ -13,18 +13,12 @@ from relay.store.tokens import StoredToken, TokenStore
 
 #: A token is renewed when a tenth of its life is left, a minute at most.
 _RENEW_PART, _RENEW_MOST = 0.1, 60.0
-#: Wrong credentials are the answer for everybody who asks within this time of them, probes excepted (ms).
+#: A refusal to park for is the answer for everybody who asks within this time of it, probes excepted (ms).
 _REFUSAL_HOLDS = 2_000
+#: A token that replaced a refused one is new for this long, unless it was of use (ms).
+_NEW_FOR = 10_000
 #: Another process's fetch is looked at this often (seconds).
 _LOOK_AGAIN = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token to push with; `is_fresh` where it was fetched while this attempt waited for one."""
-
-    value: str
-    is_fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +55,46 @@ class TokenCache:
         self._now = now
         self._fetching = threading.Lock()
         self._known: StoredToken | None = None
+        self._proven = ""
 
-    def get(self, *, deadline: float, is_probe: bool = False) -> Token | NoToken:
+    def get(self, *, deadline: float, is_probe: bool = False) -> str | NoToken:
         """Return the token, fetched (by this or another process) before `deadline` on the monotonic clock where there is none."""
         asked_at = self._now_ms()
+        # A probe comes after the refusal that it is to try again, be it in the same millisecond.
+        asked_at += 1 if is_probe else 0
         known = self._usable(self._known) or self._usable(self._load())
         if known is None:
             return self._fetch_once(asked_at, deadline, holds=0 if is_probe else _REFUSAL_HOLDS)
         if asked_at >= known.renew_at:
             self._renew_early(known)
-        return Token(known.value, is_fresh=False)
+        return known.value
 
     def drop(self, value: str) -> None:
         """Forget `value` everywhere, unless a newer token has taken its place."""
-        self._known = None
-        self._store.drop(value)
+        self._replace(value, StoredToken(self._config, self._now_ms()))
 
-    def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> Token | NoToken:
+    def prove(self, value: str) -> None:
+        """Remember that IEM took `value`."""
+        self._proven = value
+
+    def refuse(self, value: str, answer: Answer) -> None:
+        """Forget `value`, that IEM refused with `answer`, and have it replaced.
+
+        A replacement that is refused too, before it was ever of use, is not replaced: whoever asks now is told so.
+        """
+        known, now = self._known, self._now_ms()
+        is_new = known is not None and known.value == value and now - known.stored_at < _NEW_FOR
+        if is_new and known is not None and known.is_replacement and value != self._proven:
+            self._replace(value, StoredToken(self._config, now, refusal=answer, is_replacement=True))
+        else:
+            self._replace(value, StoredToken(self._config, now, is_replacement=True))
+
+    def _replace(self, value: str, stored: StoredToken) -> None:
+        self._store.replace(value, stored)
+        if self._known is not None and self._known.value == value:
+            self._known = None
+
+    def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> str | NoToken:
         if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return _waited_in_vain()
         try:
@@ -95,29 +112,30 @@ class TokenCache:
         finally:
             self._fetching.release()
 
-    def _found_meanwhile(self, asked_at: int, holds: int) -> Token | NoToken | None:
+    def _found_meanwhile(self, asked_at: int, holds: int) -> str | NoToken | None:
         stored = self._load()
         if stored is None or stored.config != self._config:
             return None
         if refused := stored.refusal:
-            outcome = classify_token(refused)
+            outcome = Park(Reason.TOKEN_REFUSED) if stored.is_replacement else classify_token(refused)
             since = asked_at - holds if isinstance(outcome, Park) else asked_at
             return NoToken(refused, outcome) if stored.stored_at >= since else None
-        return Token(stored.value, is_fresh=True) if self._usable(stored) else None
+        return stored.value if self._usable(stored) else None
 
-    def _fetch(self, deadline: float) -> Token | NoToken:
+    def _fetch(self, deadline: float) -> str | NoToken:
         left = deadline - time.monotonic()
         if left <= 0:
             return _waited_in_vain()
+        wanted = self._known
         granted = self._client.generate_token(timeout=min(self._timeout, left))
         if isinstance(granted, Answer):
             now = self._now_ms()
-            self._store.save(StoredToken(config=self._config, stored_at=now, refusal=granted), now=now)
+            self._store.save(StoredToken(self._config, now, refusal=granted), now=now)
             return NoToken(granted, classify_token(granted))
-        self._keep(granted)
-        return Token(granted.value, is_fresh=True)
+        self._keep(granted, is_replacement=wanted is not None and wanted.is_replacement)
+        return granted.value
 
-    def _keep(self, granted: GrantedToken) -> None:
+    def _keep(self, granted: GrantedToken, *, is_replacement: bool = False) -> None:
         now = self._now()
         expires_at = granted.expires_at if granted.expires_at and granted.expires_at > now else now + self._lifetime
         margin = min(_RENEW_MOST, (expires_at - now) * _RENEW_PART)
@@ -127,6 +145,7 @@ class TokenCache:
             value=granted.value,
             expires_at=int(expires_at * 1000),
             renew_at=int((expires_at - margin) * 1000),
+            is_replacement=is_replacement,
         )
         self._store.save(token, now=token.stored_at)
         self._known = token

@@ -10,10 +10,11 @@ from relay.core.outcomes import Answer
 from relay.store.connection import Connection
 from relay.store.keys import key
 
-_DROP_IF = """
+_REPLACE_IF = """#!lua flags=allow-oom
 local stored = redis.call('GET', KEYS[1])
-if stored and cjson.decode(stored).value == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0"""
+if not stored or cjson.decode(stored).value ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1"""
 _UNLOCK_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 #: A refusal is remembered for as long as somebody can have been waiting for the fetch (ms).
 _REFUSAL_STAYS = 120_000
@@ -30,6 +31,8 @@ class StoredToken:
     expires_at: int = 0
     renew_at: int = 0
     refusal: Answer | None = None
+    #: It was fetched in place of one that was refused; without a value: such a one is wanted.
+    is_replacement: bool = False
 
 
 class TokenStore:
@@ -54,9 +57,9 @@ class TokenStore:
         lifetime = token.expires_at - now if token.value else _REFUSAL_STAYS
         self._connection.write("SET", self._key, json.dumps(asdict(token)), "PX", max(lifetime, 1))
 
-    def drop(self, value: str) -> None:
-        """Forget the token if it still is `value`: a newer one stays."""
-        self._connection.call("EVAL", _DROP_IF, 1, self._key, value)
+    def replace(self, value: str, stored: StoredToken) -> None:
+        """Store `stored`, that holds no token, if the token still is `value`: a newer one stays."""
+        self._connection.call("EVAL", _REPLACE_IF, 1, self._key, value, json.dumps(asdict(stored)), _REFUSAL_STAYS)
 
     def lock(self, *, for_ms: int) -> str | None:
         """Take the right to fetch a token for up to `for_ms`; returns what to unlock it with, None where another has it."""

@@ -84,6 +84,7 @@ NOT_ASSOCIATED = "User is not associated with the customer"
         (Answer(302), Park(Reason.REDIRECTED)),
         (Answer(304), Park(Reason.REDIRECTED)),
         (Answer(308, "Success"), Park(Reason.REDIRECTED)),
+        (Answer(399), Park(Reason.REDIRECTED)),
         (Answer(None, fault="connection refused"), Retry(Reason.UNREACHABLE)),
         (Answer(None, "Success"), Retry(Reason.UNREACHABLE)),
     ],

@@ -71,6 +71,7 @@ def recognised(
         ("Basic servicenow:s3cret", False),
         ("Basic", False),
         ("Basic !!!!", False),
+        (basic(b"servicenow:s3cret") + "!", False),
         ("", False),
     ],
 )
@@ -187,7 +188,7 @@ def test_a_signed_timestamp_may_be_in_milliseconds_as_javascript_tells_it() -> N
 
 
 @pytest.mark.parametrize(
-    "timestamp", ["", "now", "-1", "1e9", "1795342830.0", " 1795342830", "٣٣٣٣٣٣٣٣٣٣", "9" * 14, "9" * 5_000]
+    "timestamp", ["", "now", "-1", "1e9", "1795342830.0", " 1795342830", "١٧٩٥٣٤٢٨٣٠", "9" * 14, "9" * 5_000]
 )
 def test_a_timestamp_that_is_no_unix_time_is_refused_however_well_signed(timestamp: str) -> None:
     signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
@@ -244,6 +245,17 @@ def test_id_and_timestamp_of_standard_webhooks_are_signed(changed: dict[str, str
     headers = {**PUBLISHED_HEADERS, **changed}
 
     assert not recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+
+
+def test_a_webhook_without_an_id_is_refused_however_well_signed() -> None:
+    key = base64.b64decode(PUBLISHED_SECRET.removeprefix(b"whsec_"))
+    signature = base64.b64encode(hmac.digest(key, b".1614265330." + PUBLISHED_BODY, hashlib.sha256)).decode()
+    headers = {"webhook-timestamp": "1614265330", "webhook-signature": f"v1,{signature}"}
+
+    assert not recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert not recognised(
+        STANDARD, {**headers, "webhook-id": ""}, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT
+    )
 
 
 @pytest.mark.parametrize(("late", "good"), [(300, True), (301, False), (-301, False)])

@@ -334,8 +334,9 @@ def run_the_queue(connection: Connection) -> None:
     assert bench.ticket()["last"] == first
     tokens = TokenStore(connection, "acme")
     tokens.save(StoredToken("account", 0, "token", expires_at=60_000), now=0)
-    tokens.drop("token")
-    assert tokens.load() is None
+    wanted = StoredToken("account", 1, is_replacement=True)
+    tokens.replace("token", wanted)
+    assert tokens.load() == wanted
     owner = tokens.lock(for_ms=1000)
     assert owner
     tokens.unlock(owner)

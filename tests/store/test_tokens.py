@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from harness import RedisServer, wait_until
 
-from relay.core.outcomes import Park, Reason, Retry
+from relay.core.outcomes import Answer, Park, Reason, Retry
 from relay.errors import StoreUnavailableError
 from relay.iem.client import Account, IemClient
 from relay.iem.http import Poster
-from relay.iem.token_cache import NoToken, Token, TokenCache
+from relay.iem.token_cache import NoToken, TokenCache
 from relay.simulators.faults import Fault
 from relay.simulators.iem import TOKEN_PATH, Iem
 from relay.simulators.iem_access import ApiUser, Installation
@@ -91,15 +91,15 @@ def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[Make
         one.close()
 
 
-def get(cache: TokenCache, *, is_probe: bool = False, patience: float = PATIENCE) -> Token | NoToken:
+def get(cache: TokenCache, *, is_probe: bool = False, patience: float = PATIENCE) -> str | NoToken:
     return cache.get(deadline=time.monotonic() + patience, is_probe=is_probe)
 
 
 def token_of(cache: TokenCache) -> str:
     """Return the token that a cache gives; there must be one."""
     token = get(cache)
-    assert isinstance(token, Token)
-    return token.value
+    assert isinstance(token, str)
+    return token
 
 
 def calls(server: SimulatorServer) -> int:
@@ -107,11 +107,11 @@ def calls(server: SimulatorServer) -> int:
     return server.record.count(TOKEN_PATH)
 
 
-def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[Token | NoToken]:
+def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[str | NoToken]:
     """Let `threads` threads of each cache ask at once."""
     together = threading.Barrier(threads * len(caches))
 
-    def ask(cache: TokenCache) -> Token | NoToken:
+    def ask(cache: TokenCache) -> str | NoToken:
         together.wait()
         return get(cache)
 
@@ -131,7 +131,7 @@ def test_all_threads_of_all_processes_share_one_fetch(server: SimulatorServer, m
     found = ask_from_threads([make_cache(server), make_cache(server)])
 
     assert calls(server) == 1
-    assert {token.value for token in found if isinstance(token, Token)} == {token_of(make_cache(server))}
+    assert {token for token in found if isinstance(token, str)} == {token_of(make_cache(server))}
     assert len(found) == 32
 
 
@@ -146,17 +146,50 @@ def test_a_slow_fetch_is_waited_for_by_all(server: SimulatorServer, make_cache: 
         found = [one.result(PATIENCE) for one in waiting]
 
     assert calls(server) == 1
-    assert all(isinstance(token, Token) for token in found)
+    assert all(isinstance(token, str) for token in found)
 
 
-def test_a_token_says_whether_it_was_fetched_while_it_was_waited_for(
+REFUSAL = Answer(401, "Invalid access token")
+
+
+def test_a_replacement_that_is_refused_is_not_replaced_by_those_who_wait(
     server: SimulatorServer, make_cache: MakeCache
 ) -> None:
     cache, other = make_cache(server), make_cache(server)
+    cache.refuse(token_of(cache), REFUSAL)
+    cache.refuse(token_of(cache), REFUSAL)
 
-    found = [get(cache), get(cache), get(other)]
+    found = [get(cache), get(other)]
 
-    assert [isinstance(one, Token) and one.is_fresh for one in found] == [True, False, False]
+    assert [one.outcome for one in found if isinstance(one, NoToken)] == [Park(Reason.TOKEN_REFUSED)] * 2
+    assert calls(server) == 2
+    assert isinstance(get(other, is_probe=True), str)
+
+
+def test_a_replacement_that_was_of_use_is_replaced_when_it_is_refused(
+    server: SimulatorServer, make_cache: MakeCache
+) -> None:
+    cache = make_cache(server)
+    cache.refuse(token_of(cache), REFUSAL)
+    replacement = token_of(cache)
+    cache.prove(replacement)
+
+    cache.refuse(replacement, REFUSAL)
+
+    assert token_of(cache) != replacement
+
+
+def test_a_token_that_was_replaced_meanwhile_stays_when_the_old_one_is_refused(
+    server: SimulatorServer, make_cache: MakeCache
+) -> None:
+    cache, other = make_cache(server), make_cache(server)
+    old = token_of(other)
+    cache.refuse(old, REFUSAL)
+    new = token_of(cache)
+
+    other.refuse(old, REFUSAL)
+
+    assert token_of(cache) == token_of(other) == new
 
 
 def test_a_fetch_that_takes_longer_than_the_deadline_is_an_unreachable_iem(
@@ -330,7 +363,7 @@ def test_a_probe_asks_iem_itself(server: SimulatorServer, make_cache: MakeCache,
     assert isinstance(server.service, Iem)
     server.service.set_user(wrong)
 
-    assert isinstance(get(cache, is_probe=True), Token)
+    assert isinstance(get(cache, is_probe=True), str)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +423,7 @@ def test_a_refusal_of_other_credentials_does_not_count(server: SimulatorServer, 
     wrong = ApiUser(USER.email, "not the password", USER.customers)
     get(make_cache(server, config="account-1", user=wrong))
 
-    assert isinstance(get(make_cache(server, config="account-2")), Token)
+    assert isinstance(get(make_cache(server, config="account-2")), str)
 
 
 # What dies on the way
@@ -405,7 +438,7 @@ def test_others_go_on_when_the_lock_of_a_lost_process_runs_out(
     found = ask_from_threads([make_cache(server), make_cache(server)], threads=4)
 
     assert time.monotonic() - began >= 0.19
-    assert all(isinstance(token, Token) for token in found)
+    assert all(isinstance(token, str) for token in found)
     assert calls(server) == 1
 
 
@@ -462,7 +495,7 @@ def test_a_fetch_during_which_redis_goes_away_leaves_no_thread_waiting(
     cache = make_cache(server, url=own.url)
     try:
         with ThreadPoolExecutor(4) as pool:
-            waiting: list[Future[Token | NoToken]] = [pool.submit(get, cache) for _ in range(4)]
+            waiting: list[Future[str | NoToken]] = [pool.submit(get, cache) for _ in range(4)]
             assert server.record.wait_until(lambda: server.record.arrived == 1)
             own.stop()
             server.faults.clear()

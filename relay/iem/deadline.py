@@ -1,0 +1,106 @@
+"""A deadline for a whole HTTP exchange: connecting, sending, and every byte of the answer, its head included.
+
+A timeout of requests or urllib3 is for one read of the socket: an answer that drips could hold a thread, and with it the
+lease on a ticket, for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_current = threading.local()
+
+
+@contextmanager
+def deadline_after(seconds: float) -> Iterator[None]:
+    """Let this thread's exchanges end within `seconds`, by a TimeoutError."""
+    _current.deadline = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _current.deadline
+
+
+def _time_left() -> float:
+    left: float = _current.deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer took too long to arrive")
+    return left
+
+
+class _Reader(io.RawIOBase):
+    """Reads a socket, each time with what is left until the deadline."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        # Holds the socket open until it is closed itself, also where the connection lets go of it before the body is read.
+        self._file = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_time_left())
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Socket:
+    """A socket whose answers are read until the deadline; all else is the socket's own."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def makefile(self, *_mode: Any, **_options: Any) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock))
+
+    def sendall(self, data: Any) -> None:
+        self._sock.settimeout(_time_left())
+        self._sock.sendall(data)
+
+
+class _HTTPConnection(HTTPConnection):
+    def connect(self) -> None:
+        self.timeout = _time_left()
+        super().connect()
+        self.sock = _Socket(self.sock)
+
+
+class _HTTPSConnection(HTTPSConnection):
+    def connect(self) -> None:
+        self.timeout = _time_left()
+        super().connect()
+        self.sock = _Socket(self.sock)
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """requests' adapter over connections that keep the thread's deadline."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pools, of our connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}

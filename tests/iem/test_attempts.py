@@ -1,0 +1,133 @@
+"""One attempt, with its token calls and pushes, against a simulated IEM on a socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
+
+from relay.core.integration import Env, Iem, Plain
+from relay.core.outcomes import Delivered, Outcome, Park, Reason, Retry
+from relay.delivery import Deliverer, longest_attempt
+from relay.iem.client import Account, IemClient
+from relay.iem.http import Poster
+from relay.iem.token_cache import TokenCache
+from relay.simulators.faults import Fault
+from relay.simulators.server import SimulatorServer
+from relay.store.connection import Connection
+from relay.store.tokens import TokenStore
+
+TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
+UNREACHABLE = Retry(Reason.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A deliverer, and the IEM at its other end."""
+
+    server: SimulatorServer
+    deliverer: Deliverer
+    iem: Iem
+
+    def attempt(self, *, is_probe: bool = False) -> Outcome:
+        deadline = time.monotonic() + longest_attempt(self.iem)
+        return self.deliverer.attempt(SYS_ID, 6, deadline=deadline, is_probe=is_probe).outcome
+
+    def calls(self, path: str) -> int:
+        return self.server.record.count(path)
+
+
+@pytest.fixture
+def line(redis: Connection) -> Iterator[Line]:
+    with simulated_iem() as server:
+        poster = Poster(server.url, ca_file=None, connections=16)
+        client = IemClient(poster, Account(IEM_USER, IEM_PASSWORD))
+        tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5)
+        iem = Iem(Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16)
+        deliverer = Deliverer(iem, client, tokens)
+        yield Line(server, deliverer, iem)
+        deliverer.close()
+
+
+def refuse(line: Line, *, count: int | None = None) -> None:
+    line.server.faults.add(Fault(status=401, body='{"message":"Invalid access token"}', path="/gbp/push/", count=count))
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["first push ever", "token from the cache"])
+def test_a_refused_token_is_replaced_and_the_push_made_once_more_in_the_same_attempt(line: Line, *, warm: bool) -> None:
+    if warm:
+        line.attempt()
+    before = line.calls("/api/v1/user/token"), line.calls("/gbp/push/")
+    refuse(line, count=1)
+
+    outcome = line.attempt()
+
+    assert outcome == Delivered()
+    assert line.calls("/gbp/push/") - before[1] == 2
+    assert line.calls("/api/v1/user/token") - before[0] == (1 if warm else 2)
+
+
+def test_a_new_token_that_is_refused_parks_and_nobody_fetches_a_third_one(line: Line) -> None:
+    refuse(line)
+
+    with ThreadPoolExecutor(12) as pool:
+        outcomes = list(pool.map(lambda _: line.attempt(), range(12)))
+
+    assert set(outcomes) == {TOKEN_REFUSED}
+    assert line.calls("/api/v1/user/token") == 2
+
+
+def test_a_probe_after_a_refusal_asks_anew(line: Line) -> None:
+    refuse(line)
+    line.attempt()
+    line.server.faults.clear()
+
+    assert line.attempt(is_probe=True) == Delivered()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(drip=0.05, path="/gbp/push/"),
+        Fault(drip=0.05, drip_head=True, path="/gbp/push/"),
+        Fault(delay=30, path="/gbp/push/"),
+        Fault(oversize=3 << 20, path="/gbp/push/"),
+        Fault(drop="before", path="/gbp/push/"),
+        Fault(drop="after", path="/gbp/push/"),
+    ],
+    ids=["dripping body", "dripping head", "no answer", "too long an answer", "dropped", "dropped after applying"],
+)
+def test_an_attempt_is_over_in_time_whatever_iem_does(line: Line, fault: Fault) -> None:
+    line.attempt()
+    line.server.faults.add(fault)
+
+    began = time.monotonic()
+    outcome = line.attempt()
+
+    assert outcome == UNREACHABLE
+    assert time.monotonic() - began < longest_attempt(line.iem)
+
+
+def test_connections_are_kept_and_a_closed_one_is_of_no_consequence(line: Line) -> None:
+    line.server.faults.add(Fault(headers={"Connection": "close"}, count=1, path="/gbp/push/"))
+
+    assert [line.attempt() for _ in range(3)] == [Delivered()] * 3
+
+
+def test_a_redirect_is_not_followed(line: Line) -> None:
+    elsewhere = {"Location": f"{line.server.url}/publish/healthcheck/"}
+    line.server.faults.add(Fault(status=302, headers=elsewhere, path="/gbp/push/"))
+
+    assert line.attempt() == Park(Reason.REDIRECTED)
+    assert line.calls("/publish/healthcheck/") == 0
+
+
+def test_a_proxy_in_the_environment_is_not_used(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert line.attempt() == Delivered()
