@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,9 +23,14 @@ from relay.iem.token_cache import TokenCache
 from relay.intake import Intake
 from relay.logs import set_up_logs
 from relay.mappings import Catalogue, read_mappings
+from relay.operations import Operations
+from relay.replay import Replay
 from relay.secret_reader import SecretReader
 from relay.settings import Settings, load_settings, read_environment
+from relay.store.circuit import Circuit
 from relay.store.connection import Connection
+from relay.store.deliveries import DeliveryReader
+from relay.store.letters import Letters
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 from relay.store.tokens import TokenStore
@@ -96,14 +101,33 @@ def build_pulse(settings: Settings) -> Pulse:
     return Pulse(Connection(settings.redis_url, timeout=_PROBE_PATIENCE, connect_timeout=_PROBE_CONNECT))
 
 
-def build_intake(settings: Settings, connection: Connection) -> Intake:
-    """Return the intake."""
+def build_queues(settings: Settings, connection: Connection) -> Callable[[str], DeliveryQueue]:
+    """Return a function that gives the queue of an integration, always the same one."""
 
     @cache
     def queue_of(integration: str) -> DeliveryQueue:
-        return DeliveryQueue(connection, integration, retention=settings.retention)
+        retention, max_pending = settings.retention, settings.max_pending
+        return DeliveryQueue(connection, integration, retention=retention, max_pending=max_pending)
 
-    return Intake(queue_of, now_ms=now_ms, new_id=new_id)
+    return queue_of
+
+
+def build_intake(settings: Settings, connection: Connection) -> Intake:
+    """Return the intake."""
+    return Intake(build_queues(settings, connection), now_ms=now_ms, new_id=new_id)
+
+
+def build_operations(settings: Settings, connection: Connection, catalogue: Catalogue) -> Operations:
+    """Return what operators see and do."""
+    return Operations(
+        catalogue=catalogue,
+        deliveries=DeliveryReader(connection),
+        letters=Letters(connection, retention=settings.retention),
+        circuit=Circuit(connection),
+        replay=Replay(build_queues(settings, connection), now_ms=now_ms, new_id=new_id),
+        pulse=Pulse(connection),
+        now_ms=now_ms,
+    )
 
 
 def worker_name() -> str:

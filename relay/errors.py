@@ -25,6 +25,10 @@ class StoreUnavailableError(RelayError):
     """Redis did not answer in time, or refused the write: nothing is known to be stored."""
 
 
+class BacklogFullError(RelayError):
+    """An integration has as much pending work as it may: nothing was stored."""
+
+
 class PayloadError(RelayError):
     """A body that is not usable JSON; the message tells what is wrong and where."""
 

@@ -86,6 +86,10 @@ class Catalogue:
         """Return the file of integration `name`, usable or not, or None where there is none."""
         return self._files.get(name)
 
+    def files(self) -> list[MappingFile]:
+        """Return every file, usable or not, by name."""
+        return [self._files[name] for name in sorted(self._files)]
+
     def usable(self) -> Iterator[Integration]:
         """Return the integrations whose files are good, enabled or not."""
         return (file.integration for file in self._files.values() if file.integration)

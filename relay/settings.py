@@ -122,6 +122,18 @@ class Settings:
         "RELAY_BIND", "where web listens; with `PORT` set it is `0.0.0.0:$PORT`", "127.0.0.1:8000", _bind
     )
     web_threads: int = _setting("RELAY_WEB_THREADS", "threads per web process", "4", _within(1, 256))
+    max_pending: int = _setting(
+        "RELAY_MAX_PENDING",
+        "pending deliveries per integration, beyond which its webhooks are answered 503",
+        "1000000",
+        _within(1, 100_000_000),
+    )
+    max_dead: int = _setting(
+        "RELAY_MAX_DEAD",
+        "dead letters, and rejections, kept per integration; beyond it the oldest go",
+        "100000",
+        _within(1, 100_000_000),
+    )
     volatile: str | None = _setting(
         "RELAY_VOLATILE", "`allow`: accept a Redis without append-only file, which loses what it held when it stops",
         None,

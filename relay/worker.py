@@ -34,6 +34,7 @@ _LOG = logging.getLogger("relay.worker")
 _LOOK_EVERY = 1.0
 _BEAT_EVERY = 2.0
 _RECLAIM_EVERY = 5.0
+_SWEEP_EVERY = 30.0
 #: Wait for Redis: doubling from the first to the most (seconds).
 _STORE_WAIT_FIRST, _STORE_WAIT_MOST = 0.1, 2.0
 
@@ -60,6 +61,14 @@ class _StoreWait:
     lost: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For how long audit records are kept (seconds), and how many dead letters and rejections of each integration."""
+
+    audit: float
+    dead: int
+
+
 class Worker:
     """Delivers what the integrations' queues hold, until it is told to stop."""
 
@@ -67,17 +76,17 @@ class Worker:
         self,
         name: str,
         lanes: Iterable[Lane],
-        pulse: Pulse,
         connection: Connection,
         *,
         concurrency: int,
+        keep: Keep,
         now_ms: Callable[[], int],
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`concurrency`: attempts at once, over all integrations."""
         self._name = name
         self._lanes = {lane.integration.name: lane for lane in lanes}
-        self._pulse = pulse
+        self._pulse = Pulse(connection)
         self._connection = connection
         self._concurrency = concurrency
         self._now_ms = now_ms
@@ -86,7 +95,8 @@ class Worker:
         self._unsettled: dict[str, list[_Result]] = defaultdict(list)
         self._stopping = threading.Event()
         self._store = _StoreWait()
-        self._beat_at = self._reclaim_at = 0.0
+        self._beat_at = self._reclaim_at = self._sweep_at = 0.0
+        self._keep = keep
 
     def stop(self) -> None:
         """Take nothing more, finish what is in flight, and let `run` return. Safe in a signal handler."""
@@ -146,7 +156,7 @@ class Worker:
         wanting = [
             lane.look_at for lane in self._lanes.values() if room_for(lane, self._lanes.values(), self._concurrency) > 0
         ]
-        return max(0.0, min([*wanting, self._beat_at, self._reclaim_at]) - now)
+        return max(0.0, min([*wanting, self._beat_at, self._reclaim_at, self._sweep_at]) - now)
 
     def _gather(self, wait: float) -> None:
         """Take in what has happened, waiting up to `wait` seconds for the first of it."""
@@ -296,6 +306,10 @@ class Worker:
             for lane in self._lanes.values():
                 self._reclaim(lane)
             self._reclaim_at = now + _RECLAIM_EVERY
+        if now >= self._sweep_at:
+            for lane in self._lanes.values():
+                self._sweep(lane)
+            self._sweep_at = now + _SWEEP_EVERY
 
     def _reclaim(self, lane: Lane) -> None:
         least_idle = int(lease_of(lane.integration.iem) * 1000)
@@ -320,6 +334,13 @@ class Worker:
                 integration=name,
                 count=missing,
             )
+
+    def _sweep(self, lane: Lane) -> None:
+        keep, name = self._keep, lane.integration.name
+        _, over_cap = lane.queue.sweep(audit_retention=keep.audit, cap=keep.dead, now=self._now_ms())
+        if over_cap:
+            message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
+            log(_LOG, logging.ERROR, message, integration=name, count=over_cap)
 
     def _lose_store(self, error: StoreUnavailableError) -> None:
         wait = self._store

@@ -17,6 +17,9 @@ _COMMANDS = {
     "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
     "worker": ("relay.cli.worker", "Deliver what was accepted to IEM."),
     "mappings": ("relay.cli.mappings", "Check mapping files."),
+    "integrations": ("relay.cli.integrations", "See how integrations stand; park and resume them."),
+    "deliveries": ("relay.cli.deliveries", "Look for deliveries; replay and discard dead letters."),
+    "rejections": ("relay.cli.rejections", "Look at webhooks that could not be mapped; replay and discard them."),
     "simulate": ("relay.cli.simulate", "Run a simulated IEM or Virima."),
 }
 

@@ -17,8 +17,7 @@ from relay.lanes import open_lanes
 from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
-from relay.store.pulse import Pulse
-from relay.worker import Worker
+from relay.worker import Keep, Worker
 
 _LOG = logging.getLogger("relay.worker")
 
@@ -38,7 +37,14 @@ def worker() -> None:
     stopping = threading.Event()
     name = worker_name()
     lanes = open_lanes(foundation, catalogue.usable(), connection)
-    delivering = Worker(name, lanes, Pulse(connection), connection, concurrency=settings.concurrency, now_ms=now_ms)
+    delivering = Worker(
+        name,
+        lanes,
+        connection,
+        concurrency=settings.concurrency,
+        keep=Keep(settings.audit_retention, settings.max_dead),
+        now_ms=now_ms,
+    )
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from relay.core.integration import Integration
@@ -61,6 +62,13 @@ def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Value | 
     return None
 
 
+def relayed_state(integration: Integration, table: str | None, itsm_state: str) -> int | None:
+    """Return the IEM state that a state of `table` (None: incident) is mapped to, or None: it is not relayed."""
+    name = table_key(table) if table else "incident"
+    states = integration.states if name == "incident" else integration.tables.get(name, {})
+    return states.get(state_key(itsm_state))
+
+
 def version_of(text: str | None) -> str | None:
     """Return a decimal number in its shortest spelling (`7`, `7.0` and `007` are `7`), or None for anything else."""
     match = _DECIMAL.fullmatch(text) if text and len(text) <= _MOST_TEXT else None
@@ -93,15 +101,14 @@ def _facts(values: dict[str, Value | None], sys_id: Value, state: Value) -> Fact
 
 
 def _decide(integration: Integration, facts: Facts, state: Value, record: dict[str, Any]) -> Mapped:
-    table = table_key(facts.table) if facts.table else "incident"
-    states = integration.states if table == "incident" else integration.tables.get(table)
     for text in (state.value, state.label):
-        if states and text and (key := state_key(text)) in states:
-            return Update(facts, states[key])
+        if text and (iem_state := relayed_state(integration, facts.table, text)) is not None:
+            # The text that was listed is kept: by it the state can be found again.
+            return Update(replace(facts, itsm_state=text[:_MOST_TEXT]), iem_state)
     label = f" ({state.label})" if state.label and state.label != facts.itsm_state else ""
     where = f" of table {facts.table[:_MOST_SHOWN]}" if facts.table else ""
     reason = f"state {facts.itsm_state[:_MOST_SHOWN]}{label[:_MOST_SHOWN]}{where} is not listed in the mapping's "
-    reason += "`states`" if table == "incident" else "`tables`"
+    reason += "`tables`" if facts.table and table_key(facts.table) != "incident" else "`states`"
     if integration.unlisted_states == "reject":
         return Rejected((FieldError("state", reason, facts.itsm_state[:_MOST_SHOWN]),), record)
     return Ignored(facts, reason)

@@ -14,6 +14,9 @@ from jmespath.functions import Functions
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
+_JSON_TYPES = (str, int, float, bool, list, dict, type(None))
+
+
 @dataclass(frozen=True, slots=True)
 class FieldPath:
     """A compiled expression; `search` returns what it finds in a payload, or None."""
@@ -41,9 +44,10 @@ def compile_path(expression: str) -> FieldPath:
 
     def search(payload: Any) -> Any:
         try:
-            return compiled.search(payload)
+            found = compiled.search(payload)
         except (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
             return None  # a function that does not suit this payload's types finds nothing in it
+        return found if isinstance(found, _JSON_TYPES) else None  # `&a` is an expression, and no value
 
     return FieldPath(expression, search)
 

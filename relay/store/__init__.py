@@ -6,7 +6,7 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 |-----------------|--------|-----------------------|--------------------------|--------------------------------------------------------|
 | `queue`         | stream | accept, take, settle  | for ever                 | deliveries to push now, `d` = delivery id; group `workers` |
 | `retry`         | zset   | settle                | while there are some     | delivery id → due (Unix ms)                            |
-| `d:<id>`        | hash   | accept, take, settle  | pending: for ever; finished: `RELAY_RETENTION`; dead: until replayed or discarded | the delivery's record, see below |
+| `d:<id>`        | hash   | accept, take, settle  | pending: for ever; finished: `RELAY_RETENTION`, then swept; dead: until replayed or discarded | the delivery's record, see below |
 | `t:<sys_id>`    | hash   | accept, take, settle  | pending work: for ever; else `RELAY_RETENTION`, or `dedupe.window` where that is longer | the ticket: mark, last accepted delivery, identities |
 | `in:<status>`   | zset   | accept, settle        | as the record            | delivery id → created (Unix ms); status `pending`, `delivered`, `superseded`, `dead`, `discarded` |
 | `circuit`       | hash   | settle, take          | for ever                 | failures in a row; why and since when it is parked, how it is probed |
@@ -15,6 +15,7 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `audit`         | stream | accept, settle        | `RELAY_AUDIT_RETENTION`  | the audit trail                                        |
 | `r:<id>`        | hash   | accept                | until replayed or discarded | a rejection                                         |
 | `rejections`    | zset   | accept                | as the rejections        | rejection id → last seen (Unix ms)                     |
+| `numbers`       | hash   | accept                | as the deliveries        | ticket number → sys_id                                 |
 
 Keys without a tag: `relay:workers` (zset, worker id → last heartbeat, Unix ms), `relay:probe` (the readiness check's own),
 and the channel `relay:wake`, on which accept and settle name an integration that has work: a hint, never needed for correctness.
@@ -22,9 +23,11 @@ and the channel `relay:wake`, on which accept and settle name an integration tha
 A record's fields: what the update says (`sys_id number table itsm_state iem_state version updated_at resolved_by`), where it comes
 from (`mapping from created_at`), how it stands (`status reason finished_at superseded_by duplicates`), where it is now (`place`:
 `queue` with `entry`, `flight` with `lease` and `fence`, `retry` with `next_at`, `behind` another delivery of its ticket), and its
-attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each).
+attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each, of very many the first and the last ones). A closed dead letter
+has `closed` (why) and, where it was replayed, `replayed_as`; the new delivery has `replay_of`.
 
 A ticket's fields: the mark (`version updated_at received_at`), `state` (the last accepted IEM state), `last` (that delivery's id),
 `flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` = delivery id and when it is forgotten, and
-`known_until` (when the last of these is forgotten, where that is beyond the retention).
+`known_until` (when the last of these is forgotten, where that is beyond the retention), `d:<id>` for each of its deliveries, and `dead` (how
+many of them are dead letters: they keep the ticket).
 """

@@ -12,6 +12,7 @@ from relay.core.integration import Integration
 from relay.core.model import Ignored, Mapped, Rejected, Update
 from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
+from relay.errors import BacklogFullError
 from relay.store.connection import Connection
 from relay.store.keys import key
 
@@ -26,6 +27,12 @@ class Submission:
     #: Who sent it, for the record.
     sender: str
     idempotency_key: str | None = None
+    #: The dead letter that this is a new delivery of.
+    replay_of: str | None = None
+    #: The rejection that this was.
+    rejection: str | None = None
+    #: Who replays it.
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class Settlement:
     give_up_after: int = 0
 
 
+_SWEPT_AT_ONCE = 1000
 _LIMITS = json.dumps(
     {
         "failures": FAILURES_TO_PARK,
@@ -94,17 +102,26 @@ class DeliveryQueue:
     All of them raise `StoreUnavailableError` where Redis does not answer.
     """
 
-    def __init__(self, connection: Connection, integration: str, *, retention: float) -> None:
+    def __init__(
+        self, connection: Connection, integration: str, *, retention: float, max_pending: int = 1_000_000
+    ) -> None:
         """`retention` in seconds: how long finished deliveries and their tickets stay."""
         self._connection = connection
         self._integration = integration
         self._key = key(integration, "queue")
         self._retention = int(retention * 1000)
+        self._max_pending = max_pending
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
-        """Store the records of one webhook, all or none, and return the verdict on each."""
+        """Store the records of one webhook, all or none, and return the verdict on each.
+
+        Raises:
+            BacklogFullError: too many are pending already; nothing was stored.
+        """
         records = [_encode(_record_of(integration, submission)) for submission in submissions]
-        answer = self._connection.run("accept", self._key, [now, self._retention, *records])
+        answer = self._connection.run("accept", self._key, [now, self._retention, self._max_pending, *records])
+        if answer == ["full"]:
+            raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
         return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
 
     def take(self, consumer: str, most: int, *, lease: int, config: str, now: int) -> Batch:
@@ -132,6 +149,16 @@ class DeliveryQueue:
         attempts = [_encode(_settled(settlement)) for settlement in settlements]
         return list(self._connection.run("settle", self._key, [now, self._retention, _LIMITS, *attempts]))
 
+    def sweep(self, *, audit_retention: float, cap: int, now: int) -> tuple[int, int]:
+        """Forget what was finished longer than the retention ago, a thousand of each kind at a time.
+
+        Returns how many records went, and how many dead letters and rejections went because there were more than `cap`.
+        `audit_retention` in seconds.
+        """
+        arguments: list[str | int] = [now, self._retention, int(audit_retention * 1000), _SWEPT_AT_ONCE, cap]
+        gone, over_cap = self._connection.run("sweep", self._key, arguments)
+        return gone, over_cap
+
     def reclaim(self, consumer: str, *, least_idle: int, now: int) -> tuple[int, int]:
         """Put back what workers took and never settled; returns how many, and how many queue entries were missing."""
         cursor, total, missing = "0-0", 0, 0
@@ -158,6 +185,9 @@ def _record_of(integration: Integration, submission: Submission) -> dict[str, An
                 "version_key": version_key(facts.version) or None,
                 "updated_at": facts.updated_at,
                 "received_at": submission.received_at,
+                "rejection": submission.rejection,
+                "actor": submission.actor,
+                "id": submission.id,
             }
         case Rejected(errors=errors, record=record):
             return {
@@ -192,6 +222,9 @@ def _relay(integration: Integration, submission: Submission, update: Update) -> 
         "received_at": submission.received_at,
         "mapping": integration.digest,
         "from": submission.sender,
+        "replay_of": submission.replay_of,
+        "rejection": submission.rejection,
+        "actor": submission.actor,
     }
 
 

@@ -14,6 +14,7 @@ _TITLES = {
     "not-found": "Not found",
     "mapping-unusable": "Mapping unusable",
     "store-unavailable": "Not stored",
+    "backlog-full": "Backlog full",
     "unauthenticated": "Not authenticated",
     "address-refused": "Address refused",
     "not-json": "Not JSON",

@@ -13,10 +13,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from relay import metrics
-from relay.bootstrap import Foundation, build_intake, build_pulse, connect_web, load_catalogue
+from relay.bootstrap import Foundation, build_intake, build_operations, build_pulse, connect_web, load_catalogue
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
 from relay.web.answers import ProblemError, problem
+from relay.web.api import make_api
 from relay.web.auth import Gatekeeper
 from relay.web.health import make_health
 from relay.web.metrics_page import make_metrics
@@ -53,6 +54,8 @@ def create_app(foundation: Foundation) -> Flask:
         settings.max_body,
     )
     app.register_blueprint(make_webhooks(parts))
+    operations = build_operations(settings, connection, catalogue)
+    app.register_blueprint(make_api(operations, settings.admin_token))
     watch = make_watch(build_pulse(settings), catalogue)
     app.register_blueprint(make_health(watch, catalogue))
     app.register_blueprint(make_metrics(watch))

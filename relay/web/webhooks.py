@@ -14,7 +14,7 @@ from relay.core.ids import is_id
 from relay.core.integration import Integration
 from relay.core.payload import parse_body
 from relay.core.signature import Request
-from relay.errors import PayloadError, StoreUnavailableError, TooManyRecordsError
+from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError, TooManyRecordsError
 from relay.intake import Intake, Receipt, Sender
 from relay.mappings import Catalogue
 from relay.store.deliveries import DeliveryReader
@@ -64,6 +64,8 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
             receipts = parts.intake.accept(integration, payload, sender, received_at)
         except TooManyRecordsError as error:
             raise ProblemError(413, str(error), kind="too-many-records") from None
+        except BacklogFullError as error:
+            raise ProblemError(503, str(error), kind="backlog-full", headers={"Retry-After": "60"}) from None
         except StoreUnavailableError as error:
             g.fault = str(error)
             detail = "the update is not known to be stored: send it again"

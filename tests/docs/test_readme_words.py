@@ -25,10 +25,8 @@ TWO_COMMANDS = (
 )
 #: Settings that are read and do nothing else; whoever makes one work takes it out here and in the README.
 WITHOUT_EFFECT = (
-    "RELAY_ADMIN_TOKEN",
     "RELAY_AUDIT_KEY",
     "RELAY_JOURNAL",
-    "RELAY_AUDIT_RETENTION",
     "RELAY_RELOAD_INTERVAL",
 )
 

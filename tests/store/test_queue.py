@@ -16,7 +16,6 @@ from store.bench import (
     NOT_FOUND,
     NOT_NOW,
     REFUSED,
-    RETENTION,
     SECOND,
     START,
     TOKEN_REFUSED,
@@ -591,10 +590,9 @@ def test_each_end_stands_in_the_audit_trail(redis: Connection) -> None:
     assert kinds == ["accepted", "delivered", "accepted", "dead", "accepted", "superseded", "accepted"]
 
 
-def test_a_superseded_delivery_leaves_the_list_of_pending_ones_and_is_kept_for_the_retention(bench: Bench) -> None:
+def test_a_superseded_delivery_leaves_the_list_of_pending_ones(bench: Bench) -> None:
     older = bench.accept_new(resolution("5", state=3))
 
     newer = bench.accept_new(resolution("6"))
 
     assert (bench.listed("pending"), bench.listed("superseded")) == ([newer], [older])
-    assert RETENTION - MINUTE < bench.redis.call("PTTL", bench.key(f"d:{older}")) <= RETENTION

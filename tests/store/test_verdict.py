@@ -759,11 +759,18 @@ def test_a_ticket_with_pending_work_is_kept_for_ever(bench: Bench) -> None:
     assert (before, after) == (-1, -1)
 
 
-@pytest.mark.parametrize("end", [deliver, refuse])
-def test_a_ticket_is_kept_for_the_retention_after_its_last_work(bench: Bench, end: Callable[[Bench], None]) -> None:
+def test_a_ticket_with_a_dead_letter_is_kept_as_long_as_that(bench: Bench) -> None:
     bench.accept_new(resolution("5"))
 
-    end(bench)
+    refuse(bench)
+
+    assert bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) == -1
+
+
+def test_a_ticket_is_kept_for_the_retention_after_its_last_work(bench: Bench) -> None:
+    bench.accept_new(resolution("5"))
+
+    deliver(bench)
 
     assert RETENTION - MINUTE < bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) <= RETENTION
 
@@ -795,18 +802,6 @@ def test_a_ticket_outlives_the_window_of_its_identities(redis: Connection) -> No
     bench.attempt(DELIVERED)
 
     assert DAY - MINUTE < bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) <= DAY
-
-
-def test_a_delivery_is_kept_for_the_retention_once_it_is_finished(bench: Bench) -> None:
-    delivered = bench.accept_new(resolution("5"))
-    pending_for = bench.redis.call("PTTL", bench.key(f"d:{delivered}"))
-    bench.attempt(DELIVERED)
-
-    late = bench.accept(resolution("4"))
-
-    assert pending_for == -1
-    for delivery in (delivered, late.id):
-        assert RETENTION - MINUTE < bench.redis.call("PTTL", bench.key(f"d:{delivery}")) <= RETENTION
 
 
 def test_a_dead_delivery_is_kept_for_ever(bench: Bench) -> None:

@@ -22,7 +22,11 @@ def running_web(redis_url: str) -> Iterator[Relay]:
     """Web over several integrations, among them broken, disabled and address-bound ones."""
     with tempfile.TemporaryDirectory(prefix="relay-web-") as folder:
         relay = Relay(Path(folder), redis_url, {"ACME_HMAC": "hmac-secret", "ACME_KEY": "api-key-secret"})
-        relay.environ |= {"RELAY_MAX_BODY": "64KiB", "RELAY_TRUSTED_PROXIES": "1"}
+        relay.environ |= {
+            "RELAY_MAX_BODY": "64KiB",
+            "RELAY_TRUSTED_PROXIES": "1",
+            "RELAY_ADMIN_TOKEN": "operator-token-1",
+        }
         files = {
             "acme": mapping(_IEM),
             "strict": mapping(_IEM, unlisted_states="reject"),

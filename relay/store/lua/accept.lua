@@ -1,10 +1,12 @@
 -- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
--- ARGV[2] retention (ms); ARGV[3…] a JSON object per record, with `kind`:
+-- ARGV[2] retention (ms); ARGV[3] how many may be pending; ARGV[4…] a JSON object per record, with `kind`:
 --   relay   id sys_id iem_state itsm_state identity dated window collapse received_at, and where known
---           number table version version_key updated_at resolved_by mapping from
+--           number table version version_key updated_at resolved_by mapping from;
+--           replay_of (a dead letter that this is a new delivery of) or rejection (that this was), with actor
 --   ignore  sys_id received_at, and where known version_key updated_at
 --   reject  id record errors mapping from
--- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected.
+-- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected; of a replay also
+-- unknown | pending | closed (what keeps the dead letter from being replayed). Or `full` alone: nothing was stored.
 
 local retention = tonumber(ARGV[2])
 
@@ -79,8 +81,25 @@ local function create(update, status)
     sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
     iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
     resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = now,
-    status = status, parked_before = parked_ms(),
+    status = status, parked_before = parked_ms(), replay_of = update.replay_of,
   })
+  redis.call('HSET', ticket_key(update.sys_id), 'd:' .. update.id, '')
+  if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end
+end
+
+-- What keeps a dead letter from being replayed, if anything does.
+local function hindrance(replay_of)
+  local letter = read(delivery_key(replay_of), 'status', 'replayed_as')
+  if not letter.status then return 'unknown' end
+  if letter.replayed_as and is_pending(redis.call('HGET', delivery_key(letter.replayed_as), 'status')) then return 'pending' end
+  return letter.status ~= 'dead' and 'closed' or nil
+end
+
+local function close_replayed(update)
+  local letter = read(delivery_key(update.replay_of), 'created_at', 'sys_id')
+  close(update.replay_of, letter, { closed = 'replayed', replayed_as = update.id }, retention)
+  audit('replayed', { id = update.replay_of, sys_id = update.sys_id, number = update.number, actor = update.actor },
+    { replayed_as = update.id })
 end
 
 local function supersede_pending(update, ticket)
@@ -101,8 +120,14 @@ local function relay(update)
   local first = read(delivery, 'status', 'reason')
   if first.status then return first.reason == 'late' and 'superseded' or 'queued', update.id end          -- line 1
   local ticket = read_ticket(update)
-  local same = duplicate_of(ticket['i:' .. update.identity])
-  if same then return count_duplicate(same) end                                                           -- line 2
+  if update.replay_of then
+    local hindered = hindrance(update.replay_of)
+    if hindered then return hindered, update.replay_of end
+    close_replayed(update)
+  else
+    local same = duplicate_of(ticket['i:' .. update.identity])
+    if same then return count_duplicate(same) end                                                         -- line 2
+  end
   if is_older(update, ticket) then                                                                        -- line 3
     create(update, 'superseded')
     update.created_at = now
@@ -114,7 +139,7 @@ local function relay(update)
     return 'superseded', update.id
   end
   write(ticket_hash, mark_of(update, ticket))
-  if update.collapse and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
+  if update.collapse and not update.replay_of and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
     local status = redis.call('HGET', delivery_key(ticket.last), 'status')
     if is_pending(status) or status == 'delivered' then
       remember(update, ticket.last)
@@ -157,9 +182,23 @@ local function reject(rejection)
   return 'rejected', rejection.id
 end
 
+-- A rejection that could be mapped after all is one no more.
+local function close_rejection(record)
+  redis.call('DEL', key('r:' .. record.rejection))
+  redis.call('ZREM', key('rejections'), record.rejection)
+  audit('replayed', { id = record.id, sys_id = record.sys_id, number = record.number, actor = record.actor },
+    { rejection_id = record.rejection })
+end
+
 -- What cannot be read is refused before the first write: Redis takes nothing back.
-local records = {}
-for index = 3, #ARGV do records[#records + 1] = cjson.decode(ARGV[index]) end
+local records, relayed = {}, 0
+for index = 4, #ARGV do
+  local record = cjson.decode(ARGV[index])
+  records[#records + 1] = record
+  if record.kind == 'relay' then relayed = relayed + 1 end
+end
+-- One integration's backlog must not fill the server for all of them.
+if relayed > 0 and redis.call('ZCARD', key('in:pending')) + relayed > tonumber(ARGV[3]) then return { 'full' } end
 
 local verdicts = {}
 local has_work = false
@@ -168,6 +207,7 @@ for _, record in ipairs(records) do
   if record.kind == 'relay' then verdict, id = relay(record)
   elseif record.kind == 'ignore' then verdict, id = ignore(record)
   else verdict, id = reject(record) end
+  if record.rejection and verdict ~= 'rejected' then close_rejection(record) end
   has_work = has_work or verdict == 'queued'
   verdicts[#verdicts + 1] = verdict
   verdicts[#verdicts + 1] = id

@@ -69,8 +69,10 @@ local function withdraw(id, record)
   if record.place == 'retry' then redis.call('ZREM', key('retry'), id) end
 end
 
--- Lets a ticket be forgotten after the retention, but not before the identities that it knows. More arguments are PEXPIRE's.
+-- Lets a ticket be forgotten after the retention, but not before the identities that it knows, nor while it has dead letters.
+-- More arguments are PEXPIRE's.
 local function let_go(ticket, retention, ...)
+  if tonumber(redis.call('HGET', ticket, 'dead') or 0) > 0 then return end
   local known_until = tonumber(redis.call('HGET', ticket, 'known_until') or 0)
   redis.call('PEXPIRE', ticket, math.max(retention, known_until - now), ...)
 end
@@ -83,8 +85,32 @@ local function finish(id, record, ending, retention)
   write(delivery, ending)
   redis.call('ZREM', key('in:pending'), id)
   redis.call('ZADD', key('in:' .. ending.status), record.created_at, id)
-  if ending.status ~= 'dead' then redis.call('PEXPIRE', delivery, retention) end
-  if redis.call('HGET', ticket, 'last') == id then let_go(ticket, retention) end
+  if ending.status == 'dead' then
+    redis.call('HINCRBY', ticket, 'dead', 1)
+    redis.call('PERSIST', ticket)
+  elseif redis.call('HGET', ticket, 'last') == id then let_go(ticket, retention) end
+end
+
+-- Closes a dead letter for good. `record` has created_at and sys_id; `closing` says why.
+local function close(id, record, closing, retention)
+  local ticket = ticket_key(record.sys_id)
+  closing.status = 'discarded'
+  closing.finished_at = now
+  write(delivery_key(id), closing)
+  redis.call('ZREM', key('in:dead'), id)
+  redis.call('ZADD', key('in:discarded'), record.created_at, id)
+  if redis.call('HINCRBY', ticket, 'dead', -1) <= 0 then redis.call('HDEL', ticket, 'dead') end
+  local last = redis.call('HGET', ticket, 'last')
+  if not (last and is_pending(redis.call('HGET', delivery_key(last), 'status'))) then let_go(ticket, retention) end
+end
+
+-- Lists an attempt. Of very many the first ones and the last ones are kept.
+local FIRST_ATTEMPTS, LAST_ATTEMPTS = 10, 40
+local function list_attempt(delivery, line)
+  local number = redis.call('HINCRBY', delivery, 'attempts', 1)
+  redis.call('HSET', delivery, 'a' .. number, line)
+  if number - LAST_ATTEMPTS > FIRST_ATTEMPTS then redis.call('HDEL', delivery, 'a' .. (number - LAST_ATTEMPTS)) end
+  return number
 end
 
 -- Ends the lease that a delivery in flight has on its ticket, and lets the one behind it go.

@@ -51,8 +51,7 @@ end
 
 local function note_attempt(settled, counted)
   local delivery = delivery_key(settled.id)
-  local number = redis.call('HINCRBY', delivery, 'attempts', 1)
-  redis.call('HSET', delivery, 'a' .. number, settled.attempt .. '|' .. (counted and 1 or 0))
+  local number = list_attempt(delivery, settled.attempt .. '|' .. (counted and 1 or 0))
   if counted then redis.call('HINCRBY', delivery, 'tries', 1) end
   return number
 end

@@ -1,0 +1,80 @@
+"""How commands speak: tables for people, JSON for machines, and the errors of the store in a sentence."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from relay.bootstrap import build_operations, connect_worker, lay_foundation, load_catalogue
+from relay.errors import ConfigurationError
+from relay.operations import Operations
+
+_T = TypeVar("_T")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
+why_option = click.option("--why", default="", help="Why, for the audit trail.")
+
+
+def open_operations() -> Operations:
+    """Return the operations of the relay that the environment describes."""
+    foundation = lay_foundation()
+    catalogue = load_catalogue(foundation)
+    if catalogue.fault:
+        raise ConfigurationError([catalogue.fault])
+    return build_operations(foundation.settings, connect_worker(foundation.settings), catalogue)
+
+
+def actor() -> str:
+    """Return who runs the command, for the audit trail."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli"
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON value."""
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> None:
+    """Print rows below headings, in columns as wide as what is in them; what is None is a dash."""
+    table = [[str(heading) for heading in headings], *([_cell(one) for one in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
+    for number, row in enumerate(table):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(click.style(line, bold=True) if number == 0 else line)
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None or value == "" else str(value)
+
+
+def print_record(record: dict[str, Any]) -> None:
+    """Print a record's members, one a line; lists of records are shown as tables below."""
+    width = max(map(len, record))
+    for name, value in record.items():
+        if not isinstance(value, list | dict):
+            click.echo(f"{name.ljust(width)}  {_cell(value)}")
+    for name, value in record.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            click.echo(f"\n{name}:")
+            headings = list(dict.fromkeys(key for one in value for key in one))
+            print_table(([one.get(key) for key in headings] for one in value), headings)
+        elif isinstance(value, list | dict) and value:
+            click.echo(f"\n{name}:\n{json.dumps(value, indent=2, ensure_ascii=False)}")
+
+
+def with_operations(command: Callable[..., _T]) -> Callable[..., _T]:
+    """Give `command` the operations as its first argument."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> _T:
+        return command(open_operations(), *arguments, **options)
+
+    return run

@@ -1,0 +1,174 @@
+"""What operators see and do, for the API and for the commands alike: integrations, deliveries, rejections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from relay.core.integration import Integration
+from relay.core.values import format_time
+from relay.errors import RelayError
+from relay.mappings import Catalogue, MappingFile
+from relay.replay import Replay, Replayed
+from relay.store.circuit import Circuit
+from relay.store.deliveries import DeliveryReader, Page, Query
+from relay.store.letters import Letters
+from relay.store.pulse import Backlog, Pulse
+
+
+class UnknownError(RelayError):
+    """There is no such integration, delivery or rejection."""
+
+
+class HinderedError(RelayError):
+    """What was asked for cannot be done as things stand; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """All methods raise `StoreUnavailableError`; those that name one thing, `UnknownError`."""
+
+    catalogue: Catalogue
+    deliveries: DeliveryReader
+    letters: Letters
+    circuit: Circuit
+    replay: Replay
+    pulse: Pulse
+    now_ms: Callable[[], int]
+
+    def names(self, integration: str | None = None) -> list[str]:
+        """Return the integrations that a filter means: the one that it names, or all."""
+        if integration is None:
+            return [file.name for file in self.catalogue.files()]
+        return [self._file(integration).name]
+
+    def integrations(self) -> list[dict[str, Any]]:
+        """Return how every integration stands."""
+        return [self._show(file) for file in self.catalogue.files()]
+
+    def integration(self, name: str) -> dict[str, Any]:
+        """Return how one integration stands."""
+        return self._show(self._file(name))
+
+    def park(self, name: str, *, actor: str, why: str) -> dict[str, Any]:
+        """Deliver nothing for an integration until somebody resumes it."""
+        self.circuit.park(self._file(name).name, actor=actor, why=why, now=self.now_ms())
+        return self.integration(name)
+
+    def resume(self, name: str, *, actor: str, why: str) -> dict[str, Any]:
+        """Let a parked integration go on: by a probe at once where IEM's refusal parked it."""
+        before = self.circuit.resume(self._file(name).name, actor=actor, why=why, now=self.now_ms())
+        if before is None:
+            raise HinderedError(f"{name} is not parked")
+        return self.integration(name)
+
+    def delivery(self, delivery_id: str) -> dict[str, Any]:
+        """Return one delivery's record."""
+        found = self.deliveries.locate(self.names(), delivery_id)
+        if found is None:
+            raise UnknownError(f"there is no delivery {delivery_id[:64]}")
+        return found
+
+    def page(self, integration: str | None, query: Query, *, limit: int, cursor: str | None) -> Page:
+        """Return some deliveries, newest first."""
+        return self.deliveries.page(self.names(integration), query, limit=limit, cursor=cursor)
+
+    def replay_delivery(self, delivery_id: str, *, actor: str, as_mapped: bool = False) -> Replayed:
+        """Replay one dead letter. HinderedError where it cannot be."""
+        letter = self.delivery(delivery_id)
+        replayed = self.replay.replay_letter(
+            self._usable(letter["integration"]), letter, actor=actor, as_mapped=as_mapped
+        )
+        return _or_hindered(replayed, delivery_id)
+
+    def dead_letters(self, integration: str | None, query: Query) -> Iterator[dict[str, Any]]:
+        """Return the dead letters that a filter means, the oldest first: the order in which they are replayed."""
+        yield from reversed(list(self.deliveries.walk(self.names(integration), query)))
+
+    def discard_delivery(self, delivery_id: str, *, actor: str, why: str) -> dict[str, Any]:
+        """Close one dead letter."""
+        letter = self.delivery(delivery_id)
+        if not self.letters.discard(letter["integration"], [delivery_id], actor=actor, why=why, now=self.now_ms()):
+            raise HinderedError(f"{delivery_id}: it is not a dead letter (any more), but {letter['status']}")
+        return self.delivery(delivery_id)
+
+    def rejections(self, integration: str | None, *, limit: int, cursor: str | None) -> Page:
+        """Return some rejections, the last seen first."""
+        return self.letters.rejections(self.names(integration), limit=limit, cursor=cursor)
+
+    def rejection(self, rejection_id: str) -> dict[str, Any]:
+        """Return one rejection, with what was sent."""
+        for name in self.names():
+            if found := self.letters.find_rejection(name, rejection_id):
+                return found
+        raise UnknownError(f"there is no rejection {rejection_id[:64]}")
+
+    def replay_rejection(self, rejection_id: str, *, actor: str) -> Replayed:
+        """Accept one rejection by today's mapping. HinderedError where that still does not map it."""
+        rejection = self.rejection(rejection_id)
+        replayed = self.replay.replay_rejection(self._usable(rejection["integration"]), rejection, actor=actor)
+        return _or_hindered(replayed, rejection_id)
+
+    def discard_rejection(self, rejection_id: str, *, actor: str, why: str) -> None:
+        """Close one rejection."""
+        name = self.rejection(rejection_id)["integration"]
+        self.letters.discard(name, [rejection_id], actor=actor, why=why, now=self.now_ms())
+
+    def stats(self) -> dict[str, Any]:
+        """Return the backlog of every integration, and the workers that were heard of."""
+        backlogs = self.pulse.backlogs(self.names())
+        workers = self.pulse.workers()
+        return {
+            "integrations": [{"integration": one.integration, **self._counts(one)} for one in backlogs],
+            "workers": [{"worker": name, "last_heartbeat_at": format_time(at)} for name, at in workers.items()],
+        }
+
+    def _file(self, name: str) -> MappingFile:
+        file = self.catalogue.find(name)
+        if file is None:
+            raise UnknownError(f"there is no integration {name[:64]}")
+        return file
+
+    def _usable(self, name: str) -> Integration:
+        integration = self._file(name).integration
+        if integration is None:
+            raise HinderedError(f"the mapping file of {name} has faults: mend it first")
+        return integration
+
+    def _show(self, file: MappingFile) -> dict[str, Any]:
+        one, state = file.integration, self.circuit.read(file.name)
+        [backlog] = self.pulse.backlogs([file.name])
+        status = "broken" if one is None else "disabled" if not one.enabled else "parked" if state else "flowing"
+        return {
+            "name": file.name,
+            "status": status,
+            "reason": state.reason if state else None,
+            "since": format_time(state.since) if state else None,
+            "next_probe_at": format_time(state.next_probe_at) if state and state.next_probe_at else None,
+            "parked_by": state.by if state else None,
+            "parked_why": state.why if state else None,
+            **self._counts(backlog),
+            "source": one.source if one else None,
+            "description": one.description if one else None,
+            "iem_customer_id": one.iem.customer_id if one else None,
+            "iem_integration_id": one.iem.integration_id if one else None,
+            "mapping": one.digest if one else None,
+            "file": str(file.path),
+            "faults": file.complaints(),
+        }
+
+    def _counts(self, backlog: Backlog) -> dict[str, Any]:
+        return {
+            "pending": backlog.pending,
+            "oldest_pending_at": format_time(backlog.oldest) if backlog.oldest is not None else None,
+            "retrying": backlog.retrying,
+            "dead": backlog.dead,
+            "rejections": backlog.rejections,
+        }
+
+
+def _or_hindered(replayed: Replayed, an_id: str) -> Replayed:
+    if replayed.hindrance:
+        raise HinderedError(f"{an_id}: {replayed.hindrance}")
+    return replayed

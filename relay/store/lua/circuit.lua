@@ -1,0 +1,30 @@
+-- What a person does to an integration: park it, or let it go on.
+-- ARGV[2] park | resume; ARGV[3] who; ARGV[4] why.
+-- Returns the state before: the reason for which it was parked, or ''.
+
+local action, actor, why = ARGV[2], ARGV[3], ARGV[4]
+local circuit_key = key('circuit')
+local circuit = read(circuit_key, 'reason', 'by_hand', 'since', 'parked_ms')
+
+local function park()
+  if not circuit.reason then redis.call('HSET', circuit_key, 'since', now) end
+  redis.call('HSET', circuit_key, 'reason', 'by_hand', 'by_hand', actor, 'why', why)
+  redis.call('HDEL', circuit_key, 'probe_at', 'probing_until', 'step', 'config', 'streak')
+  audit('parked', { actor = actor }, { reason = 'by_hand', why = why, before = circuit.reason })
+end
+
+-- What a person parked flows again; what IEM's refusal parked is probed at once, and flows when that succeeds.
+local function resume()
+  if not circuit.by_hand then
+    redis.call('HSET', circuit_key, 'probe_at', now)
+  else
+    redis.call('HSET', circuit_key, 'parked_ms', tonumber(circuit.parked_ms or 0) + now - tonumber(circuit.since))
+    redis.call('HDEL', circuit_key, 'reason', 'by_hand', 'why', 'since')
+  end
+  audit('resumed', { actor = actor }, { reason = circuit.reason, why = why })
+  wake()
+end
+
+if action == 'park' then park()
+elseif circuit.reason then resume() end
+return circuit.reason or ''

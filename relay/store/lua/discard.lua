@@ -1,0 +1,25 @@
+-- Closes dead letters and rejections that nobody wants replayed.
+-- ARGV[2] retention (ms); ARGV[3] who; ARGV[4] why; ARGV[5…] ids of either.
+-- Returns how many were closed; the others are neither.
+
+local retention, actor, why = tonumber(ARGV[2]), ARGV[3], ARGV[4]
+
+local function discard_letter(id)
+  local letter = read(delivery_key(id), 'status', 'created_at', 'sys_id', 'number', 'reason')
+  if letter.status ~= 'dead' then return 0 end
+  close(id, letter, { closed = why }, retention)
+  audit('dead', { id = id, sys_id = letter.sys_id, number = letter.number, actor = actor },
+    { discarded = true, why = why, reason = letter.reason })
+  return 1
+end
+
+local function discard_rejection(id)
+  if redis.call('ZREM', key('rejections'), id) == 0 then return 0 end
+  redis.call('DEL', key('r:' .. id))
+  audit('rejected', { actor = actor }, { discarded = true, why = why, rejection_id = id })
+  return 1
+end
+
+local closed = 0
+for index = 5, #ARGV do closed = closed + discard_letter(ARGV[index]) + discard_rejection(ARGV[index]) end
+return closed

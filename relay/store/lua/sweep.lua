@@ -1,0 +1,51 @@
+-- Forgets what was finished longer than the retention ago, some of it at a time, and what is over a cap. Nothing pending is touched.
+-- ARGV[2] retention (ms); ARGV[3] audit retention (ms); ARGV[4] how many of each kind; ARGV[5] cap of dead letters and of rejections.
+-- Returns how many records went, and how many dead letters and rejections went over their cap.
+
+local retention, audit_retention, most, cap = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function forget(index, id)
+  local record = read(delivery_key(id), 'sys_id', 'number')
+  redis.call('DEL', delivery_key(id))
+  redis.call('ZREM', key('in:' .. index), id)
+  if record.sys_id then redis.call('HDEL', ticket_key(record.sys_id), 'd:' .. id) end
+  if record.number and redis.call('EXISTS', ticket_key(record.sys_id)) == 0 then
+    redis.call('HDEL', key('numbers'), record.number)
+  end
+end
+
+-- By the time of acceptance: of those that finished long after, the next sweep that finds them old enough takes them.
+local function forget_old(index)
+  local gone = 0
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('in:' .. index), '-inf', now - retention, 'LIMIT', 0, most)) do
+    local finished_at = redis.call('HGET', delivery_key(id), 'finished_at')
+    if not finished_at or tonumber(finished_at) <= now - retention then
+      forget(index, id)
+      gone = gone + 1
+    end
+  end
+  return gone
+end
+
+local function forget_over_cap()
+  local over = math.min(most, redis.call('ZCARD', key('in:dead')) - cap)
+  local gone = 0
+  for _, id in ipairs(over > 0 and redis.call('ZRANGE', key('in:dead'), 0, over - 1) or {}) do
+    local letter = read(delivery_key(id), 'sys_id', 'number')
+    audit('dead', { id = id, sys_id = letter.sys_id, number = letter.number, actor = 'relay' }, { discarded = true, why = 'over the cap' })
+    if letter.sys_id then redis.call('HINCRBY', ticket_key(letter.sys_id), 'dead', -1) end
+    forget('dead', id)
+    gone = gone + 1
+  end
+  over = math.min(most, redis.call('ZCARD', key('rejections')) - cap)
+  for _, id in ipairs(over > 0 and redis.call('ZRANGE', key('rejections'), 0, over - 1) or {}) do
+    redis.call('DEL', key('r:' .. id))
+    redis.call('ZREM', key('rejections'), id)
+    gone = gone + 1
+  end
+  return gone
+end
+
+local gone = forget_old('delivered') + forget_old('superseded') + forget_old('discarded')
+redis.call('XTRIM', key('audit'), 'MINID', string.format('%.0f', now - audit_retention))
+return { gone, forget_over_cap() }

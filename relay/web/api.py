@@ -1,0 +1,222 @@
+"""`/api/v1/…`: the operator API. Behind a bearer token; without one it is off, never open."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from relay.core.mapping import map_payload
+from relay.core.model import Ignored, Rejected, Update
+from relay.core.payload import parse_body
+from relay.core.values import parse_date_time
+from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError
+from relay.iem.client import push_body
+from relay.operations import HinderedError, Operations, UnknownError
+from relay.replay import Replayed
+from relay.store.deliveries import STATUSES, Page, Query
+from relay.web.answers import ProblemError, problem, reply
+
+_ACTOR = "api"
+_MOST_ITEMS, _USUAL_ITEMS = 500, 50
+#: One call replays at most so many; the answer says how many are left.
+_MOST_REPLAYED = 5_000
+_FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "until")
+
+
+def make_api(operations: Operations, token: str | None) -> Blueprint:
+    """Return the API; with no `token` every path of it is 404."""
+    blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+    _guard(blueprint, token)
+    _add_integrations(blueprint, operations)
+    _add_deliveries(blueprint, operations)
+    _add_rejections(blueprint, operations)
+
+    @blueprint.get("/stats", strict_slashes=False)
+    def stats() -> Response:
+        return reply(operations.stats())
+
+    return blueprint
+
+
+def _guard(blueprint: Blueprint, token: str | None) -> None:
+    @blueprint.before_request
+    def check() -> None:
+        if token is None:
+            raise ProblemError(404, "the operator API is off: set RELAY_ADMIN_TOKEN", kind="not-found")
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        good = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+        if scheme.lower() != "bearer" or not good:
+            challenge = {"WWW-Authenticate": 'Bearer realm="operators"'}
+            raise ProblemError(
+                401, "expected RELAY_ADMIN_TOKEN as a bearer token", kind="unauthenticated", headers=challenge
+            )
+
+    @blueprint.errorhandler(UnknownError)
+    def unknown(error: UnknownError) -> Response:
+        return problem(ProblemError(404, str(error), kind="not-found"))
+
+    @blueprint.errorhandler(HinderedError)
+    def hindered(error: HinderedError) -> Response:
+        return problem(ProblemError(409, str(error), kind="conflict"))
+
+    @blueprint.errorhandler(StoreUnavailableError)
+    def unavailable(error: StoreUnavailableError) -> Response:
+        g.fault = str(error)
+        detail, headers = "Redis does not answer: ask again", {"Retry-After": "5"}
+        return problem(ProblemError(503, detail, kind="store-unavailable", headers=headers))
+
+    @blueprint.errorhandler(BacklogFullError)
+    def full(error: BacklogFullError) -> Response:
+        return problem(ProblemError(503, str(error), kind="backlog-full", headers={"Retry-After": "60"}))
+
+
+def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
+    @blueprint.get("/integrations", strict_slashes=False)
+    def integrations() -> Response:
+        return reply({"items": operations.integrations(), "next_cursor": None})
+
+    @blueprint.get("/integrations/<name>", strict_slashes=False)
+    def integration(name: str) -> Response:
+        return reply(operations.integration(name))
+
+    @blueprint.post("/integrations/<name>/park", strict_slashes=False)
+    def park(name: str) -> Response:
+        return reply(operations.park(name, actor=_ACTOR, why=_text(_body(), "why")))
+
+    @blueprint.post("/integrations/<name>/resume", strict_slashes=False)
+    def resume(name: str) -> Response:
+        return reply(operations.resume(name, actor=_ACTOR, why=_text(_body(), "why")))
+
+    @blueprint.post("/integrations/<name>/try", strict_slashes=False)
+    def try_payload(name: str) -> Response:
+        file = operations.catalogue.find(name)
+        if file is None or file.integration is None:
+            raise UnknownError(f"there is no usable integration {name[:64]}")
+        results = [_show_mapped(one) for one in map_payload(file.integration, _parse(request.get_data(cache=False)))]
+        return reply({"integration": name, "mapping": file.integration.digest, "results": results})
+
+
+def _show_mapped(mapped: Update | Ignored | Rejected) -> dict[str, Any]:
+    match mapped:
+        case Update(facts=facts, iem_state=state):
+            return {"result": "relayed", "sys_id": facts.sys_id, "itsm_state": facts.itsm_state, "number": facts.number,
+                    "version": facts.version, "iem_state": state, "push": push_body(facts.sys_id, state).decode()}  # fmt: skip
+        case Ignored(facts=facts, reason=reason):
+            return {"result": "ignored", "sys_id": facts.sys_id, "itsm_state": facts.itsm_state, "reason": reason}
+        case Rejected(errors=errors):
+            return {"result": "rejected", "errors": [error.as_dict() for error in errors]}
+
+
+def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
+    @blueprint.get("/deliveries", strict_slashes=False)
+    def deliveries() -> Response:
+        integration, query = _read_filter(request.args)
+        return _paged(operations.page(integration, query, limit=_limit(), cursor=request.args.get("cursor")))
+
+    @blueprint.get("/deliveries/<delivery_id>", strict_slashes=False)
+    def delivery(delivery_id: str) -> Response:
+        return reply(operations.delivery(delivery_id))
+
+    @blueprint.post("/deliveries/<delivery_id>/replay", strict_slashes=False)
+    def replay_delivery(delivery_id: str) -> Response:
+        as_mapped = bool(_body().get("as_mapped"))
+        return _replayed(operations.replay_delivery(delivery_id, actor=_ACTOR, as_mapped=as_mapped))
+
+    @blueprint.post("/deliveries/<delivery_id>/discard", strict_slashes=False)
+    def discard_delivery(delivery_id: str) -> Response:
+        return reply(operations.discard_delivery(delivery_id, actor=_ACTOR, why=_text(_body(), "why")))
+
+    @blueprint.post("/deliveries/replay", strict_slashes=False)
+    def replay_deliveries() -> Response:
+        body = _body()
+        integration, query = _read_filter({**body, "status": "dead"})
+        letters = list(operations.dead_letters(integration, query))
+        counts = {"replayed": 0, "hindered": 0, "left": max(0, len(letters) - _MOST_REPLAYED)}
+        for letter in letters[:_MOST_REPLAYED]:
+            try:
+                operations.replay_delivery(letter["id"], actor=_ACTOR, as_mapped=bool(body.get("as_mapped")))
+                counts["replayed"] += 1
+            except (HinderedError, UnknownError):
+                counts["hindered"] += 1
+        return reply(counts)
+
+
+def _add_rejections(blueprint: Blueprint, operations: Operations) -> None:
+    @blueprint.get("/rejections", strict_slashes=False)
+    def rejections() -> Response:
+        integration = request.args.get("integration")
+        return _paged(operations.rejections(integration, limit=_limit(), cursor=request.args.get("cursor")))
+
+    @blueprint.get("/rejections/<rejection_id>", strict_slashes=False)
+    def rejection(rejection_id: str) -> Response:
+        return reply(operations.rejection(rejection_id))
+
+    @blueprint.post("/rejections/<rejection_id>/replay", strict_slashes=False)
+    def replay_rejection(rejection_id: str) -> Response:
+        return _replayed(operations.replay_rejection(rejection_id, actor=_ACTOR))
+
+
+def _paged(page: Page) -> Response:
+    return reply({"items": page.items, "next_cursor": page.next_cursor})
+
+
+def _replayed(replayed: Replayed) -> Response:
+    return reply({"status": replayed.status, "delivery_id": replayed.id}, 202 if replayed.status == "queued" else 200)
+
+
+def _body() -> dict[str, Any]:
+    raw = request.get_data(cache=False)
+    body = _parse(raw) if raw.strip() else {}
+    if not isinstance(body, dict):
+        raise ProblemError(422, "expected a JSON object")
+    return body
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        return parse_body(raw)
+    except PayloadError as error:
+        raise ProblemError(400, str(error), kind="not-json") from None
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    text = body.get(name, "")
+    if not isinstance(text, str) or len(text) > 500:
+        raise ProblemError(422, f"{name}: expected text of at most 500 characters")
+    return text
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(_USUAL_ITEMS))
+    if not text.isdigit() or not 1 <= int(text) <= _MOST_ITEMS:
+        raise ProblemError(422, f"limit: expected a number from 1 to {_MOST_ITEMS}")
+    return int(text)
+
+
+def _read_filter(given: Mapping[str, Any]) -> tuple[str | None, Query]:
+    """Return the integration and the query that parameters or a body mean; 422 says what is wrong with them."""
+    texts = {name: given.get(name) or None for name in _FILTERS}
+    wrong = [name for name, value in texts.items() if value is not None and not isinstance(value, str)]
+    if wrong:
+        raise ProblemError(422, f"{wrong[0]}: expected text")
+    status = texts["status"]
+    if status is not None and status not in STATUSES:
+        raise ProblemError(422, f"status: expected one of {', '.join(STATUSES)}")
+    query = Query(
+        status, texts["sys_id"], texts["number"], texts["reason"], _when(texts, "since"), _when(texts, "until")
+    )
+    return texts["integration"], query
+
+
+def _when(texts: Mapping[str, str | None], name: str) -> int | None:
+    text = texts[name]
+    if text is None:
+        return None
+    # In a query string the plus sign of an offset arrives as a blank.
+    moment = parse_date_time(text.replace(" ", "+") if "T" in text else text)
+    if moment is None:
+        raise ProblemError(422, f"{name}: expected a date and time such as 2026-11-22T10:20:30Z")
+    return moment

@@ -1,0 +1,126 @@
+"""`relay integrations|deliveries|rejections`: as commands of their own, over a real Redis."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+
+from relay.core.model import Facts, FieldError, Rejected, Update
+from relay.core.outcomes import Dead, Reason
+from relay.mappings import read_mapping
+from relay.store.connection import Connection
+from relay.store.queue import DeliveryQueue, Settlement, Submission
+
+NOW = 1_795_342_830_000
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, redis: Connection, redis_url: str) -> Run:
+    """Three dead letters and a rejection of `acme`, and a function that runs `relay`."""
+    path = write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
+    integration = read_mapping(path).integration
+    assert integration
+    queue = DeliveryQueue(redis, "acme", retention=86400)
+    for number in range(3):
+        facts = Facts(f"{number:032x}", "6", number=f"INC{number}")
+        queue.accept(integration, [Submission(f"{number:026d}", Update(facts, 6), NOW, "sn")], NOW + number)
+    queue.accept(
+        integration, [Submission("REJECTION", Rejected((FieldError("state", "no value"),), {"a": 1}), NOW, "sn")], NOW
+    )
+    taken = queue.take("a test", 10, lease=1000, config="c", now=NOW + 10).assignments
+    queue.settle([Settlement(one, Dead(Reason.REFUSED), at=NOW, status=400) for one in taken], now=NOW + 11)
+    environ = {**base_environ(), "RELAY_MAPPINGS": str(path.parent), "RELAY_REDIS_URL": redis_url}
+
+    def relay(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "relay", *arguments]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+
+    return relay
+
+
+def listed(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    result = run(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    content: list[dict[str, Any]] = json.loads(result.stdout)
+    return content
+
+
+def test_integrations_are_listed_parked_and_resumed(run: Run) -> None:
+    table = run("integrations", "list").stdout.splitlines()
+    parked = run("integrations", "park", "acme", "--why", "maintenance")
+    state = listed(run, "integrations", "list")[0]
+    resumed = run("integrations", "resume", "acme")
+
+    assert table[0].split()[:3] == ["name", "status", "reason"]
+    assert table[1].split()[:2] == ["acme", "flowing"]
+    assert parked.returncode == resumed.returncode == 0
+    assert (state["status"], state["parked_why"]) == ("parked", "maintenance")
+    assert state["parked_by"].startswith("cli")
+    again = run("integrations", "resume", "acme")
+    assert (again.returncode, again.stderr) == (1, "acme is not parked\n")
+
+
+def test_deliveries_are_listed_and_shown(run: Run) -> None:
+    found = listed(run, "deliveries", "list", "--status", "dead")
+    shown = run("deliveries", "show", found[0]["id"])
+
+    assert [one["number"] for one in found] == ["INC2", "INC1", "INC0"]
+    assert "refused" in shown.stdout
+    assert "attempts:" in shown.stdout
+    missing = run("deliveries", "show", "NOTHING")
+    assert (missing.returncode, missing.stderr) == (1, "there is no delivery NOTHING\n")
+
+
+def test_a_dry_run_replays_nothing_and_a_replay_all_in_order(run: Run) -> None:
+    dry = run("deliveries", "replay", "--integration", "acme", "--dry-run")
+    before = len(listed(run, "deliveries", "list", "--status", "dead"))
+    done = run("deliveries", "replay", "--integration", "acme", "--reason", "refused", "--rate", "1000")
+
+    assert "INC0" in dry.stdout
+    assert before == 3
+    assert (done.returncode, done.stdout) == (0, "3 replayed\n")
+    queued = listed(run, "deliveries", "list", "--status", "queued")
+    assert [one["number"] for one in queued] == ["INC2", "INC1", "INC0"]
+
+
+def test_what_cannot_be_replayed_is_told_with_status_1(run: Run) -> None:
+    letter = listed(run, "deliveries", "list", "--status", "dead")[0]["id"]
+    run("deliveries", "discard", letter, "--why", "known")
+
+    result = run("deliveries", "replay", letter)
+
+    assert result.returncode == 1
+    assert "it is not a dead letter" in result.stderr
+
+
+def test_without_a_choice_nothing_is_replayed_or_discarded(run: Run) -> None:
+    for arguments in (("deliveries", "replay"), ("deliveries", "discard"), ("rejections", "replay")):
+        assert run(*arguments).returncode == 2
+
+
+def test_rejections_are_listed_shown_replayed_and_discarded(run: Run) -> None:
+    assert [one["id"] for one in listed(run, "rejections", "list")] == ["REJECTION"]
+    assert '"a": 1' in run("rejections", "show", "REJECTION").stdout
+    assert run("rejections", "replay", "REJECTION").returncode == 1
+    assert run("rejections", "discard", "REJECTION", "--why", "a test").stdout == "1 discarded\n"
+    assert listed(run, "rejections", "list") == []
+
+
+def test_a_redis_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
+    environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": "unix:///nowhere"}
+
+    command = [sys.executable, "-m", "relay", "deliveries", "list"]
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("Redis: ")

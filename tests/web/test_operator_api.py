@@ -1,0 +1,173 @@
+"""`/api/v1`: who may use it, what it tells, what it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from harness import Relay, sys_id
+
+from relay.core.outcomes import Dead, Reason
+from relay.store.connection import Connection
+from relay.store.queue import DeliveryQueue, Settlement
+
+TOKEN = "operator-token-1"
+
+
+def api(web: Relay, path: str, *, method: str = "GET", token: str | None = TOKEN, **options: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.request(method, f"{web.url}/api/v1/{path}", headers=headers, timeout=5, **options)
+
+
+def accept(web: Relay, *tickets: int) -> list[str]:
+    answers = [web.post({"sys_id": sys_id(ticket), "state": "6", "number": f"INC{ticket}"}) for ticket in tickets]
+    return [answer.json()["delivery_id"] for answer in answers]
+
+
+def kill_all(redis: Connection, now: int) -> None:
+    """Settle everything that waits as dead, as a worker does whose IEM refuses it."""
+    queue = DeliveryQueue(redis, "acme", retention=86400)
+    taken = queue.take("a test", 100, lease=1000, config="c", now=now).assignments
+    queue.settle([Settlement(one, Dead(Reason.REFUSED), at=now, status=400) for one in taken], now=now)
+
+
+@pytest.fixture
+def letters(web: Relay, redis: Connection) -> list[str]:
+    ids = accept(web, 1, 2, 3)
+    kill_all(redis, 2_000_000_000_000)
+    return ids
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "operator-token-1 ", "öperator"])
+def test_without_the_token_nothing_is_told(web: Relay, token: str | None) -> None:
+    given = token.encode().decode("latin-1") if token else token
+    answer = api(web, "integrations", token=given)
+
+    assert answer.status_code == (200 if token == "operator-token-1 " else 401)
+    if answer.status_code == 401:
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_integrations_tell_how_they_stand(web: Relay) -> None:
+    accept(web, 1)
+
+    found = {one["name"]: one for one in api(web, "integrations").json()["items"]}
+
+    assert found["acme"]["status"] == "flowing"
+    assert found["acme"]["pending"] == 1
+    assert found["off"]["status"] == "disabled"
+    assert found["broken"]["status"] == "broken"
+    assert any("unknown key 'stats'" in fault for fault in found["broken"]["faults"])
+    assert api(web, "integrations/nobody").status_code == 404
+
+
+def test_an_integration_is_parked_and_resumed_by_hand(web: Relay) -> None:
+    [delivery] = accept(web, 1)
+
+    parked = api(web, "integrations/acme/park", method="POST", json={"why": "maintenance"})
+
+    assert parked.json()["status"] == "parked"
+    assert (parked.json()["reason"], parked.json()["parked_why"]) == ("by_hand", "maintenance")
+    assert web.delivery_status(delivery) == "parked"
+    assert web.post({"sys_id": sys_id(2), "state": "6"}).status_code == 202
+    assert api(web, "integrations/acme/resume", method="POST").json()["status"] == "flowing"
+    assert api(web, "integrations/acme/resume", method="POST").status_code == 409
+
+
+def test_a_delivery_reads_as_the_contract_says(web: Relay, letters: list[str]) -> None:
+    record = api(web, f"deliveries/{letters[0]}").json()
+
+    wanted = ("id integration sys_id number itsm_state iem_state version status reason created_at finished_at "
+              "next_attempt_at attempts duplicates resolved_by replay_of")  # fmt: skip
+    assert set(wanted.split()) <= set(record)
+    assert (record["status"], record["reason"], record["iem_state"]) == ("dead", "refused", 6)
+    assert record["attempts"][0]["outcome"] == "dead"
+    assert record["created_at"].endswith("Z")
+    assert api(web, "deliveries/01ARZ3NDEKTSV4RRFFQ69G5FAV").status_code == 404
+
+
+def test_deliveries_are_filtered_and_paged(web: Relay, letters: list[str]) -> None:
+    accept(web, 4)
+
+    dead = api(web, "deliveries", params={"status": "dead", "limit": "2"}).json()
+    rest = api(web, "deliveries", params={"status": "dead", "limit": "2", "cursor": dead["next_cursor"]}).json()
+    by_number = api(web, "deliveries", params={"number": "INC2"}).json()
+    by_sys_id = api(web, "deliveries", params={"sys_id": sys_id(2), "integration": "acme"}).json()
+
+    assert [one["id"] for one in dead["items"] + rest["items"]] == letters[::-1]
+    assert rest["next_cursor"] is None
+    assert [one["id"] for one in by_number["items"]] == [one["id"] for one in by_sys_id["items"]] == [letters[1]]
+    assert len(api(web, "deliveries").json()["items"]) == 4
+
+
+@pytest.mark.parametrize(
+    "params", [{"limit": "0"}, {"limit": "x"}, {"status": "lost"}, {"since": "yesterday"}, {"until": "1"}]
+)
+def test_a_wrong_filter_is_422(web: Relay, params: dict[str, str]) -> None:
+    answer = api(web, "deliveries", params=params)
+
+    assert answer.status_code == 422
+    assert next(iter(params)) in answer.json()["detail"]
+
+
+def test_one_dead_letter_is_replayed_once(web: Relay, letters: list[str]) -> None:
+    replayed = api(web, f"deliveries/{letters[0]}/replay", method="POST")
+
+    assert replayed.status_code == 202
+    new = replayed.json()["delivery_id"]
+    assert api(web, f"deliveries/{new}").json()["replay_of"] == letters[0]
+    again = api(web, f"deliveries/{letters[0]}/replay", method="POST")
+    assert again.status_code == 409
+    assert "still on its way" in again.json()["detail"]
+
+
+def test_dead_letters_are_replayed_by_a_filter(web: Relay, letters: list[str]) -> None:
+    answer = api(web, "deliveries/replay", method="POST", json={"integration": "acme", "reason": "refused"})
+
+    assert answer.json() == {"replayed": 3, "hindered": 0, "left": 0}
+    assert len(api(web, "deliveries", params={"status": "queued"}).json()["items"]) == 3
+    assert letters
+
+
+def test_a_dead_letter_is_discarded_with_a_reason(web: Relay, letters: list[str]) -> None:
+    closed = api(web, f"deliveries/{letters[0]}/discard", method="POST", json={"why": "closed by hand in IEM"})
+
+    assert (closed.json()["status"], closed.json()["closed"]) == ("discarded", "closed by hand in IEM")
+    assert api(web, f"deliveries/{letters[0]}/discard", method="POST").status_code == 409
+
+
+def test_rejections_are_listed_and_a_replay_that_still_fails_is_409(web: Relay) -> None:
+    rejection = web.post({"state": "6"}).json()["rejection_id"]
+
+    listed = api(web, "rejections").json()["items"]
+
+    assert [one["id"] for one in listed] == [rejection]
+    assert listed[0]["record"] == {"state": "6"}
+    assert api(web, f"rejections/{rejection}").json()["errors"][0]["field"] == "sys_id"
+    assert api(web, f"rejections/{rejection}/replay", method="POST").status_code == 409
+    assert api(web, "rejections/nothing/replay", method="POST").status_code == 404
+
+
+def test_a_dry_run_tells_what_a_payload_comes_to_and_stores_nothing(web: Relay, redis: Connection) -> None:
+    payload = [{"sys_id": sys_id(1), "state": "6"}, {"sys_id": sys_id(1), "state": "2"}, {}]
+
+    answer = api(web, "integrations/acme/try", method="POST", json=payload)
+
+    assert [one["result"] for one in answer.json()["results"]] == ["relayed", "ignored", "rejected"]
+    assert answer.json()["results"][0]["push"] == f'{{"state":6,"sysid":"{sys_id(1)}"}}'
+    assert redis.call("KEYS", "relay:{acme}:*") == []
+
+
+def test_stats_tell_the_backlogs(web: Relay) -> None:
+    accept(web, 1, 2)
+
+    [acme] = [one for one in api(web, "stats").json()["integrations"] if one["integration"] == "acme"]
+
+    assert acme["pending"] == 2
+
+
+def test_a_body_that_is_no_object_is_refused(web: Relay) -> None:
+    assert api(web, "integrations/acme/park", method="POST", data="[1]").status_code == 422
+    assert api(web, "integrations/acme/park", method="POST", data="{").status_code == 400
+    assert api(web, "integrations/acme/park", method="POST", json={"why": 7}).status_code == 422
