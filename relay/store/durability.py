@@ -29,10 +29,7 @@ class Durability:
             return "nothing survives a stop of Redis: it has no append-only file"
         if self.appendfsync == "always":
             return "accepted updates survive a kill of everything and a power cut (appendfsync always)"
-        return (
-            f"accepted updates survive a kill of web and workers; a power cut, or a kill of Redis while its disk is busy, "
-            f"can cost the last two seconds (appendfsync {self.appendfsync}): set appendfsync always"
-        )
+        return f"accepted updates survive a kill of everything; a power cut can cost a second (appendfsync {self.appendfsync})"
 
     def refusals(self, *, volatile_allowed: bool) -> list[str]:
         """Return why the relay must not run on this server, a sentence each; an empty list where it may."""
@@ -56,25 +53,27 @@ class Durability:
 
 def read_durability(connection: Connection) -> Durability:
     """Return what the server promises. Raises StoreUnavailableError where it does not answer."""
-    info = _parse_info(connection.call("INFO", "server"))
+    info = parse_info(connection.call("INFO", "server"))
     version = info.get("valkey_version") or info.get("redis_version", "0")
     return Durability(
         server=info.get("server_name", "redis"),
         version=tuple(int(part) for part in version.split(".")[:2] if part.isdigit()),
-        appendonly=_yes(_config(connection, "appendonly")),
-        appendfsync=_config(connection, "appendfsync"),
-        eviction=_config(connection, "maxmemory-policy"),
+        appendonly=_yes(read_setting(connection, "appendonly")),
+        appendfsync=read_setting(connection, "appendfsync"),
+        eviction=read_setting(connection, "maxmemory-policy"),
     )
 
 
-def _parse_info(answer: object) -> dict[str, str]:
+def parse_info(answer: object) -> dict[str, str]:
+    """Return what an answer to INFO holds, whatever form the client gave it."""
     if isinstance(answer, dict):
         return {str(name): str(value) for name, value in answer.items()}
     pairs = (line.split(":", 1) for line in str(answer).splitlines() if ":" in line)
     return {name: value.strip() for name, value in pairs}
 
 
-def _config(connection: Connection, name: str) -> str | None:
+def read_setting(connection: Connection, name: str) -> str | None:
+    """Return one of the server's settings; None where it hides them."""
     try:
         answer = connection.call("CONFIG", "GET", name)
     except StoreUnavailableError:

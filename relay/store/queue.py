@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Re
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
 from relay.errors import BacklogFullError
 from relay.store.connection import Connection
+from relay.store.flush import FlushWatch
 from relay.store.keys import key
 
 
@@ -111,6 +113,7 @@ class DeliveryQueue:
         self._key = key(integration, "queue")
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
+        self._flush = FlushWatch(connection)
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
         """Store the records of one webhook, all or none, and return the verdict on each.
@@ -118,10 +121,12 @@ class DeliveryQueue:
         Raises:
             BacklogFullError: too many are pending already; nothing was stored.
         """
+        began = time.monotonic()
         records = [_encode(_record_of(integration, submission)) for submission in submissions]
         answer = self._connection.run("accept", self._key, [now, self._retention, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
+        self._flush.wait(began)
         return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
 
     def take(self, consumer: str, most: int, *, lease: int, config: str, now: int) -> Batch:

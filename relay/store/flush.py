@@ -1,0 +1,57 @@
+"""Has Redis handed what it answered to its disk? Under `appendfsync everysec` it answers before that while the disk is busy.
+
+A write that was handed over survives a kill of Redis; one that still waits in its memory does not. Redis holds writes back only
+while an fsync of its append-only file takes long, and only under everysec: this costs one more question per webhook there, and
+nothing under `always`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from relay.errors import StoreUnavailableError
+from relay.store.connection import Connection
+from relay.store.durability import parse_info, read_setting
+
+#: All of a webhook's writing and waiting is over within this time (seconds).
+_PATIENCE = 1.6
+_LOOK_AGAIN = 0.002
+#: The server's policy is asked for this often (seconds).
+_POLICY_KEPT = 30.0
+
+
+class FlushWatch:
+    """Waits until what Redis answered is out of its own memory. Threads share it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._holds_back = True
+        self._asked_at = -_POLICY_KEPT
+
+    def wait(self, began: float) -> None:
+        """Return when nothing that was written before this call waits in Redis's memory. `began` (monotonic seconds) is when
+        the write was sent.
+
+        Raises:
+            StoreUnavailableError: it still waits there, or Redis does not answer: nothing is known to be stored.
+        """
+        if not self._may_hold_back():
+            return
+        while self._is_holding_back():
+            if time.monotonic() - began > _PATIENCE:
+                raise StoreUnavailableError("Redis holds writes back: its disk is too busy for appendfsync everysec")
+            threading.Event().wait(_LOOK_AGAIN)
+
+    def _may_hold_back(self) -> bool:
+        now = time.monotonic()
+        if now - self._asked_at >= _POLICY_KEPT:
+            # A server that hides its configuration may be one that does.
+            self._holds_back = read_setting(self._connection, "appendfsync") in {"everysec", None}
+            self._asked_at = now
+        return self._holds_back
+
+    def _is_holding_back(self) -> bool:
+        """Tell whether anything waits; what others wrote a moment ago may be all, so that asking again helps."""
+        info = parse_info(self._connection.call("INFO", "persistence"))
+        return int(info.get("aof_buffer_length", "0")) > 0
