@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from harness import RedisServer
+from store.bench import Bench, resolution
 
 from relay.store.connection import Connection
-from store.bench import Bench, resolution
 
 
 @pytest.fixture(scope="module")
