@@ -1,4 +1,4 @@
-"""The loop of a worker: take, attempt, settle; reclaim, heartbeat; drain when it is told to stop.
+"""The loop of a worker: take, attempt, settle; drain when it is told to stop.
 
 One thread (the loop) talks to the queues; a pool of threads makes the attempts. They meet at `_events`. Redis being away is
 waited out for ever: what was attempted meanwhile is settled when it is back.
@@ -21,6 +21,7 @@ from relay.core.outcomes import Answer, Delivered, Outcome, Park, Reason, Retry
 from relay.core.retry import BUGS_TO_DIE, retry_delay
 from relay.delivery import Attempt, lease_of, longest_attempt
 from relay.errors import StoreUnavailableError
+from relay.housekeeping import Housekeeper, Keep
 from relay.lanes import Lane, busy, room_for
 from relay.logs import log
 from relay.store.connection import Connection
@@ -32,9 +33,6 @@ _LOG = logging.getLogger("relay.worker")
 
 #: Wake-ups can get lost: every integration is looked at this often anyway (seconds).
 _LOOK_EVERY = 1.0
-_BEAT_EVERY = 2.0
-_RECLAIM_EVERY = 5.0
-_SWEEP_EVERY = 30.0
 #: Wait for Redis: doubling from the first to the most (seconds).
 _STORE_WAIT_FIRST, _STORE_WAIT_MOST = 0.1, 2.0
 
@@ -59,14 +57,6 @@ class _StoreWait:
     until: float = 0.0
     delay: float = 0.0
     lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """For how long audit records are kept (seconds), and how many dead letters and rejections of each integration."""
-
-    audit: float
-    dead: int
 
 
 class Worker:
@@ -95,8 +85,7 @@ class Worker:
         self._unsettled: dict[str, list[_Result]] = defaultdict(list)
         self._stopping = threading.Event()
         self._store = _StoreWait()
-        self._beat_at = self._reclaim_at = self._sweep_at = 0.0
-        self._keep = keep
+        self._housekeeper = Housekeeper(name, self._pulse, keep)
 
     def stop(self) -> None:
         """Take nothing more, finish what is in flight, and let `run` return. Safe in a signal handler."""
@@ -125,7 +114,7 @@ class Worker:
         try:
             self._settle()
             self._take(pool)
-            self._keep_house()
+            self._housekeeper.keep_house(self._lanes.values(), self._now_ms())
         except StoreUnavailableError as error:
             self._lose_store(error)
         else:
@@ -156,7 +145,7 @@ class Worker:
         wanting = [
             lane.look_at for lane in self._lanes.values() if room_for(lane, self._lanes.values(), self._concurrency) > 0
         ]
-        return max(0.0, min([*wanting, self._beat_at, self._reclaim_at, self._sweep_at]) - now)
+        return max(0.0, min([*wanting, self._housekeeper.due_at]) - now)
 
     def _gather(self, wait: float) -> None:
         """Take in what has happened, waiting up to `wait` seconds for the first of it."""
@@ -294,53 +283,6 @@ class Worker:
             next_attempt_in_ms=settlement.delay if status == "retrying" else None,
             probe=assignment.is_probe or None,
         )
-
-    # What has to be done now and then
-
-    def _keep_house(self) -> None:
-        now = time.monotonic()
-        if now >= self._beat_at:
-            self._pulse.beat(self._name, self._now_ms())
-            self._beat_at = now + _BEAT_EVERY
-        if now >= self._reclaim_at:
-            for lane in self._lanes.values():
-                self._reclaim(lane)
-            self._reclaim_at = now + _RECLAIM_EVERY
-        if now >= self._sweep_at:
-            for lane in self._lanes.values():
-                self._sweep(lane)
-            self._sweep_at = now + _SWEEP_EVERY
-
-    def _reclaim(self, lane: Lane) -> None:
-        least_idle = int(lease_of(lane.integration.iem) * 1000)
-        put_back, missing = lane.queue.reclaim(self._name, least_idle=least_idle, now=self._now_ms())
-        name = lane.integration.name
-        if put_back:
-            metrics.RECLAIMED.labels(name).inc(put_back)
-            log(
-                _LOG,
-                logging.WARNING,
-                "took back deliveries of a lost worker",
-                integration=name,
-                count=put_back,
-            )
-            lane.look_at = 0.0
-        if missing:
-            metrics.MISSING_ENTRIES.labels(name).inc(missing)
-            log(
-                _LOG,
-                logging.ERROR,
-                "queue entries are missing: something else writes there",
-                integration=name,
-                count=missing,
-            )
-
-    def _sweep(self, lane: Lane) -> None:
-        keep, name = self._keep, lane.integration.name
-        _, over_cap = lane.queue.sweep(audit_retention=keep.audit, cap=keep.dead, now=self._now_ms())
-        if over_cap:
-            message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
-            log(_LOG, logging.ERROR, message, integration=name, count=over_cap)
 
     def _lose_store(self, error: StoreUnavailableError) -> None:
         wait = self._store

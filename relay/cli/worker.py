@@ -13,11 +13,12 @@ from prometheus_client import start_http_server
 
 from relay.bootstrap import Foundation, connect_worker, lay_foundation, load_catalogue, now_ms, worker_name
 from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.housekeeping import Keep
 from relay.lanes import open_lanes
 from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
-from relay.worker import Keep, Worker
+from relay.worker import Worker
 
 _LOG = logging.getLogger("relay.worker")
 

@@ -1,0 +1,88 @@
+"""What a worker does now and then beside delivering: heartbeat, taking back what lost workers had, sweeping."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from relay import metrics
+from relay.delivery import lease_of
+from relay.lanes import Lane
+from relay.logs import log
+from relay.store.pulse import Pulse
+
+_LOG = logging.getLogger("relay.worker")
+
+#: How often each is done (seconds).
+_BEAT_EVERY, _RECLAIM_EVERY, _SWEEP_EVERY = 2.0, 5.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For how long audit records are kept (seconds), and how many dead letters and rejections of each integration."""
+
+    audit: float
+    dead: int
+
+
+class Housekeeper:
+    """Keeps the house of one worker. `keep_house` raises `StoreUnavailableError`, and is tried again then."""
+
+    def __init__(self, worker: str, pulse: Pulse, keep: Keep) -> None:
+        self._worker = worker
+        self._pulse = pulse
+        self._keep = keep
+        self._beat_at = self._reclaim_at = self._sweep_at = 0.0
+
+    @property
+    def due_at(self) -> float:
+        """When something is to be done next (monotonic seconds)."""
+        return min(self._beat_at, self._reclaim_at, self._sweep_at)
+
+    def keep_house(self, lanes: Collection[Lane], now_ms: int) -> None:
+        """Do what is due. It comes after the worker's deliveries: a heartbeat means that these got on."""
+        now = time.monotonic()
+        if now >= self._beat_at:
+            self._pulse.beat(self._worker, now_ms)
+            self._beat_at = now + _BEAT_EVERY
+        if now >= self._reclaim_at:
+            for lane in lanes:
+                self._reclaim(lane, now_ms)
+            self._reclaim_at = now + _RECLAIM_EVERY
+        if now >= self._sweep_at:
+            for lane in lanes:
+                self._sweep(lane, now_ms)
+            self._sweep_at = now + _SWEEP_EVERY
+
+    def _reclaim(self, lane: Lane, now_ms: int) -> None:
+        least_idle = int(lease_of(lane.integration.iem) * 1000)
+        put_back, missing = lane.queue.reclaim(self._worker, least_idle=least_idle, now=now_ms)
+        name = lane.integration.name
+        if put_back:
+            metrics.RECLAIMED.labels(name).inc(put_back)
+            log(
+                _LOG,
+                logging.WARNING,
+                "took back deliveries of a lost worker",
+                integration=name,
+                count=put_back,
+            )
+            lane.look_at = 0.0
+        if missing:
+            metrics.MISSING_ENTRIES.labels(name).inc(missing)
+            log(
+                _LOG,
+                logging.ERROR,
+                "queue entries are missing: something else writes there",
+                integration=name,
+                count=missing,
+            )
+
+    def _sweep(self, lane: Lane, now_ms: int) -> None:
+        keep, name = self._keep, lane.integration.name
+        _, over_cap = lane.queue.sweep(audit_retention=keep.audit, cap=keep.dead, now=now_ms)
+        if over_cap:
+            message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
+            log(_LOG, logging.ERROR, message, integration=name, count=over_cap)
