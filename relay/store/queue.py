@@ -113,7 +113,7 @@ class DeliveryQueue:
         self._key = key(integration, "queue")
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
-        self._flush = FlushWatch(connection)
+        self._flush = FlushWatch(connection, self._key)
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
         """Store the records of one webhook, all or none, and return the verdict on each.
