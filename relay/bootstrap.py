@@ -37,6 +37,8 @@ from relay.store.tokens import TokenStore
 
 #: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
 _WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
+#: After it did not answer, those whose turn comes within this time are told so at once.
+_WEB_REST = 0.5
 #: How long readiness waits for it, within its own second.
 _PROBE_PATIENCE, _PROBE_CONNECT = 0.5, 0.3
 #: Workers have time.
@@ -88,7 +90,7 @@ def load_catalogue(foundation: Foundation) -> Catalogue:
 
 def connect_web(settings: Settings) -> Connection:
     """Return web's connection to Redis: it gives up in time to say so to the sender."""
-    return Connection(settings.redis_url, timeout=_WEB_PATIENCE, connect_timeout=_WEB_CONNECT)
+    return Connection(settings.redis_url, timeout=_WEB_PATIENCE, connect_timeout=_WEB_CONNECT, rest=_WEB_REST)
 
 
 def connect_worker(settings: Settings) -> Connection:

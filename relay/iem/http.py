@@ -76,7 +76,7 @@ class Poster:
                 return Reply(Answer(None, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB"), {})
         content = _parse(bytes(body))
         retry_after = _retry_after(response.headers.get("Retry-After"), self._now())
-        return Reply(Answer(response.status_code, _message_of(content), retry_after), content)
+        return Reply(Answer(response.status_code, _message_of(content, response.status_code), retry_after), content)
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:
@@ -87,8 +87,9 @@ def _parse(body: bytes) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _message_of(content: Mapping[str, Any]) -> str | None:
-    for name in ("message", "detail", "msg"):
+def _message_of(content: Mapping[str, Any], status: int) -> str | None:
+    """Return what IEM says: success in `message` alone, a refusal in `detail` too (guide section 3)."""
+    for name in ("message",) if status == 200 else ("message", "detail", "msg"):
         text = content.get(name)
         if isinstance(text, str) and text:
             return text[:_MOST_MESSAGE]

@@ -46,8 +46,13 @@ class Client(Protocol):
 class Connection:
     """Talks to the Redis of one URL. Threads share it; processes do not (make it after the fork)."""
 
-    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 0.7) -> None:
-        """`timeout` and `connect_timeout` in seconds: how long one answer, and one connection, may take."""
+    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 0.7, rest: float = 0.0) -> None:
+        """`timeout` and `connect_timeout` in seconds: how long one answer, and one connection, may take.
+
+        For `rest` seconds after Redis did not answer in time it is not asked again: those who queue up behind are told at once.
+        """
+        self._rest = rest
+        self._asked_again_at = 0.0
         self._make = lambda: _make_client(url, timeout, connect_timeout)
         self._client: Client | None = None
         self._lock = threading.Lock()
@@ -102,6 +107,8 @@ class Connection:
 
     def _guard(self, action: Callable[[Client], Any]) -> Any:
         began = time.monotonic()
+        if began < self._asked_again_at:
+            raise StoreUnavailableError("Redis: it did not answer in time a moment ago")
         try:
             try:
                 return action(self._connected())
@@ -112,6 +119,8 @@ class Connection:
                     raise
                 return action(self._connected())
         except (RedisError, RedisClusterException, OSError) as error:
+            if isinstance(error, redis.exceptions.TimeoutError):
+                self._asked_again_at = time.monotonic() + self._rest
             raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
 
     def _connected(self) -> Client:

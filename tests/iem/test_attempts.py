@@ -131,3 +131,12 @@ def test_a_proxy_in_the_environment_is_not_used(line: Line, monkeypatch: pytest.
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
     assert line.attempt() == Delivered()
+
+
+@pytest.mark.parametrize(
+    "body", ['{"msg":"Success"}', '{"detail":"Success"}', '{"message":"","detail":"Success"}', "Success"]
+)
+def test_success_is_said_in_message_alone(line: Line, body: str) -> None:
+    line.server.faults.add(Fault(status=200, body=body, path="/gbp/push/"))
+
+    assert line.attempt() == Retry(Reason.UNEXPECTED_ANSWER)

@@ -161,6 +161,22 @@ def test_without_redis_the_sender_is_told_within_two_seconds(site: Site, blow: s
     assert requests.get(f"{site.relay.url}/livez", timeout=5).json() == {"status": "pass"}
 
 
+def test_many_senders_at_once_are_told_within_two_seconds_that_redis_hangs(site: Site) -> None:
+    site.relay.start_web()
+    site.relay.post(incident(0))
+    site.redis.send(signal.SIGSTOP)
+
+    def timed(number: int) -> tuple[int, float]:
+        began = time.monotonic()
+        return site.relay.post(incident(number), timeout=10).status_code, time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(timed, range(1, 41)))
+
+    assert {status for status, _ in answers} == {503}
+    assert max(took for _, took in answers) < 2
+
+
 def test_web_and_workers_start_without_redis_and_go_on_when_it_comes(site: Site) -> None:
     site.redis.stop()
     site.relay.start_web()
