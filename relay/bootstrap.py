@@ -6,11 +6,11 @@ import hashlib
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
+from relay.clock import Clock, now_ms
 from relay.core.ids import make_id
 from relay.core.integration import Iem, Integration
 from relay.core.readers import check_url
@@ -45,11 +45,6 @@ _PROBE_PATIENCE, _PROBE_CONNECT = 0.5, 0.3
 _WORKER_PATIENCE = 5.0
 
 
-def now_ms() -> int:
-    """Return the Unix milliseconds now."""
-    return time.time_ns() // 1_000_000
-
-
 def new_id(at_ms: int) -> str:
     """Return a fresh delivery id."""
     return make_id(at_ms, secrets.token_bytes(10))
@@ -62,6 +57,7 @@ class Foundation:
     settings: Settings
     secrets: SecretReader
     redactor: Redactor
+    clock: Clock = field(default_factory=Clock)
 
 
 def lay_foundation(environ: Mapping[str, str] | None = None) -> Foundation:
@@ -180,5 +176,6 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
         config=config,
         lifetime=foundation.settings.token_lifetime,
         timeout=iem.timeout,
+        clock=foundation.clock,
     )
-    return Outbound(Deliverer(iem, client, tokens), config)
+    return Outbound(Deliverer(iem, client, tokens, foundation.clock), config)

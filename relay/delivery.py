@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
+from relay.clock import Clock
 from relay.core.integration import Iem
 from relay.core.outcomes import (
     TOKEN_DROPPING,
@@ -48,8 +48,9 @@ def lease_of(iem: Iem) -> float:
 class Deliverer:
     """Pushes deliveries of one integration to IEM. Threads share it."""
 
-    def __init__(self, iem: Iem, client: IemClient, tokens: TokenCache) -> None:
+    def __init__(self, iem: Iem, client: IemClient, tokens: TokenCache, clock: Clock) -> None:
         self._iem = iem
+        self._monotonic = clock.monotonic
         self._target = Target(iem.customer_id, iem.integration_id)
         self._client = client
         self._tokens = tokens
@@ -78,7 +79,7 @@ class Deliverer:
         self._client.close()
 
     def _push(self, sys_id: str, state: int, token: str | None, deadline: float) -> Attempt:
-        left = deadline - time.monotonic()
+        left = deadline - self._monotonic()
         if left <= 0:
             return Attempt(Retry(Reason.UNREACHABLE), Answer(None, fault="the attempt took too long in all"))
         answer = self._client.push(self._target, sys_id, state, token, timeout=min(self._iem.timeout, left))

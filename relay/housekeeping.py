@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from relay import metrics
@@ -30,10 +29,11 @@ class Keep:
 class Housekeeper:
     """Keeps the house of one worker. `keep_house` raises `StoreUnavailableError`, and is tried again then."""
 
-    def __init__(self, worker: str, pulse: Pulse, keep: Keep) -> None:
+    def __init__(self, worker: str, pulse: Pulse, keep: Keep, monotonic: Callable[[], float]) -> None:
         self._worker = worker
         self._pulse = pulse
         self._keep = keep
+        self._monotonic = monotonic
         self._beat_at = self._reclaim_at = self._sweep_at = 0.0
 
     @property
@@ -43,7 +43,7 @@ class Housekeeper:
 
     def keep_house(self, lanes: Collection[Lane], now_ms: int) -> None:
         """Do what is due. It comes after the worker's deliveries: a heartbeat means that these got on."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now >= self._beat_at:
             self._pulse.beat(self._worker, now_ms)
             self._beat_at = now + _BEAT_EVERY

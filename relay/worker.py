@@ -1,7 +1,8 @@
 """The loop of a worker: take, attempt, settle; drain when it is told to stop.
 
 One thread (the loop) talks to the queues; a pool of threads makes the attempts. They meet at `_events`. Redis being away is
-waited out for ever: what was attempted meanwhile is settled when it is back.
+waited out for ever: what was attempted meanwhile is settled when it is back. The clock and the pool come in from outside, so that
+a simulation can play every turn of it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import logging
 import queue
 import random
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from relay import metrics
+from relay.clock import Clock
 from relay.core.outcomes import Answer, Delivered, Outcome, Park, Reason, Retry
 from relay.core.retry import BUGS_TO_DIE, retry_delay
 from relay.delivery import Attempt, lease_of, longest_attempt
@@ -35,6 +36,14 @@ _LOG = logging.getLogger("relay.worker")
 _LOOK_EVERY = 1.0
 #: Wait for Redis: doubling from the first to the most (seconds).
 _STORE_WAIT_FIRST, _STORE_WAIT_MOST = 0.1, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who makes the attempts: a pool, and how many it makes at once."""
+
+    pool: Executor
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +76,25 @@ class Worker:
         name: str,
         lanes: Iterable[Lane],
         connection: Connection,
+        crew: Crew,
         *,
-        concurrency: int,
         keep: Keep,
-        now_ms: Callable[[], int],
+        clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`concurrency`: attempts at once, over all integrations."""
         self._name = name
         self._lanes = {lane.integration.name: lane for lane in lanes}
         self._pulse = Pulse(connection)
         self._connection = connection
-        self._concurrency = concurrency
-        self._now_ms = now_ms
+        self._crew = crew
+        self._now_ms = clock.now_ms
+        self._monotonic = clock.monotonic
         self._chance = chance
         self._events: queue.SimpleQueue[_Result | _Wake] = queue.SimpleQueue()
         self._unsettled: dict[str, list[_Result]] = defaultdict(list)
         self._stopping = threading.Event()
         self._store = _StoreWait()
-        self._housekeeper = Housekeeper(name, self._pulse, keep)
+        self._housekeeper = Housekeeper(name, self._pulse, keep, clock.monotonic)
 
     def stop(self) -> None:
         """Take nothing more, finish what is in flight, and let `run` return. Safe in a signal handler."""
@@ -99,21 +108,19 @@ class Worker:
         """
         listener = threading.Thread(target=self._listen, name="wake-ups", daemon=True)
         listener.start()
-        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="attempt")
-        try:
-            while not self._stopping.is_set():
-                self._turn(pool)
-            return self._drain(time.monotonic() + grace)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while not self._stopping.is_set():
+            self._gather(self._pause())
+            self.turn()
+        return self._drain(self._monotonic() + grace)
 
-    def _turn(self, pool: ThreadPoolExecutor) -> None:
-        self._gather(self._pause())
-        if time.monotonic() < self._store.until:
+    def turn(self) -> None:
+        """Note what has happened and do what is due, without waiting for anything but Redis."""
+        self._gather(0.0)
+        if self._monotonic() < self._store.until:
             return
         try:
             self._settle()
-            self._take(pool)
+            self._take()
             self._housekeeper.keep_house(self._lanes.values(), self._now_ms())
         except StoreUnavailableError as error:
             self._lose_store(error)
@@ -121,8 +128,8 @@ class Worker:
             self._find_store()
 
     def _drain(self, deadline: float) -> bool:
-        while (busy(self._lanes.values()) or any(self._unsettled.values())) and time.monotonic() < deadline:
-            self._gather(max(0.0, min(0.2, deadline - time.monotonic())))
+        while (busy(self._lanes.values()) or any(self._unsettled.values())) and self._monotonic() < deadline:
+            self._gather(max(0.0, min(0.2, deadline - self._monotonic())))
             try:
                 self._settle()
             except StoreUnavailableError as error:
@@ -139,11 +146,11 @@ class Worker:
 
     def _pause(self) -> float:
         """Return how long there is nothing to do (seconds), events excepted."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now < self._store.until:
             return self._store.until - now
         wanting = [
-            lane.look_at for lane in self._lanes.values() if room_for(lane, self._lanes.values(), self._concurrency) > 0
+            lane.look_at for lane in self._lanes.values() if room_for(lane, self._lanes.values(), self._crew.size) > 0
         ]
         return max(0.0, min([*wanting, self._housekeeper.due_at]) - now)
 
@@ -184,38 +191,40 @@ class Worker:
 
     # What goes out
 
-    def _take(self, pool: ThreadPoolExecutor) -> None:
-        now = time.monotonic()
+    def _take(self) -> None:
+        now = self._monotonic()
         due = [lane for lane in self._lanes.values() if lane.look_at <= now]
         random.shuffle(due)  # no integration is always the last
         for lane in due:
-            room = room_for(lane, self._lanes.values(), self._concurrency)
+            room = room_for(lane, self._lanes.values(), self._crew.size)
             if room > 0:
-                self._take_from(lane, room, pool)
+                self._take_from(lane, room)
 
-    def _take_from(self, lane: Lane, room: int, pool: ThreadPoolExecutor) -> None:
+    def _take_from(self, lane: Lane, room: int) -> None:
         iem = lane.integration.iem
-        deadline = time.monotonic() + longest_attempt(iem)
+        deadline = self._monotonic() + longest_attempt(iem)
         batch = lane.queue.take(
             self._name, room, lease=int(lease_of(iem) * 1000), config=lane.config, now=self._now_ms()
         )
         lane.look_at = self._next_look(len(batch.assignments) == room, batch.look_again_at)
         for assignment in batch.assignments:
             lane.in_flight += 1
-            pool.submit(self._attempt, lane, assignment, deadline)
+            self._crew.pool.submit(self._attempt, lane, assignment, deadline)
 
     def _next_look(self, may_hold_more: bool, at_ms: int | None) -> float:  # noqa: FBT001
         if may_hold_more:
             return 0.0
         wait = _LOOK_EVERY if at_ms is None else min(_LOOK_EVERY, max(0.0, (at_ms - self._now_ms()) / 1000))
-        return time.monotonic() + wait
+        return self._monotonic() + wait
 
     def _attempt(self, lane: Lane, assignment: Assignment, deadline: float) -> None:
         """Make one attempt (in a thread of the pool), and put what it came to before the loop."""
-        at, began = self._now_ms(), time.monotonic()
+        at, began = self._now_ms(), self._monotonic()
         attempt: Attempt | None
         try:
-            if lane.deliverer is None:
+            if self._stopping.is_set():
+                attempt = None  # not begun: another worker need not wait for the lease
+            elif lane.deliverer is None:
                 attempt = Attempt(Park(Reason.MISCONFIGURED), Answer(None, fault=lane.fault))
             else:
                 attempt = lane.deliverer.attempt(
@@ -226,7 +235,7 @@ class Worker:
         except Exception:  # noqa: BLE001 - the one broad handler of the worker: a bug must not stop the others
             _LOG.exception("a bug in an attempt; the delivery is tried %s times", BUGS_TO_DIE)
             attempt = Attempt(Retry(Reason.BUG), Answer(None, fault="a bug of the relay, see the log"))
-        duration = time.monotonic() - began
+        duration = self._monotonic() - began
         self._events.put(_Result(lane, self._settlement(lane, assignment, attempt, at, duration), attempt))
 
     def _settlement(
@@ -287,7 +296,7 @@ class Worker:
     def _lose_store(self, error: StoreUnavailableError) -> None:
         wait = self._store
         wait.delay = min(_STORE_WAIT_MOST, wait.delay * 2 or _STORE_WAIT_FIRST)
-        wait.until = time.monotonic() + wait.delay
+        wait.until = self._monotonic() + wait.delay
         if not wait.lost:
             log(_LOG, logging.ERROR, "Redis is away: the worker waits for it", fault=str(error))
         wait.lost = True

@@ -6,19 +6,20 @@ import logging
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import click
 from prometheus_client import start_http_server
 
-from relay.bootstrap import Foundation, connect_worker, lay_foundation, load_catalogue, now_ms, worker_name
+from relay.bootstrap import Foundation, connect_worker, lay_foundation, load_catalogue, worker_name
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.housekeeping import Keep
 from relay.lanes import open_lanes
 from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
-from relay.worker import Worker
+from relay.worker import Crew, Worker
 
 _LOG = logging.getLogger("relay.worker")
 
@@ -42,9 +43,9 @@ def worker() -> None:
         name,
         lanes,
         connection,
-        concurrency=settings.concurrency,
+        Crew(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
         keep=Keep(settings.audit_retention, settings.max_dead),
-        now_ms=now_ms,
+        clock=foundation.clock,
     )
 
     def stop(_number: int, _frame: FrameType | None) -> None:

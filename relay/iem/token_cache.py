@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from relay.clock import Clock
 from relay.core.outcomes import Answer, Outcome, Park, Reason, Retry, classify_token
 from relay.iem.client import GrantedToken, IemClient
 from relay.store.tokens import StoredToken, TokenStore
@@ -43,7 +42,7 @@ class TokenCache:
         config: str,
         lifetime: float,
         timeout: float,
-        now: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         """`config`: digest of the account, whose tokens alone are used. Seconds: `lifetime`, which a token is assumed to
         have that does not tell, and `timeout`, which one fetch can take."""
@@ -52,14 +51,14 @@ class TokenCache:
         self._config = config
         self._lifetime = lifetime
         self._timeout = timeout
-        self._now = now
+        self._clock = clock
         self._fetching = threading.Lock()
         self._known: StoredToken | None = None
         self._proven = ""
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | NoToken:
         """Return the token, fetched (by this or another process) before `deadline` on the monotonic clock where there is none."""
-        asked_at = self._now_ms()
+        asked_at = self._clock.now_ms()
         # A probe comes after the refusal that it is to try again, be it in the same millisecond.
         asked_at += 1 if is_probe else 0
         known = self._usable(self._known) or self._usable(self._load())
@@ -71,7 +70,7 @@ class TokenCache:
 
     def drop(self, value: str) -> None:
         """Forget `value` everywhere, unless a newer token has taken its place."""
-        self._replace(value, StoredToken(self._config, self._now_ms()))
+        self._replace(value, StoredToken(self._config, self._clock.now_ms()))
 
     def prove(self, value: str) -> None:
         """Remember that IEM took `value`."""
@@ -82,7 +81,7 @@ class TokenCache:
 
         A replacement that is refused too, before it was ever of use, is not replaced: whoever asks now is told so.
         """
-        known, now = self._known, self._now_ms()
+        known, now = self._known, self._clock.now_ms()
         is_new = known is not None and known.value == value and now - known.stored_at < _NEW_FOR
         if is_new and known is not None and known.is_replacement and value != self._proven:
             self._replace(value, StoredToken(self._config, now, refusal=answer, is_replacement=True))
@@ -95,7 +94,7 @@ class TokenCache:
             self._known = None
 
     def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> str | NoToken:
-        if not self._fetching.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        if not self._fetching.acquire(timeout=max(0.0, deadline - self._clock.monotonic())):
             return _waited_in_vain()
         try:
             while (found := self._found_meanwhile(asked_at, holds)) is None:
@@ -105,9 +104,9 @@ class TokenCache:
                         return self._found_meanwhile(asked_at, holds) or self._fetch(deadline)
                     finally:
                         self._store.unlock(owner)
-                if time.monotonic() >= deadline:
+                if self._clock.monotonic() >= deadline:
                     return _waited_in_vain()
-                threading.Event().wait(_LOOK_AGAIN)
+                self._clock.wait(_LOOK_AGAIN)
             return found
         finally:
             self._fetching.release()
@@ -123,31 +122,32 @@ class TokenCache:
         return stored.value if self._usable(stored) else None
 
     def _fetch(self, deadline: float) -> str | NoToken:
-        left = deadline - time.monotonic()
+        left = deadline - self._clock.monotonic()
         if left <= 0:
             return _waited_in_vain()
         wanted = self._known
         granted = self._client.generate_token(timeout=min(self._timeout, left))
         if isinstance(granted, Answer):
-            now = self._now_ms()
+            now = self._clock.now_ms()
             self._store.save(StoredToken(self._config, now, refusal=granted), now=now)
             return NoToken(granted, classify_token(granted))
         self._keep(granted, is_replacement=wanted is not None and wanted.is_replacement)
         return granted.value
 
     def _keep(self, granted: GrantedToken, *, is_replacement: bool = False) -> None:
-        now = self._now()
+        stored_at = self._clock.now_ms()
+        now = stored_at / 1000
         expires_at = granted.expires_at if granted.expires_at and granted.expires_at > now else now + self._lifetime
         margin = min(_RENEW_MOST, (expires_at - now) * _RENEW_PART)
         token = StoredToken(
             config=self._config,
-            stored_at=int(now * 1000),
+            stored_at=stored_at,
             value=granted.value,
             expires_at=int(expires_at * 1000),
             renew_at=int((expires_at - margin) * 1000),
             is_replacement=is_replacement,
         )
-        self._store.save(token, now=token.stored_at)
+        self._store.save(token, now=stored_at)
         self._known = token
 
     def _renew_early(self, known: StoredToken) -> None:
@@ -165,7 +165,7 @@ class TokenCache:
                     self._keep(granted)
                 else:
                     self._known = replace(known, renew_at=known.expires_at)
-                    self._store.save(self._known, now=self._now_ms())
+                    self._store.save(self._known, now=self._clock.now_ms())
             finally:
                 self._store.unlock(owner)
         finally:
@@ -176,15 +176,17 @@ class TokenCache:
         return self._known
 
     def _usable(self, stored: StoredToken | None) -> StoredToken | None:
-        if stored is None or stored.config != self._config or not stored.value or self._now_ms() >= stored.expires_at:
+        if (
+            stored is None
+            or stored.config != self._config
+            or not stored.value
+            or self._clock.now_ms() >= stored.expires_at
+        ):
             return None
         return stored
 
     def _lock_ms(self) -> int:
         return int((self._timeout + 5) * 1000)
-
-    def _now_ms(self) -> int:
-        return int(self._now() * 1000)
 
 
 def _waited_in_vain() -> NoToken:

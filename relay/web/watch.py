@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 
-from relay.bootstrap import now_ms
+from relay.clock import now_ms
 from relay.errors import StoreUnavailableError
 from relay.mappings import Catalogue
 from relay.store.durability import Durability, read_durability

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, request
 from gunicorn.http.errors import ParseException
 
 from relay import metrics
-from relay.bootstrap import now_ms
+from relay.clock import now_ms
 from relay.core.ids import is_id
 from relay.core.integration import Integration
 from relay.core.payload import parse_body

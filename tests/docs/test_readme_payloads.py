@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from docs.markdown import Block, blocks, section, tables
 
-from relay.bootstrap import new_id, now_ms
+from relay.bootstrap import new_id
+from relay.clock import now_ms
 from relay.core.integration import Integration
 from relay.core.mapping import map_payload
 from relay.core.mapping_file import parse_mapping_file

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 
+from relay.clock import Clock
 from relay.core.integration import Env, Iem, Plain
 from relay.core.outcomes import Delivered, Outcome, Park, Reason, Retry
 from relay.delivery import Deliverer, longest_attempt
@@ -46,9 +47,9 @@ def line(redis: Connection) -> Iterator[Line]:
     with simulated_iem() as server:
         poster = Poster(server.url, ca_file=None, connections=16)
         client = IemClient(poster, Account(IEM_USER, IEM_PASSWORD))
-        tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5)
+        tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5, clock=Clock())
         iem = Iem(Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16)
-        deliverer = Deliverer(iem, client, tokens)
+        deliverer = Deliverer(iem, client, tokens, Clock())
         yield Line(server, deliverer, iem)
         deliverer.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from harness import RedisServer, wait_until
 
+from relay.clock import Clock as RelayClock
 from relay.core.outcomes import Answer, Park, Reason, Retry
 from relay.errors import StoreUnavailableError
 from relay.iem.client import Account, IemClient
@@ -83,7 +84,12 @@ def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[Make
         opened.extend((poster, connection))
         client = IemClient(poster, Account(user.email, user.password))
         return TokenCache(
-            TokenStore(connection, "acme"), client, config=config, lifetime=ASSUMED_LIFETIME, timeout=2, now=clock
+            TokenStore(connection, "acme"),
+            client,
+            config=config,
+            lifetime=ASSUMED_LIFETIME,
+            timeout=2,
+            clock=RelayClock(now_ms=lambda: int(clock() * 1000)),
         )
 
     yield make
