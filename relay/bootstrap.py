@@ -16,11 +16,13 @@ from relay.core.integration import Iem, Integration
 from relay.core.readers import check_url
 from relay.core.redact import Redactor
 from relay.delivery import Deliverer
+from relay.drainer import Drainer
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.iem.client import Account, IemClient
 from relay.iem.http import Poster
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake
+from relay.journal import Journal, open_journal
 from relay.logs import set_up_logs
 from relay.mappings import Catalogue, read_mappings
 from relay.operations import Operations
@@ -110,9 +112,25 @@ def build_queues(settings: Settings, connection: Connection) -> Callable[[str], 
     return queue_of
 
 
-def build_intake(settings: Settings, connection: Connection) -> Intake:
+def build_intake(settings: Settings, connection: Connection, journal: Journal | None = None) -> Intake:
     """Return the intake."""
-    return Intake(build_queues(settings, connection), now_ms=now_ms, new_id=new_id)
+    return Intake(build_queues(settings, connection), now_ms=now_ms, new_id=new_id, journal=journal)
+
+
+def build_journal(settings: Settings) -> Journal | None:
+    """Return the intake journal, if there is to be one.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    if settings.journal is None:
+        return None
+    return open_journal(settings.journal, most_bytes=settings.journal_max)
+
+
+def build_drainer(settings: Settings, journal: Journal) -> Drainer:
+    """Return what empties the journal, on a connection that is patient: nobody waits for it."""
+    return Drainer(journal, build_queues(settings, connect_worker(settings)), now_ms)
 
 
 def build_operations(settings: Settings, connection: Connection, catalogue: Catalogue) -> Operations:

@@ -25,6 +25,10 @@ class StoreUnavailableError(RelayError):
     """Redis did not answer in time, or refused the write: nothing is known to be stored."""
 
 
+class JournalError(StoreUnavailableError):
+    """The intake journal took nothing, or could not be read; the message names its file."""
+
+
 class BacklogFullError(RelayError):
     """An integration has as much pending work as it may: nothing was stored."""
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import Integration
 from relay.core.mapping import MAX_RECORDS, find_records, map_payload
 from relay.core.model import FieldError, Ignored, Mapped, Rejected
-from relay.errors import TooManyRecordsError
-from relay.store.queue import DeliveryQueue, Submission
+from relay.errors import JournalError, StoreUnavailableError, TooManyRecordsError
+from relay.journal import Journal
+from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
+
+#: Senders are told within 2 s, whatever Redis and the journal's disk do (ms); the journal has this much of it at least (seconds).
+_TOLD_WITHIN, _JOURNAL_LEAST = 1_900, 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one record: `queued`, `duplicate`, `superseded`, `ignored` or `rejected`."""
+    """What became of one record: `queued`, `duplicate`, `superseded`, `ignored`, `rejected`; or `journaled`, no verdict yet."""
 
     status: str
     #: The delivery's id, or the rejection's; empty for an ignored record.
@@ -46,8 +50,10 @@ class Intake:
         *,
         now_ms: Callable[[], int],
         new_id: Callable[[int], str],
+        journal: Journal | None = None,
     ) -> None:
         """`new_id` makes a delivery's id from the Unix milliseconds of its acceptance."""
+        self._journal = journal
         self._queue_of = queue_of
         self._now_ms = now_ms
         self._new_id = new_id
@@ -56,7 +62,8 @@ class Intake:
         """Return a receipt for each record of `payload`, in order; all of them are stored, or none.
 
         Raises:
-            StoreUnavailableError: nothing is known to be stored.
+            StoreUnavailableError: nothing is known to be stored, neither in Redis nor in the journal.
+            BacklogFullError: too much is pending already.
             TooManyRecordsError: more than `MAX_RECORDS` of them.
         """
         count = len(find_records(integration, payload))
@@ -65,14 +72,45 @@ class Intake:
         now = self._now_ms()
         mapped = map_payload(integration, payload)
         submissions = [self._submit(integration, one, sender, received_at, now) for one in mapped]
-        verdicts = self._queue_of(integration.name).accept(integration, submissions, now)
+        verdicts = self._store(integration, submissions, received_at, now)
         return [_receipt(one, verdict.status, verdict.id) for one, verdict in zip(mapped, verdicts, strict=True)]
+
+    def _store(
+        self, integration: Integration, submissions: Sequence[Submission], received_at: int, now: int
+    ) -> list[Verdict]:
+        """Store in Redis, or else in the journal. While updates of the integration wait there, new ones wait behind them."""
+        records = encode(integration, submissions, now)
+
+        def in_redis() -> list[Verdict]:
+            return self._queue_of(integration.name).accept_records(records, now)
+
+        def in_journal(journal: Journal) -> list[Verdict]:
+            left = (received_at + _TOLD_WITHIN - self._now_ms()) / 1000
+            verdicts = [_journaled(submission) for submission in submissions]
+            an_id = next((one.id for one in verdicts if one.status == "journaled"), verdicts[0].id)
+            patience = min(max(left, _JOURNAL_LEAST), _TOLD_WITHIN / 1000)
+            journal.append(integration.name, an_id, received_at, records, patience=patience)
+            return verdicts
+
+        if self._journal is None:
+            return in_redis()
+        try:
+            return in_journal(self._journal) if self._journal.holds(integration.name) else in_redis()
+        except JournalError:
+            return in_redis()
+        except StoreUnavailableError:
+            return in_journal(self._journal)
 
     def _submit(
         self, integration: Integration, mapped: Mapped, sender: Sender, received_at: int, now: int
     ) -> Submission:
         an_id = _rejection_id(integration.name, mapped.record) if isinstance(mapped, Rejected) else self._new_id(now)
         return Submission(an_id, mapped, received_at, sender.name, sender.idempotency_key)
+
+
+def _journaled(submission: Submission) -> Verdict:
+    """A rejection is answered as ever; on the rest there is no verdict yet."""
+    return Verdict("rejected" if isinstance(submission.mapped, Rejected) else "journaled", submission.id)
 
 
 def _rejection_id(integration: str, record: Any) -> str:

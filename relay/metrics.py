@@ -25,3 +25,6 @@ RECLAIMED = Counter("relay_reclaimed", "Deliveries taken back from workers that 
 MISSING_ENTRIES = Counter(
     "relay_missing_entries", "Queue entries that somebody else deleted: an alarm", ("integration",)
 )
+DRAINED = Counter(
+    "relay_journal_drained", "Records that went from the intake journal to Redis", ("integration", "result")
+)  # fmt: skip

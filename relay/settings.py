@@ -39,6 +39,13 @@ def _within(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def _journal_size(text: str) -> int:
+    size = parse_size(text)
+    if size < 4 << 20:
+        raise ValueError(f"{text!r} is too small: at least 4MiB")
+    return size
+
+
 def _duration(least: str) -> Callable[[str], float]:
     def parse(text: str) -> float:
         seconds = parse_duration(text)
@@ -85,6 +92,7 @@ class Settings:
     journal: Path | None = _setting(
         "RELAY_JOURNAL", "folder of the intake journal; none: 503 while Redis is away", None, Path
     )
+    journal_max: int = _setting("RELAY_JOURNAL_MAX", "largest intake journal", "1GiB", _journal_size)
     retention: float = _setting("RELAY_RETENTION", "how long finished deliveries stay", "30d", _duration("1m"))
     audit_retention: float = _setting(
         "RELAY_AUDIT_RETENTION", "how long audit records stay in Redis", "90d", _duration("1m")

@@ -120,6 +120,15 @@ class Process:
         return status
 
 
+def kill_all(process: Process) -> None:
+    """Kill gunicorn's master and its workers, all at once."""
+    children = Path(f"/proc/{process.popen.pid}/task/{process.popen.pid}/children").read_text("ascii").split()
+    for pid in [process.popen.pid, *map(int, children)]:
+        os.kill(pid, signal.SIGKILL)
+    process.stop()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "its workers are gone")
+
+
 def base_environ() -> dict[str, str]:
     """Return this process's environment without any setting of the relay."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "PROMETHEUS_", "PORT"))}

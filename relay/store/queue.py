@@ -121,8 +121,11 @@ class DeliveryQueue:
         Raises:
             BacklogFullError: too many are pending already; nothing was stored.
         """
+        return self.accept_records(encode(integration, submissions, now), now)
+
+    def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
+        """As `accept`, of records that were encoded before: the journal's."""
         began = time.monotonic()
-        records = [_encode(_record_of(integration, submission)) for submission in submissions]
         answer = self._connection.run("accept", self._key, [now, self._retention, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
@@ -175,14 +178,22 @@ class DeliveryQueue:
                 return total, missing
 
 
+def encode(integration: Integration, submissions: Sequence[Submission], now: int) -> list[str]:
+    """Return the records of one webhook as the accept script takes them. `now` (Unix ms): when they were accepted.
+
+    Journals keep them: a later version of the relay must still read what this one wrote.
+    """
+    return [_encode(_record_of(integration, submission, now)) for submission in submissions]
+
+
 def _encode(record: dict[str, Any]) -> str:
     return json.dumps({name: value for name, value in record.items() if value is not None}, separators=(",", ":"))
 
 
-def _record_of(integration: Integration, submission: Submission) -> dict[str, Any]:
+def _record_of(integration: Integration, submission: Submission, now: int) -> dict[str, Any]:
     match submission.mapped:
         case Update() as update:
-            return _relay(integration, submission, update)
+            return {**_relay(integration, submission, update), "created_at": now}
         case Ignored(facts=facts):
             return {
                 "kind": "ignore",
@@ -198,6 +209,7 @@ def _record_of(integration: Integration, submission: Submission) -> dict[str, An
             return {
                 "kind": "reject",
                 "id": submission.id,
+                "created_at": now,
                 "record": json.dumps(record, separators=(",", ":")),
                 "errors": json.dumps([error.as_dict() for error in errors], separators=(",", ":")),
                 "mapping": integration.digest,

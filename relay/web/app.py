@@ -13,7 +13,16 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from relay import metrics
-from relay.bootstrap import Foundation, build_intake, build_operations, build_pulse, connect_web, load_catalogue
+from relay.bootstrap import (
+    Foundation,
+    build_drainer,
+    build_intake,
+    build_journal,
+    build_operations,
+    build_pulse,
+    connect_web,
+    load_catalogue,
+)
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
 from relay.web.answers import ProblemError, problem
@@ -46,17 +55,21 @@ def create_app(foundation: Foundation) -> Flask:
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # Flask's way
+    journal = build_journal(settings)
+    if journal:
+        build_drainer(settings, journal).start()
     parts = WebhookParts(
         catalogue,
         Gatekeeper(foundation.secrets),
-        build_intake(settings, connection),
+        build_intake(settings, connection, journal),
         DeliveryReader(connection),
         settings.max_body,
+        journal,
     )
     app.register_blueprint(make_webhooks(parts))
     operations = build_operations(settings, connection, catalogue)
     app.register_blueprint(make_api(operations, settings.admin_token))
-    watch = make_watch(build_pulse(settings), catalogue)
+    watch = make_watch(build_pulse(settings), catalogue, journal)
     app.register_blueprint(make_health(watch, catalogue))
     app.register_blueprint(make_metrics(watch))
     app.before_request(_begin)

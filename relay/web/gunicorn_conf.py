@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.journal import open_journal
 from relay.mappings import read_mappings
 from relay.settings import Settings, load_settings, read_environment
 
@@ -23,6 +24,9 @@ def _load() -> Settings:
     try:
         settings = load_settings(read_environment())
         read_mappings(settings.mappings)
+        if settings.journal:
+            # SQLite's connections do not survive a fork: each process opens its own.
+            open_journal(settings.journal, most_bytes=settings.journal_max).close()
         return settings
     except ConfigurationError as error:
         for problem in error.problems:

@@ -34,7 +34,7 @@ def make_health(watch: Watch, catalogue: Catalogue) -> Blueprint:
             "redis": _check_redis(look),
             "mappings": _check_mappings(catalogue),
             "workers": _check_workers(look),
-            "journal": {"status": "pass", "output": "off: while Redis is away webhooks are answered 503"},
+            "journal": _check_journal(look),
         }
         worst = max((check["status"] for check in checks.values()), key=_ORDER.index)
         at = format_time(look.at)
@@ -49,7 +49,11 @@ def make_health(watch: Watch, catalogue: Catalogue) -> Blueprint:
 
 def _check_redis(look: Look) -> dict[str, Any]:
     if look.fault or look.durability is None:
-        return {"status": "fail", "componentType": "datastore", "output": look.fault}
+        takes_over = look.journal is not None and look.journal.fault is None
+        status, outcome = (
+            ("warn", "webhooks go to the journal") if takes_over else ("fail", "webhooks are answered 503")
+        )
+        return {"status": status, "componentType": "datastore", "output": f"{look.fault}: {outcome}"}
     doubtful = not look.durability.appendonly or look.durability.eviction not in {None, "noeviction"}
     return {
         "status": "warn" if doubtful else "pass",
@@ -59,6 +63,20 @@ def _check_redis(look: Look) -> dict[str, Any]:
         "appendfsync": look.durability.appendfsync,
         "maxmemory_policy": look.durability.eviction,
     }
+
+
+def _check_journal(look: Look) -> dict[str, Any]:
+    journal = look.journal
+    if journal is None:
+        return {"status": "pass", "output": "off: while Redis is away webhooks are answered 503"}
+    found = {"componentType": "datastore", "observedValue": journal.entries, "observedUnit": "webhooks that wait"}
+    if journal.oldest is not None:
+        found["oldest_s"] = round((look.at - journal.oldest) / 1000, 1)
+    if journal.fault:
+        return {"status": "fail" if look.fault else "warn", **found, "output": journal.fault}
+    if journal.entries:
+        return {"status": "warn", **found, "output": "they go to Redis, in order, as soon as it takes them"}
+    return {"status": "pass", **found}
 
 
 def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:

@@ -45,26 +45,40 @@ class _Depths(Collector):
     def collect(self) -> list[Metric]:
         look = self._look
         up = GaugeMetricFamily("relay_redis_up", "Whether Redis takes writes", value=0 if look.fault else 1)
-        if look.fault:
-            return [up]
-        pending = GaugeMetricFamily("relay_pending", "Deliveries on their way", labels=["integration"])
-        oldest = GaugeMetricFamily("relay_oldest_pending_seconds", "Age of the oldest of them", labels=["integration"])
-        retrying = GaugeMetricFamily("relay_retrying", "Deliveries that wait for a retry", labels=["integration"])
-        dead = GaugeMetricFamily("relay_dead_letters", "Deliveries that were given up", labels=["integration"])
-        rejected = GaugeMetricFamily("relay_rejections", "Webhooks that could not be mapped", labels=["integration"])
-        parked = GaugeMetricFamily(
-            "relay_parked", "1 where the integration is parked", labels=["integration", "reason"]
-        )
-        for backlog in look.backlogs:
-            name = [backlog.integration]
-            pending.add_metric(name, backlog.pending)
-            oldest.add_metric(name, (look.at - backlog.oldest) / 1000 if backlog.oldest is not None else 0)
-            retrying.add_metric(name, backlog.retrying)
-            dead.add_metric(name, backlog.dead)
-            rejected.add_metric(name, backlog.rejections)
-            if backlog.parked:
-                parked.add_metric([*name, backlog.parked], 1)
-        beat = GaugeMetricFamily("relay_worker_heartbeat_age_seconds", "Since the youngest heartbeat of a worker")
-        if look.youngest_beat is not None:
-            beat.add_metric([], max(0, look.at - look.youngest_beat) / 1000)
-        return [up, pending, oldest, retrying, dead, rejected, parked, beat]
+        return [up, *_journal(look), *([] if look.fault else _queues(look))]
+
+
+def _journal(look: Look) -> list[Metric]:
+    journal = look.journal
+    if journal is None:
+        return []
+    age = (look.at - journal.oldest) / 1000 if journal.oldest is not None else 0
+    return [
+        GaugeMetricFamily("relay_journal_up", "Whether the journal takes webhooks", value=0 if journal.fault else 1),
+        GaugeMetricFamily(
+            "relay_journal_entries", "Webhooks that wait in this machine's journal", value=journal.entries
+        ),
+        GaugeMetricFamily("relay_journal_oldest_seconds", "Age of the oldest of them", value=age),
+    ]
+
+
+def _queues(look: Look) -> list[Metric]:
+    pending = GaugeMetricFamily("relay_pending", "Deliveries on their way", labels=["integration"])
+    oldest = GaugeMetricFamily("relay_oldest_pending_seconds", "Age of the oldest of them", labels=["integration"])
+    retrying = GaugeMetricFamily("relay_retrying", "Deliveries that wait for a retry", labels=["integration"])
+    dead = GaugeMetricFamily("relay_dead_letters", "Deliveries that were given up", labels=["integration"])
+    rejected = GaugeMetricFamily("relay_rejections", "Webhooks that could not be mapped", labels=["integration"])
+    parked = GaugeMetricFamily("relay_parked", "1 where the integration is parked", labels=["integration", "reason"])
+    for backlog in look.backlogs:
+        name = [backlog.integration]
+        pending.add_metric(name, backlog.pending)
+        oldest.add_metric(name, (look.at - backlog.oldest) / 1000 if backlog.oldest is not None else 0)
+        retrying.add_metric(name, backlog.retrying)
+        dead.add_metric(name, backlog.dead)
+        rejected.add_metric(name, backlog.rejections)
+        if backlog.parked:
+            parked.add_metric([*name, backlog.parked], 1)
+    beat = GaugeMetricFamily("relay_worker_heartbeat_age_seconds", "Since the youngest heartbeat of a worker")
+    if look.youngest_beat is not None:
+        beat.add_metric([], max(0, look.at - look.youngest_beat) / 1000)
+    return [pending, oldest, retrying, dead, rejected, parked, beat]

@@ -1,4 +1,4 @@
-"""Looking at Redis for the probes and the metrics: in a thread of its own, kept for a second."""
+"""Looking at Redis and at the journal for the probes and the metrics: in threads of their own, kept for a second."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from relay.clock import now_ms
 from relay.errors import StoreUnavailableError
+from relay.journal import Journal, JournalState
 from relay.mappings import Catalogue
 from relay.store.durability import Durability, read_durability
 from relay.store.pulse import Backlog, Pulse
@@ -17,6 +19,8 @@ from relay.store.pulse import Backlog, Pulse
 #: A probe has this long (seconds): the answer leaves within a second.
 _PATIENCE = 0.85
 _KEPT = 1.0
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,51 +32,74 @@ class Look:
     youngest_beat: int | None = None
     backlogs: tuple[Backlog, ...] = ()
     fault: str | None = None
+    #: None: there is to be none.
+    journal: JournalState | None = None
 
 
-@dataclass(slots=True)
+class _Background(Generic[_T]):
+    """Something that is found out in a thread of its own, by one question at a time."""
+
+    def __init__(self, find: Callable[[], _T]) -> None:
+        self._find = find
+        self._pool = ThreadPoolExecutor(1, "health")
+        self._running: Future[_T] | None = None
+
+    def begin(self) -> None:
+        """Ask, unless the last question is still out."""
+        if self._running is None or self._running.done():
+            self._running = self._pool.submit(self._find)
+
+    def result(self, deadline: float) -> _T | None:
+        """Return the answer, or None where there is none by `deadline` (monotonic seconds)."""
+        assert self._running is not None
+        try:
+            return self._running.result(timeout=max(0.0, deadline - time.monotonic()))
+        except FutureTimeoutError:
+            return None
+
+
 class Watch:
-    """Looks at Redis in a thread of its own, so that a Redis that hangs does not hang the asker."""
+    """Looks at Redis and at the journal's disk in threads of their own, so that one that hangs does not hang the asker."""
 
-    pulse: Pulse
-    read_durability: Callable[[], Durability]
-    names: Callable[[], list[str]]
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "health"))
-    _running: Future[Look] | None = None
-    _last: Look | None = None
-    _last_at: float = 0.0
+    def __init__(self, pulse: Pulse, names: Callable[[], list[str]], journal: Journal | None) -> None:
+        self._pulse = pulse
+        self._names = names
+        self._journal = journal
+        self._redis_look = _Background(self._look)
+        self._journal_look = _Background(self._look_at_journal)
+        self._last: Look | None = None
+        self._last_at = 0.0
 
     def look(self) -> Look:
         """Return what was found within the last second, or now; a look that takes too long is a fault."""
         if self._last is not None and time.monotonic() - self._last_at < _KEPT:
             return self._last
-        running = self._running
-        if running is None or running.done():
-            running = self._running = self._pool.submit(self._look)
-        try:
-            self._last = running.result(timeout=_PATIENCE)
-        except FutureTimeoutError:
-            self._last = Look(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
-        self._last_at = time.monotonic()
-        return self._last
+        deadline = time.monotonic() + _PATIENCE
+        self._redis_look.begin()
+        self._journal_look.begin()
+        found = self._redis_look.result(deadline) or Look(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
+        if self._journal:
+            journal = self._journal_look.result(deadline)
+            found = replace(found, journal=journal or JournalState(fault=f"its disk takes longer than {_PATIENCE} s"))
+        self._last, self._last_at = found, time.monotonic()
+        return found
+
+    def _look_at_journal(self) -> JournalState | None:
+        return self._journal.look(now_ms()) if self._journal else None
 
     def _look(self) -> Look:
         try:
-            self.pulse.probe_write(now_ms())
+            self._pulse.probe_write(now_ms())
             return Look(
                 now_ms(),
-                durability=self.read_durability(),
-                youngest_beat=self.pulse.youngest_beat(),
-                backlogs=tuple(self.pulse.backlogs(self.names())),
+                durability=read_durability(self._pulse.connection),
+                youngest_beat=self._pulse.youngest_beat(),
+                backlogs=tuple(self._pulse.backlogs(self._names())),
             )
         except StoreUnavailableError as error:
             return Look(now_ms(), fault=str(error))
 
 
-def make_watch(pulse: Pulse, catalogue: Catalogue) -> Watch:
-    """Return the watch over Redis and over the integrations of `catalogue`."""
-    return Watch(
-        pulse,
-        lambda: read_durability(pulse.connection),
-        lambda: [integration.name for integration in catalogue.usable()],
-    )
+def make_watch(pulse: Pulse, catalogue: Catalogue, journal: Journal | None) -> Watch:
+    """Return the watch over Redis, over the integrations of `catalogue` and over the journal, if there is one."""
+    return Watch(pulse, lambda: [integration.name for integration in catalogue.usable()], journal)

@@ -16,6 +16,7 @@ from relay.core.payload import parse_body
 from relay.core.signature import Request
 from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError, TooManyRecordsError
 from relay.intake import Intake, Receipt, Sender
+from relay.journal import Journal
 from relay.mappings import Catalogue
 from relay.store.deliveries import DeliveryReader
 from relay.web.answers import ProblemError, reply
@@ -41,6 +42,7 @@ class WebhookParts:
     intake: Intake
     deliveries: DeliveryReader
     max_body: int
+    journal: Journal | None
 
 
 def make_webhooks(parts: WebhookParts) -> Blueprint:
@@ -79,7 +81,7 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         parts.gatekeeper.check_address(integration, request.remote_addr)
         _recognise(parts, integration, b"", now_ms())
         try:
-            status = parts.deliveries.status_of(name, delivery_id) if is_id(delivery_id) else None
+            status = _status_of(parts, name, delivery_id) if is_id(delivery_id) else None
         except StoreUnavailableError as error:
             g.fault = str(error)
             detail = "the delivery cannot be looked up now: ask again"
@@ -89,6 +91,12 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         return reply({"status": "found", "delivery_id": delivery_id, "delivery_status": status})
 
     return blueprint
+
+
+def _status_of(parts: WebhookParts, name: str, delivery_id: str) -> str | None:
+    if parts.journal and parts.journal.has(name, delivery_id):
+        return "journaled"
+    return parts.deliveries.status_of(name, delivery_id)
 
 
 def _find(catalogue: Catalogue, name: str) -> Integration:
@@ -145,6 +153,10 @@ def _answer(name: str, receipts: list[Receipt]) -> Response:
     for receipt in receipts:
         metrics.WEBHOOKS.labels(name, receipt.status).inc()
     g.results = [receipt.status for receipt in receipts]
+    journaled = next((receipt for receipt in receipts if receipt.status == "journaled"), None)
+    if journaled:
+        g.delivery_id = journaled.id
+        return reply({"status": "journaled", "journal_id": journaled.id}, 202)
     if len(receipts) > 1:
         return reply({"status": "batch", "results": [_shown(receipt) for receipt in receipts]}, 207)
     receipt = receipts[0]

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 from relay import metrics
 from relay.cli.main import relay
 from relay.core.outcomes import Reason
+from relay.journal import JournalState
 from relay.store.pulse import Backlog
 from relay.web.answers import _TITLES
 from relay.web.metrics_page import _Depths
@@ -26,7 +27,6 @@ TWO_COMMANDS = (
 #: Settings that are read and do nothing else; whoever makes one work takes it out here and in the README.
 WITHOUT_EFFECT = (
     "RELAY_AUDIT_KEY",
-    "RELAY_JOURNAL",
     "RELAY_RELOAD_INTERVAL",
 )
 
@@ -80,7 +80,7 @@ def test_every_reason_that_can_park_or_kill_is_in_the_runbook() -> None:
 
 def test_every_metric_is_documented_and_no_other() -> None:
     table = next(one for one in tables(section("Metrics")) if one.header[0] == "metric")
-    look = Look(1, youngest_beat=1, backlogs=(Backlog("acme", 1, 1, 1, 1, 1, "down"),))
+    look = Look(1, youngest_beat=1, backlogs=(Backlog("acme", 1, 1, 1, 1, 1, "down"),), journal=JournalState())
     counted = [one for one in vars(metrics).values() if isinstance(one, Counter | Histogram)]
     exposed = {
         *(f"{one._name}{'_total' if isinstance(one, Counter) else ''}{_labels(one._labelnames)}" for one in counted),

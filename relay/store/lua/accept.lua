@@ -1,10 +1,10 @@
 -- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
 -- ARGV[2] retention (ms); ARGV[3] how many may be pending; ARGV[4…] a JSON object per record, with `kind`:
---   relay   id sys_id iem_state itsm_state identity dated window collapse received_at, and where known
+--   relay   id sys_id iem_state itsm_state identity window collapse created_at received_at, and where known
 --           number table version version_key updated_at resolved_by mapping from;
 --           replay_of (a dead letter that this is a new delivery of) or rejection (that this was), with actor
 --   ignore  sys_id received_at, and where known version_key updated_at
---   reject  id record errors mapping from
+--   reject  id created_at record errors mapping from
 -- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected; of a replay also
 -- unknown | pending | closed (what keeps the dead letter from being replayed). Or `full` alone: nothing was stored.
 
@@ -68,20 +68,22 @@ local function count_duplicate(id)
   return 'duplicate', id
 end
 
--- How long the integration had been parked until now: its deliveries' clocks stand still while it is.
-local function parked_ms()
+-- How long the integration had been parked until now: its deliveries' clocks stand still while it is. They also stand still in a
+-- journal: what waited there counts as parked since.
+local function parked_before(created_at)
   local circuit = read(key('circuit'), 'parked_ms', 'since')
   local total = tonumber(circuit.parked_ms or 0)
   if circuit.since then total = total + now - tonumber(circuit.since) end
-  return total > 0 and total or nil
+  total = total - math.max(0, now - created_at)
+  return total ~= 0 and total or nil
 end
 
 local function create(update, status)
   write(delivery_key(update.id), {
     sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
     iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
-    resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = now,
-    status = status, parked_before = parked_ms(), replay_of = update.replay_of,
+    resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = update.created_at,
+    status = status, parked_before = parked_before(update.created_at), replay_of = update.replay_of,
   })
   redis.call('HSET', ticket_key(update.sys_id), 'd:' .. update.id, '')
   if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end
@@ -130,7 +132,6 @@ local function relay(update)
   end
   if is_older(update, ticket) then                                                                        -- line 3
     create(update, 'superseded')
-    update.created_at = now
     finish(update.id, update, { status = 'superseded', reason = 'late', superseded_by = ticket.last }, retention)
     remember(update, update.id)
     let_go(ticket_hash, retention, 'XX')
@@ -152,10 +153,11 @@ local function relay(update)
   redis.call('HSET', ticket_hash, 'state', update.iem_state, 'last', update.id)
   redis.call('PERSIST', ticket_hash)
   remember(update, update.id)
-  redis.call('ZADD', key('in:pending'), now, update.id)
+  redis.call('ZADD', key('in:pending'), update.created_at, update.id)
   enqueue(update.id, update.sys_id)
   audit('accepted', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
-    { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping })
+    { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping,
+      journaled_at = update.created_at < now and update.created_at or nil })
   return 'queued', update.id
 end
 
@@ -174,7 +176,7 @@ end
 local function reject(rejection)
   local hash = key('r:' .. rejection.id)
   if redis.call('HINCRBY', hash, 'seen', 1) == 1 then
-    write(hash, { record = rejection.record, created_at = now, from = rejection.from, idempotency_key = rejection.idempotency_key })
+    write(hash, { record = rejection.record, created_at = rejection.created_at, from = rejection.from, idempotency_key = rejection.idempotency_key })
   end
   write(hash, { errors = rejection.errors, mapping = rejection.mapping, seen_at = now })
   redis.call('ZADD', key('rejections'), now, rejection.id)

@@ -1,0 +1,100 @@
+"""Empties the intake journal into Redis, in the order in which webhooks came: one thread on each machine."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+from collections.abc import Callable
+from typing import IO
+
+from relay import metrics
+from relay.errors import BacklogFullError, JournalError, StoreUnavailableError
+from relay.journal import Entry, Journal
+from relay.logs import log
+from relay.store.queue import DeliveryQueue
+
+_LOG = logging.getLogger("relay.journal")
+
+_LOCK = "drain.lock"
+#: How often the journal is looked at (seconds).
+_LOOK_EVERY = 0.5
+#: Entries that are accepted before they are removed together: after a crash so many are accepted once more, to no effect.
+_AT_ONCE = 100
+
+
+class Drainer:
+    """Hands the journal's entries to the accept script, which knows an entry that it has seen by its deliveries' ids."""
+
+    def __init__(self, journal: Journal, queue_of: Callable[[str], DeliveryQueue], now_ms: Callable[[], int]) -> None:
+        self._journal = journal
+        self._queue_of = queue_of
+        self._now_ms = now_ms
+        self._lock: IO[bytes] | None = None
+        self._stopping = threading.Event()
+        self._told: str | None = None
+
+    def start(self) -> threading.Thread:
+        """Drain in a thread of its own, for as long as the process lives."""
+        thread = threading.Thread(target=self.run, name="drainer", daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """Let `run` return soon."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Drain whatever comes, until `stop`. Of all processes of a machine one does so: the others wait for its end."""
+        while not self._stopping.is_set():
+            try:
+                if self._is_the_one():
+                    self.drain()
+            except (JournalError, OSError) as error:
+                self._tell(str(error))
+            self._stopping.wait(_LOOK_EVERY)
+        if self._lock:
+            self._lock.close()
+
+    def drain(self) -> None:
+        """Hand over what waits, of each integration until Redis does not take it. Raises JournalError."""
+        for integration in self._journal.waiting():
+            drained = 0
+            try:
+                while entries := self._journal.oldest(integration, _AT_ONCE):
+                    drained += self._hand_over(integration, entries)
+            except (StoreUnavailableError, BacklogFullError) as error:
+                self._tell(str(error), integration)
+            else:
+                self._told = None
+            if drained:
+                log(_LOG, logging.INFO, "journal drained", integration=integration, webhooks=drained)
+
+    def _hand_over(self, integration: str, entries: list[Entry]) -> int:
+        taken = 0
+        try:
+            for entry in entries:
+                verdicts = self._queue_of(integration).accept_records(entry.records, self._now_ms())
+                taken += 1
+                for verdict in verdicts:
+                    metrics.DRAINED.labels(integration, verdict.status).inc()
+        finally:
+            self._journal.remove(entries[:taken])
+        return taken
+
+    def _is_the_one(self) -> bool:
+        if self._lock is None:
+            lock = (self._journal.folder / _LOCK).open("ab")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                return False
+            self._lock = lock
+        return True
+
+    def _tell(self, fault: str, integration: str | None = None) -> None:
+        """Log a fault once, not each time that it is met again."""
+        if fault != self._told:
+            log(_LOG, logging.WARNING, "the journal is not drained", integration=integration, fault=fault)
+        self._told = fault

@@ -1,0 +1,230 @@
+"""The intake journal: what web accepted while Redis was away, on this machine's disk until Redis has it.
+
+One SQLite file (WAL, synchronous FULL: a commit is on the disk) that all web processes of a machine share. Each process has one
+writer, which puts what its threads bring into one commit. Entries leave in the order in which they came (`relay.drainer`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.errors import ConfigurationError, JournalError
+
+_FILE = "intake.db"
+#: Marks a SQLite file as ours ("itsm").
+_APPLICATION_ID = 0x6974736D
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY AUTOINCREMENT, integration TEXT NOT NULL, id TEXT NOT NULL,
+                                    received_at INTEGER NOT NULL, records TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS of_integration ON entries (integration, number);
+CREATE TABLE IF NOT EXISTS probe (name TEXT PRIMARY KEY, at INTEGER NOT NULL);
+"""
+#: How long one process waits for another's commit (seconds).
+_BUSY = 1.0
+#: Most entries in one commit.
+_AT_ONCE = 256
+#: With less than this left, in the file or on the disk, the journal counts as full (bytes).
+_LEAST_FREE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One webhook that waits; `records` are as `store.queue` sends them to its accept script."""
+
+    number: int
+    integration: str
+    received_at: int
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """How the journal stands; `oldest` (Unix ms) is None where nothing waits, `fault` says why it would take nothing."""
+
+    entries: int = 0
+    oldest: int | None = None
+    fault: str | None = None
+
+
+_Ask = tuple[tuple[str, str, int, str], "Future[None]"]
+
+
+class Journal:
+    """The journal of this machine. Threads share it; processes share its file (make it after the fork)."""
+
+    def __init__(self, folder: Path, *, most_bytes: int) -> None:
+        """`folder` is on a local disk: SQLite's WAL needs memory that its processes share."""
+        self.folder = folder
+        self._most_bytes = most_bytes
+        self._threads = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._asks: queue.SimpleQueue[_Ask] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._writer: threading.Thread | None = None
+
+    def append(
+        self, integration: str, an_id: str, received_at: int, records: Sequence[str], *, patience: float
+    ) -> None:
+        """Return when `records` are on the disk, within `patience` seconds.
+
+        Raises:
+            JournalError: they are not known to be there.
+        """
+        stored: Future[None] = Future()
+        self._asks.put(((integration, an_id, received_at, json.dumps(records, separators=(",", ":"))), stored))
+        self._start_writer()
+        try:
+            stored.result(timeout=patience)
+        except FutureTimeoutError:
+            stored.cancel()
+            raise JournalError(f"the journal's disk takes longer than {patience:.1f} s") from None
+
+    def holds(self, integration: str) -> bool:
+        """Tell whether updates of `integration` wait here. False too where that cannot be read: Redis alone decides then."""
+        try:
+            with self._using() as connection:
+                found = connection.execute("SELECT 1 FROM entries WHERE integration = ? LIMIT 1", (integration,))
+                return found.fetchone() is not None
+        except JournalError:
+            return False
+
+    def has(self, integration: str, an_id: str) -> bool:
+        """Tell whether the webhook that was answered with `an_id` waits here. Raises JournalError."""
+        with self._using() as connection:
+            asked = "SELECT 1 FROM entries WHERE integration = ? AND id = ?"
+            return connection.execute(asked, (integration, an_id)).fetchone() is not None
+
+    def waiting(self) -> list[str]:
+        """Return the integrations that have entries. Raises JournalError."""
+        with self._using() as connection:
+            return [name for (name,) in connection.execute("SELECT DISTINCT integration FROM entries")]
+
+    def oldest(self, integration: str, most: int) -> list[Entry]:
+        """Return up to `most` entries of `integration`, in the order in which they came. Raises JournalError."""
+        with self._using() as connection:
+            asked = "SELECT number, received_at, records FROM entries WHERE integration = ? ORDER BY number LIMIT ?"
+            found = connection.execute(asked, (integration, most)).fetchall()
+        return [Entry(number, integration, at, tuple(json.loads(records))) for number, at, records in found]
+
+    def remove(self, entries: Sequence[Entry]) -> None:
+        """Forget entries that Redis has. Raises JournalError: they are still there."""
+        with self._using() as connection:
+            connection.executemany("DELETE FROM entries WHERE number = ?", [(entry.number,) for entry in entries])
+
+    def look(self, now: int) -> JournalState:
+        """Return how the journal stands, having written to it (`now`: Unix ms)."""
+        try:
+            with self._using() as connection:
+                connection.execute("INSERT OR REPLACE INTO probe VALUES ('look', ?)", (now,))
+                count, oldest = connection.execute("SELECT count(*), min(received_at) FROM entries").fetchone()
+                return JournalState(count, oldest, self._fullness(connection))
+        except JournalError as error:
+            return JournalState(fault=str(error))
+
+    def close(self) -> None:
+        """Close the file; nothing may use the journal any more."""
+        for connection in self._opened:
+            connection.close()
+
+    def _fullness(self, connection: sqlite3.Connection) -> str | None:
+        def pragma(name: str) -> int:
+            number: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+            return number
+
+        used = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
+        if self._most_bytes - used < _LEAST_FREE:
+            return f"it is full: {used >> 20} MiB of at most {self._most_bytes >> 20} MiB (RELAY_JOURNAL_MAX)"
+        if shutil.disk_usage(self.folder).free < _LEAST_FREE:
+            return f"the disk of {self.folder} is full"
+        return None
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection for one transaction, which is on the disk when this returns."""
+        try:
+            with self._connected() as connection:
+                yield connection
+        except sqlite3.Error as error:
+            self._threads.connection = None
+            raise JournalError(f"the journal {self.folder / _FILE}: {error}") from error
+
+    def _connected(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        path = (self.folder / _FILE).resolve()
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_BUSY, check_same_thread=False)
+        self._opened.append(connection)
+        (whose,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and whose != _APPLICATION_ID:
+            raise sqlite3.DatabaseError("this is another program's database: name an empty folder")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        page_size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {self._most_bytes // page_size}")
+        if not tables:
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.executescript(_SCHEMA)
+        return connection
+
+    # The writer
+
+    def _start_writer(self) -> None:
+        if self._writer is None:
+            with self._starting:
+                if self._writer is None:
+                    self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+                    self._writer.start()
+
+    def _write(self) -> None:
+        while True:
+            asks = [self._asks.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(asks) < _AT_ONCE:
+                    asks.append(self._asks.get_nowait())
+            # Who waited too long was told so already, and sends it again: it is not stored behind their back.
+            self._store([ask for ask in asks if ask[1].set_running_or_notify_cancel()])
+
+    def _store(self, asks: Sequence[_Ask]) -> None:
+        try:
+            with self._using() as connection:
+                asked = "INSERT INTO entries (integration, id, received_at, records) VALUES (?, ?, ?, ?)"
+                connection.executemany(asked, [row for row, _ in asks])
+        except JournalError as error:
+            for _, stored in asks:
+                stored.set_exception(JournalError(str(error)))
+        else:
+            for _, stored in asks:
+                stored.set_result(None)
+
+
+def open_journal(folder: Path, *, most_bytes: int) -> Journal:
+    """Return the journal of `folder`, made where it is missing.
+
+    Raises:
+        ConfigurationError: it cannot be written there, or what is there is no journal.
+    """
+    journal = Journal(folder, most_bytes=most_bytes)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(folder / _FILE, os.O_CREAT | os.O_RDWR, 0o600))  # tickets are nobody else's business
+    except OSError as error:
+        raise ConfigurationError([f"RELAY_JOURNAL: the folder {folder} cannot be written: {error.strerror}"]) from None
+    if fault := journal.look(0).fault:
+        raise ConfigurationError([f"RELAY_JOURNAL: {fault}"])
+    return journal
