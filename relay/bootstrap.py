@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
+from relay.absences import Absences
 from relay.clock import Clock, now_ms
 from relay.core.ids import make_id
 from relay.core.integration import Iem, Integration
@@ -35,6 +36,7 @@ from relay.store.deliveries import DeliveryReader
 from relay.store.letters import Letters
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
+from relay.store.registry import Registry
 from relay.store.tokens import TokenStore
 
 #: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
@@ -81,7 +83,8 @@ def lay_foundation(environ: Mapping[str, str] | None = None) -> Foundation:
 def load_catalogue(foundation: Foundation) -> Catalogue:
     """Return the integrations of the mappings folder; a folder that cannot be read is a fault of the catalogue."""
     try:
-        return Catalogue(read_mappings(foundation.settings.mappings))
+        folder = foundation.settings.mappings
+        return Catalogue(read_mappings(folder), folder=folder)
     except ConfigurationError as error:
         return Catalogue([], str(error))
 
@@ -94,6 +97,12 @@ def connect_web(settings: Settings) -> Connection:
 def connect_worker(settings: Settings) -> Connection:
     """Return a worker's or a command's connection to Redis."""
     return Connection(settings.redis_url, timeout=_WORKER_PATIENCE, connect_timeout=_WORKER_PATIENCE)
+
+
+def build_absences(settings: Settings, connection: Connection, catalogue: Catalogue) -> Absences:
+    """Return what looks after integrations that nobody delivers for."""
+    queue_of = build_queues(settings, connection)
+    return Absences(catalogue, Registry(connection), Circuit(connection), queue_of)
 
 
 def build_pulse(settings: Settings) -> Pulse:
@@ -142,6 +151,7 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
         circuit=Circuit(connection),
         replay=Replay(build_queues(settings, connection), now_ms=now_ms, new_id=new_id),
         pulse=Pulse(connection),
+        registry=Registry(connection),
         now_ms=now_ms,
     )
 

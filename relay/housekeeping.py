@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from relay import metrics
+from relay.absences import Absences
 from relay.delivery import lease_of
 from relay.lanes import Lane
 from relay.logs import log
 from relay.store.pulse import Pulse
+from relay.store.queue import DeliveryQueue, Swept
 
 _LOG = logging.getLogger("relay.worker")
 
@@ -24,6 +26,8 @@ class Keep:
 
     audit: float
     dead: int
+    #: Who looks after integrations without a lane.
+    absences: Absences | None = None
 
 
 class Housekeeper:
@@ -53,7 +57,8 @@ class Housekeeper:
             self._reclaim_at = now + _RECLAIM_EVERY
         if now >= self._sweep_at:
             for lane in lanes:
-                self._sweep(lane, now_ms)
+                self._sweep(lane.integration.name, lane.queue, now_ms)
+            self._look_after_absences(now_ms)
             self._sweep_at = now + _SWEEP_EVERY
 
     def _reclaim(self, lane: Lane, now_ms: int) -> None:
@@ -80,9 +85,15 @@ class Housekeeper:
                 count=missing,
             )
 
-    def _sweep(self, lane: Lane, now_ms: int) -> None:
-        keep, name = self._keep, lane.integration.name
-        _, over_cap = lane.queue.sweep(audit_retention=keep.audit, cap=keep.dead, now=now_ms)
-        if over_cap:
+    def _look_after_absences(self, now_ms: int) -> None:
+        if absences := self._keep.absences:
+            for name, deliveries in absences.set_aside(now_ms):
+                if self._sweep(name, deliveries, now_ms).left == 0:
+                    absences.forget(name)
+
+    def _sweep(self, name: str, deliveries: DeliveryQueue, now_ms: int) -> Swept:
+        swept = deliveries.sweep(audit_retention=self._keep.audit, cap=self._keep.dead, now=now_ms)
+        if swept.over_cap:
             message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
-            log(_LOG, logging.ERROR, message, integration=name, count=over_cap)
+            log(_LOG, logging.ERROR, message, integration=name, count=swept.over_cap)
+        return swept

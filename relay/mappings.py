@@ -77,8 +77,9 @@ def _fault(message: str) -> Fault:
 class Catalogue:
     """The integrations that a process works with, by name."""
 
-    def __init__(self, files: list[MappingFile], fault: str | None = None) -> None:
+    def __init__(self, files: list[MappingFile], fault: str | None = None, folder: Path | None = None) -> None:
         """`fault`: why the folder could not be read; which integrations there are is not known then."""
+        self._folder = folder
         self._files = {file.name: file for file in files}
         self.fault = fault
 
@@ -89,6 +90,10 @@ class Catalogue:
     def files(self) -> list[MappingFile]:
         """Return every file, usable or not, by name."""
         return [self._files[name] for name in sorted(self._files)]
+
+    def has_file_now(self, name: str) -> bool:
+        """Tell whether there is a file of integration `name` by now, read or not."""
+        return self._folder is not None and (self._folder / f"{name}.yaml").exists()
 
     def usable(self) -> Iterator[Integration]:
         """Return the integrations whose files are good, enabled or not."""

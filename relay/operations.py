@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.integration import Integration
+from relay.core.integration import Absence, Integration
 from relay.core.values import format_time
 from relay.errors import RelayError
 from relay.mappings import Catalogue, MappingFile
 from relay.replay import Replay, Replayed
-from relay.store.circuit import Circuit
+from relay.store.circuit import Circuit, CircuitState
 from relay.store.deliveries import DeliveryReader, Page, Query
 from relay.store.letters import Letters
 from relay.store.pulse import Backlog, Pulse
+from relay.store.registry import Registry
+
+#: Why nobody resumes it by hand.
+_ABSENT: Mapping[str, str] = {
+    Absence.DISABLED: "is disabled in its mapping file: it goes on when that is changed",
+    Absence.UNUSABLE: "has faults in its mapping file: it goes on when they are mended",
+    Absence.REMOVED: "has no mapping file any more: it goes on when there is one",
+}
 
 
 class UnknownError(RelayError):
@@ -35,30 +43,38 @@ class Operations:
     circuit: Circuit
     replay: Replay
     pulse: Pulse
+    registry: Registry
     now_ms: Callable[[], int]
 
     def names(self, integration: str | None = None) -> list[str]:
         """Return the integrations that a filter means: the one that it names, or all."""
-        if integration is None:
-            return [file.name for file in self.catalogue.files()]
-        return [self._file(integration).name]
+        known = {*(file.name for file in self.catalogue.files()), *self.registry.names()}
+        if integration is not None and integration not in known:
+            raise UnknownError(f"there is no integration {integration[:64]}")
+        return sorted(known) if integration is None else [integration]
 
     def integrations(self) -> list[dict[str, Any]]:
         """Return how every integration stands."""
-        return [self._show(file) for file in self.catalogue.files()]
+        return [self._show(name) for name in self.names()]
 
     def integration(self, name: str) -> dict[str, Any]:
         """Return how one integration stands."""
-        return self._show(self._file(name))
+        [name] = self.names(name)
+        return self._show(name)
 
     def park(self, name: str, *, actor: str, why: str) -> dict[str, Any]:
         """Deliver nothing for an integration until somebody resumes it."""
-        self.circuit.park(self._file(name).name, actor=actor, why=why, now=self.now_ms())
+        [name] = self.names(name)
+        self.circuit.park(name, actor=actor, why=why, now=self.now_ms())
         return self.integration(name)
 
     def resume(self, name: str, *, actor: str, why: str) -> dict[str, Any]:
         """Let a parked integration go on: by a probe at once where IEM's refusal parked it."""
-        before = self.circuit.resume(self._file(name).name, actor=actor, why=why, now=self.now_ms())
+        [name] = self.names(name)
+        state = self.circuit.read(name)
+        if state and state.reason in _ABSENT:
+            raise HinderedError(f"{name} {_ABSENT[state.reason]}")
+        before = self.circuit.resume(name, actor=actor, why=why, now=self.now_ms())
         if before is None:
             raise HinderedError(f"{name} is not parked")
         return self.integration(name)
@@ -124,25 +140,21 @@ class Operations:
             "workers": [{"worker": name, "last_heartbeat_at": format_time(at)} for name, at in workers.items()],
         }
 
-    def _file(self, name: str) -> MappingFile:
+    def _usable(self, name: str) -> Integration:
         file = self.catalogue.find(name)
         if file is None:
-            raise UnknownError(f"there is no integration {name[:64]}")
-        return file
-
-    def _usable(self, name: str) -> Integration:
-        integration = self._file(name).integration
-        if integration is None:
+            raise HinderedError(f"there is no mapping file of {name}: put one there first")
+        if file.integration is None:
             raise HinderedError(f"the mapping file of {name} has faults: mend it first")
-        return integration
+        return file.integration
 
-    def _show(self, file: MappingFile) -> dict[str, Any]:
-        one, state = file.integration, self.circuit.read(file.name)
-        [backlog] = self.pulse.backlogs([file.name])
-        status = "broken" if one is None else "disabled" if not one.enabled else "parked" if state else "flowing"
+    def _show(self, name: str) -> dict[str, Any]:
+        file, state = self.catalogue.find(name), self.circuit.read(name)
+        one = file.integration if file else None
+        [backlog] = self.pulse.backlogs([name])
         return {
-            "name": file.name,
-            "status": status,
+            "name": name,
+            "status": _standing(file, state),
             "reason": state.reason if state else None,
             "since": format_time(state.since) if state else None,
             "next_probe_at": format_time(state.next_probe_at) if state and state.next_probe_at else None,
@@ -154,8 +166,8 @@ class Operations:
             "iem_customer_id": one.iem.customer_id if one else None,
             "iem_integration_id": one.iem.integration_id if one else None,
             "mapping": one.digest if one else None,
-            "file": str(file.path),
-            "faults": file.complaints(),
+            "file": str(file.path) if file else None,
+            "faults": file.complaints() if file else [],
         }
 
     def _counts(self, backlog: Backlog) -> dict[str, Any]:
@@ -166,6 +178,16 @@ class Operations:
             "dead": backlog.dead,
             "rejections": backlog.rejections,
         }
+
+
+def _standing(file: MappingFile | None, state: CircuitState | None) -> str:
+    if file is None:
+        return "removed"
+    if file.integration is None:
+        return "broken"
+    if not file.integration.enabled:
+        return "disabled"
+    return "parked" if state else "flowing"
 
 
 def _or_hindered(replayed: Replayed, an_id: str) -> Replayed:

@@ -12,7 +12,7 @@ from types import FrameType
 import click
 from prometheus_client import start_http_server
 
-from relay.bootstrap import Foundation, connect_worker, lay_foundation, load_catalogue, worker_name
+from relay.bootstrap import Foundation, build_absences, connect_worker, lay_foundation, load_catalogue, worker_name
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.housekeeping import Keep
 from relay.lanes import open_lanes
@@ -44,7 +44,7 @@ def worker() -> None:
         lanes,
         connection,
         Crew(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
-        keep=Keep(settings.audit_retention, settings.max_dead),
+        keep=Keep(settings.audit_retention, settings.max_dead, build_absences(settings, connection, catalogue)),
         clock=foundation.clock,
     )
 

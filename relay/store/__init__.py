@@ -9,7 +9,7 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `d:<id>`        | hash   | accept, take, settle  | pending: for ever; finished: `RELAY_RETENTION`, then swept; dead: until replayed or discarded | the delivery's record, see below |
 | `t:<sys_id>`    | hash   | accept, take, settle  | pending work: for ever; else `RELAY_RETENTION`, or `dedupe.window` where that is longer | the ticket: mark, last accepted delivery, identities |
 | `in:<status>`   | zset   | accept, settle        | as the record            | delivery id → created (Unix ms); status `pending`, `delivered`, `superseded`, `dead`, `discarded` |
-| `circuit`       | hash   | settle, take          | for ever                 | failures in a row; why and since when it is parked, how it is probed |
+| `circuit`       | hash   | settle, take, circuit | for ever                 | failures in a row; why and since when it is parked, how it is probed |
 | `token`         | string | tokens                | until it expires         | IEM's access token, or the last refusal to give one    |
 | `token:lock`    | string | tokens                | while one is fetched     | who fetches                                            |
 | `audit`         | stream | accept, settle        | `RELAY_AUDIT_RETENTION`  | the audit trail                                        |
@@ -17,7 +17,7 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `rejections`    | zset   | accept                | as the rejections        | rejection id → last seen (Unix ms)                     |
 | `numbers`       | hash   | accept                | as the deliveries        | ticket number → sys_id                                 |
 
-Keys without a tag: `relay:workers` (zset, worker id → last heartbeat, Unix ms), `relay:probe` (the readiness check's own),
+Keys without a tag: `relay:integrations` (set: integrations that had an update, until nothing is left of them), `relay:workers` (zset, worker id → last heartbeat, Unix ms), `relay:probe` (the readiness check's own),
 and the channel `relay:wake`, on which accept and settle name an integration that has work: a hint, never needed for correctness.
 
 A record's fields: what the update says (`sys_id number table itsm_state iem_state version updated_at resolved_by`), where it comes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay.core.integration import Absence
 from relay.store.connection import Connection
 from relay.store.keys import key
 
@@ -38,6 +39,10 @@ class Circuit:
     def park(self, integration: str, *, actor: str, why: str, now: int) -> None:
         """Deliver nothing for an integration until `resume`."""
         self._connection.run("circuit", key(integration, "queue"), [now, "park", actor, why])
+
+    def set_aside(self, integration: str, absence: Absence, *, now: int) -> None:
+        """Stop the clocks of an integration that nobody delivers for, until a worker does; no effect where it is parked."""
+        self._connection.run("circuit", key(integration, "queue"), [now, "set_aside", "relay", absence])
 
     def resume(self, integration: str, *, actor: str, why: str, now: int) -> str | None:
         """Let an integration go on: at once where it was parked by hand, else by a probe at once. Returns the reason before."""

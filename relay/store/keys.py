@@ -5,6 +5,7 @@ from __future__ import annotations
 WAKE_CHANNEL = "relay:wake"
 WORKERS = "relay:workers"
 READINESS_PROBE = "relay:probe"
+INTEGRATIONS = "relay:integrations"
 
 
 def key(integration: str, name: str) -> str:

@@ -17,6 +17,7 @@ from relay.errors import BacklogFullError
 from relay.store.connection import Connection
 from relay.store.flush import FlushWatch
 from relay.store.keys import key
+from relay.store.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,18 @@ class Settlement:
     give_up_after: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many records went, how many dead letters and rejections over their cap, and how many of everything are left."""
+
+    gone: int
+    over_cap: int
+    left: int
+
+
 _SWEPT_AT_ONCE = 1000
+#: As long as heartbeats are remembered (ms).
+_CONSUMER_GONE_AFTER = 600_000
 _LIMITS = json.dumps(
     {
         "failures": FAILURES_TO_PARK,
@@ -114,6 +126,7 @@ class DeliveryQueue:
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
         self._flush = FlushWatch(connection, self._key)
+        self._is_registered = False
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
         """Store the records of one webhook, all or none, and return the verdict on each.
@@ -126,11 +139,17 @@ class DeliveryQueue:
     def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
         """As `accept`, of records that were encoded before: the journal's."""
         began = time.monotonic()
+        self._register()
         answer = self._connection.run("accept", self._key, [now, self._retention, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
         self._flush.wait(began)
         return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
+
+    def _register(self) -> None:
+        if not self._is_registered:
+            Registry(self._connection).add(self._integration)
+            self._is_registered = True
 
     def take(self, consumer: str, most: int, *, lease: int, config: str, now: int) -> Batch:
         """Hand up to `most` deliveries to `consumer`, each for `lease` milliseconds; of a parked integration only a probe."""
@@ -157,21 +176,25 @@ class DeliveryQueue:
         attempts = [_encode(_settled(settlement)) for settlement in settlements]
         return list(self._connection.run("settle", self._key, [now, self._retention, _LIMITS, *attempts]))
 
-    def sweep(self, *, audit_retention: float, cap: int, now: int) -> tuple[int, int]:
+    def sweep(self, *, audit_retention: float, cap: int, now: int) -> Swept:
         """Forget what was finished longer than the retention ago, a thousand of each kind at a time.
 
-        Returns how many records went, and how many dead letters and rejections went because there were more than `cap`.
-        `audit_retention` in seconds.
+        Of dead letters and rejections no more than `cap` are kept. `audit_retention` in seconds.
         """
         arguments: list[str | int] = [now, self._retention, int(audit_retention * 1000), _SWEPT_AT_ONCE, cap]
-        gone, over_cap = self._connection.run("sweep", self._key, arguments)
-        return gone, over_cap
+        gone, over_cap, left = self._connection.run("sweep", self._key, arguments)
+        return Swept(gone, over_cap, left)
 
-    def reclaim(self, consumer: str, *, least_idle: int, now: int) -> tuple[int, int]:
-        """Put back what workers took and never settled; returns how many, and how many queue entries were missing."""
+    def reclaim(
+        self, consumer: str, *, least_idle: int, now: int, gone_after: int = _CONSUMER_GONE_AFTER
+    ) -> tuple[int, int]:
+        """Put back what workers took and never settled; returns how many, and how many queue entries were missing.
+
+        Forgets other consumers that have nothing and were silent for `gone_after` milliseconds.
+        """
         cursor, total, missing = "0-0", 0, 0
         while True:
-            arguments: list[str | int] = [now, self._retention, consumer, least_idle, cursor, 100]
+            arguments: list[str | int] = [now, self._retention, consumer, least_idle, cursor, 100, gone_after]
             cursor, put_back, deleted = self._connection.run("reclaim", self._key, arguments)
             total, missing = total + put_back, missing + deleted
             if cursor == "0-0":

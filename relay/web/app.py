@@ -70,7 +70,7 @@ def create_app(foundation: Foundation) -> Flask:
     operations = build_operations(settings, connection, catalogue)
     app.register_blueprint(make_api(operations, settings.admin_token))
     watch = make_watch(build_pulse(settings), catalogue, journal)
-    app.register_blueprint(make_health(watch, catalogue))
+    app.register_blueprint(make_health(watch, catalogue, settings))
     app.register_blueprint(make_metrics(watch))
     app.before_request(_begin)
     app.after_request(_end)

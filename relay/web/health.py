@@ -8,6 +8,8 @@ from flask import Blueprint, Response
 
 from relay.core.values import format_time
 from relay.mappings import Catalogue
+from relay.settings import Settings
+from relay.store.pulse import Backlog
 from relay.web.answers import reply
 from relay.web.watch import Look, Watch
 
@@ -15,10 +17,12 @@ from relay.web.watch import Look, Watch
 _SILENT_AFTER = 15_000
 #: Pending work older than this means that deliveries do not get on, heartbeats or not (ms).
 _STUCK_AFTER = 300_000
+#: From this part of a cap on it is told, long before webhooks are refused or dead letters go.
+_NEARLY = 0.8
 _ORDER = ("pass", "warn", "fail")
 
 
-def make_health(watch: Watch, catalogue: Catalogue) -> Blueprint:
+def make_health(watch: Watch, catalogue: Catalogue, settings: Settings) -> Blueprint:
     """Return the probes."""
     blueprint = Blueprint("health", __name__)
 
@@ -33,7 +37,7 @@ def make_health(watch: Watch, catalogue: Catalogue) -> Blueprint:
         checks = {
             "redis": _check_redis(look),
             "mappings": _check_mappings(catalogue),
-            "workers": _check_workers(look),
+            "workers": _check_workers(look, settings),
             "journal": _check_journal(look),
         }
         worst = max((check["status"] for check in checks.values()), key=_ORDER.index)
@@ -91,7 +95,7 @@ def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
     return {"status": "warn", **found, "output": "; ".join(broken)} if broken else {"status": "pass", **found}
 
 
-def _check_workers(look: Look) -> dict[str, Any]:
+def _check_workers(look: Look, settings: Settings) -> dict[str, Any]:
     if look.fault:
         return {"status": "warn", "componentType": "component", "output": "unknown: Redis is away"}
     flowing = [backlog for backlog in look.backlogs if not backlog.parked]
@@ -99,6 +103,7 @@ def _check_workers(look: Look) -> dict[str, Any]:
     oldest = min((backlog.oldest for backlog in flowing if backlog.oldest is not None), default=None)
     age = None if look.youngest_beat is None else max(0, look.at - look.youngest_beat)
     complaints = [f"{backlog.integration} is parked: {backlog.parked}" for backlog in look.backlogs if backlog.parked]
+    complaints += [text for backlog in look.backlogs for text in _nearly_full(backlog, settings)]
     if age is None or age > _SILENT_AFTER:
         complaints.append("no worker has been heard of lately: start `relay worker`")
     elif oldest is not None and look.at - oldest > _STUCK_AFTER:
@@ -112,3 +117,16 @@ def _check_workers(look: Look) -> dict[str, Any]:
         "oldest_pending_s": None if oldest is None else round((look.at - oldest) / 1000, 1),
         **({"output": "; ".join(complaints)} if complaints else {}),
     }
+
+
+def _nearly_full(backlog: Backlog, settings: Settings) -> list[str]:
+    found = (
+        ("pending deliveries", backlog.pending, settings.max_pending, "RELAY_MAX_PENDING", "webhooks are answered 503"),
+        ("dead letters", backlog.dead, settings.max_dead, "RELAY_MAX_DEAD", "the oldest go"),
+        ("rejections", backlog.rejections, settings.max_dead, "RELAY_MAX_DEAD", "the oldest go"),
+    )
+    return [
+        f"{backlog.integration} has {count} {what}: at {most} ({setting}) {follows}"
+        for what, count, most, setting, follows in found
+        if count >= _NEARLY * most
+    ]

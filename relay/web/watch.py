@@ -15,6 +15,7 @@ from relay.journal import Journal, JournalState
 from relay.mappings import Catalogue
 from relay.store.durability import Durability, read_durability
 from relay.store.pulse import Backlog, Pulse
+from relay.store.registry import Registry
 
 #: A probe has this long (seconds): the answer leaves within a second.
 _PATIENCE = 0.85
@@ -102,4 +103,5 @@ class Watch:
 
 def make_watch(pulse: Pulse, catalogue: Catalogue, journal: Journal | None) -> Watch:
     """Return the watch over Redis, over the integrations of `catalogue` and over the journal, if there is one."""
-    return Watch(pulse, lambda: [integration.name for integration in catalogue.usable()], journal)
+    registry = Registry(pulse.connection)
+    return Watch(pulse, lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}), journal)

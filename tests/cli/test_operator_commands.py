@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from harness import base_environ, mapping, write_mapping
 
+from relay.core.integration import Absence
 from relay.core.model import Facts, FieldError, Rejected, Update
 from relay.core.outcomes import Dead, Reason
 from relay.mappings import read_mapping
+from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue, Settlement, Submission
 
@@ -66,6 +68,34 @@ def test_integrations_are_listed_parked_and_resumed(run: Run) -> None:
     assert state["parked_by"].startswith("cli")
     again = run("integrations", "resume", "acme")
     assert (again.returncode, again.stderr) == (1, "acme is not parked\n")
+
+
+def test_an_integration_whose_file_is_gone_is_still_seen(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mappings" / "acme.yaml").unlink()
+    write_mapping(tmp_path / "mappings", "other", mapping("https://iem.example.com"))
+
+    states = {one["name"]: one["status"] for one in listed(run, "integrations", "list")}
+    found = listed(run, "deliveries", "list", "--integration", "acme")
+
+    assert states == {"acme": "removed", "other": "flowing"}
+    assert len(found) == 3
+    replayed = run("deliveries", "replay", found[0]["id"])
+    assert (replayed.returncode, replayed.stderr) == (1, "there is no mapping file of acme: put one there first\n")
+
+
+def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
+    run: Run, tmp_path: Path, redis: Connection
+) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", enabled=False))
+    Circuit(redis).set_aside("acme", Absence.DISABLED, now=NOW)
+
+    resumed = run("integrations", "resume", "acme")
+
+    assert listed(run, "integrations", "list")[0]["status"] == "disabled"
+    assert (resumed.returncode, resumed.stderr) == (
+        1,
+        "acme is disabled in its mapping file: it goes on when that is changed\n",
+    )
 
 
 def test_deliveries_are_listed_and_shown(run: Run) -> None:

@@ -285,7 +285,8 @@ def test_a_tickets_deliveries_are_found_by_sys_id_and_by_number(bench: Bench, re
 
 
 def sweep(bench: Bench, *, cap: int = 100) -> tuple[int, int]:
-    return bench.queue.sweep(audit_retention=90 * DAY / SECOND, cap=cap, now=bench.now)
+    swept = bench.queue.sweep(audit_retention=90 * DAY / SECOND, cap=cap, now=bench.now)
+    return swept.gone, swept.over_cap
 
 
 def test_the_sweep_forgets_what_was_finished_longer_than_the_retention_ago(

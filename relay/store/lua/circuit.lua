@@ -1,5 +1,5 @@
--- What a person does to an integration: park it, or let it go on.
--- ARGV[2] park | resume; ARGV[3] who; ARGV[4] why.
+-- What a person does to an integration: park it, or let it go on. And setting it aside while no mapping file tells how to deliver.
+-- ARGV[2] park | resume | set_aside; ARGV[3] who; ARGV[4] why.
 -- Returns the state before: the reason for which it was parked, or ''.
 
 local action, actor, why = ARGV[2], ARGV[3], ARGV[4]
@@ -9,7 +9,7 @@ local circuit = read(circuit_key, 'reason', 'by_hand', 'since', 'parked_ms')
 local function park()
   if not circuit.reason then redis.call('HSET', circuit_key, 'since', now) end
   redis.call('HSET', circuit_key, 'reason', 'by_hand', 'by_hand', actor, 'why', why)
-  redis.call('HDEL', circuit_key, 'probe_at', 'probing_until', 'step', 'config', 'streak')
+  redis.call('HDEL', circuit_key, 'probe_at', 'probing_until', 'step', 'config', 'streak', 'set_aside')
   audit('parked', { actor = actor }, { reason = 'by_hand', why = why, before = circuit.reason })
 end
 
@@ -25,6 +25,15 @@ local function resume()
   wake()
 end
 
+-- Until a worker that delivers for it takes from it again.
+local function set_aside()
+  if circuit.reason then return end
+  redis.call('HSET', circuit_key, 'since', now, 'reason', why, 'set_aside', '1')
+  redis.call('HDEL', circuit_key, 'streak')
+  audit('parked', { actor = actor }, { reason = why })
+end
+
 if action == 'park' then park()
+elseif action == 'set_aside' then set_aside()
 elseif circuit.reason then resume() end
 return circuit.reason or ''

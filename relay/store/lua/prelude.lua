@@ -123,3 +123,12 @@ local function release(id, sys_id)
     wake()
   end
 end
+
+-- Lets a parked integration go on. Its deliveries' clocks stood still meanwhile.
+local function unpark(actor)
+  local circuit = read(key('circuit'), 'reason', 'since', 'parked_ms')
+  redis.call('HSET', key('circuit'), 'parked_ms', tonumber(circuit.parked_ms or 0) + now - tonumber(circuit.since))
+  redis.call('HDEL', key('circuit'), 'reason', 'since', 'probe_at', 'probing_until', 'step', 'config', 'by_hand', 'set_aside')
+  audit('resumed', { actor = actor }, { reason = circuit.reason, parked_ms = now - tonumber(circuit.since) })
+  wake()
+end

@@ -1,8 +1,9 @@
 -- Puts back what a worker took and never settled: its lease is over.
--- ARGV[2] retention (ms); ARGV[3] consumer; ARGV[4] least idle time (ms); ARGV[5] cursor; ARGV[6] how many entries to look at.
+-- ARGV[2] retention (ms); ARGV[3] consumer; ARGV[4] least idle time (ms); ARGV[5] cursor; ARGV[6] how many entries to look at;
+-- ARGV[7] after how long without a word a consumer is gone (ms, by the server's clock).
 -- Returns the next cursor ('0-0': done), how many were put back, and how many entries were missing from the queue (an alarm).
 
-local retention, cursor, most = tonumber(ARGV[2]), ARGV[5], tonumber(ARGV[6])
+local retention, cursor, most, gone_after = tonumber(ARGV[2]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local function record_of(id)
   return read(delivery_key(id), 'place', 'entry', 'lease', 'sys_id', 'number', 'created_at', 'superseded_by', 'attempts')
@@ -59,12 +60,24 @@ local function recover_stranded()
   return put_back, missing
 end
 
+-- Every start of a worker makes a consumer: those that are gone, and have nothing any more, must not pile up.
+local function remove_gone_consumers()
+  for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', queue, GROUP)) do
+    local found = {}
+    for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
+    if found.pending == 0 and found.idle >= gone_after and found.name ~= ARGV[3] then
+      redis.call('XGROUP', 'DELCONSUMER', queue, GROUP, found.name)
+    end
+  end
+end
+
 local answer = grouped('XAUTOCLAIM', queue, GROUP, ARGV[3], ARGV[4], cursor, 'COUNT', most)
 local put_back, missing = 0, #answer[3]
 for _, item in ipairs(answer[2]) do put_back = put_back + reclaim(item[1], item[2][2]) end
 if answer[1] == '0-0' then
   local found, lost = recover_stranded()
   put_back, missing = put_back + found, missing + lost
+  remove_gone_consumers()
 end
 if put_back + missing > 0 then wake() end
 return { answer[1], put_back, missing }

@@ -21,14 +21,6 @@ local function set_or_clear(field, list)
   else redis.call('HSET', circuit_key, field, table.concat(list, '\n')) end
 end
 
-local function unpark(actor)
-  local circuit = read(circuit_key, 'reason', 'since', 'parked_ms')
-  redis.call('HSET', circuit_key, 'parked_ms', tonumber(circuit.parked_ms or 0) + now - tonumber(circuit.since))
-  redis.call('HDEL', circuit_key, 'reason', 'since', 'probe_at', 'probing_until', 'step', 'config', 'by_hand')
-  audit('resumed', { actor = actor }, { reason = circuit.reason, parked_ms = now - tonumber(circuit.since) })
-  wake()
-end
-
 -- Parks the integration, or after a failed probe keeps it parked for longer.
 local function park(settled)
   local circuit = read(circuit_key, 'reason', 'step')

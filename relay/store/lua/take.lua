@@ -69,7 +69,7 @@ local function take_probe()
   end
 end
 
-local circuit = read(key('circuit'), 'reason', 'by_hand', 'probe_at', 'probing_until', 'config', 'probed')
+local circuit = read(key('circuit'), 'reason', 'by_hand', 'probe_at', 'probing_until', 'config', 'probed', 'set_aside')
 
 -- Somebody mended the configuration: see at once whether it works. Or this worker has another one (a secret that did not get here):
 -- two of them must not take turns without end, so that each is probed at once only now and then.
@@ -84,6 +84,10 @@ local function may_probe_at_once()
   return true
 end
 
+if circuit.set_aside then
+  unpark('relay')
+  circuit.reason = nil
+end
 if not circuit.reason then
   promote_due()
   take_entries()
