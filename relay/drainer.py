@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import IO
 
 from relay import metrics
@@ -19,8 +20,8 @@ _LOG = logging.getLogger("relay.journal")
 _LOCK = "drain.lock"
 #: How often the journal is looked at (seconds).
 _LOOK_EVERY = 0.5
-#: Entries that are accepted before they are removed together: after a crash so many are accepted once more, to no effect.
-_AT_ONCE = 100
+#: Entries, and records, that are handed over in one step: after a crash they are accepted once more, to no effect.
+_ENTRIES_AT_ONCE, _RECORDS_AT_ONCE = 100, 500
 
 
 class Drainer:
@@ -61,8 +62,9 @@ class Drainer:
         for integration in self._journal.waiting():
             drained = 0
             try:
-                while entries := self._journal.oldest(integration, _AT_ONCE):
-                    drained += self._hand_over(integration, entries)
+                while entries := _some(self._journal.oldest(integration, _ENTRIES_AT_ONCE)):
+                    self._hand_over(integration, entries)
+                    drained += len(entries)
             except (StoreUnavailableError, BacklogFullError) as error:
                 self._tell(str(error), integration)
             else:
@@ -70,17 +72,21 @@ class Drainer:
             if drained:
                 log(_LOG, logging.INFO, "journal drained", integration=integration, webhooks=drained)
 
-    def _hand_over(self, integration: str, entries: list[Entry]) -> int:
-        taken = 0
+    def _hand_over(self, integration: str, entries: Sequence[Entry]) -> None:
+        """In one step, or where Redis does not take that, one after the other up to the one that it does not take."""
         try:
+            self._accept(integration, entries)
+        except (StoreUnavailableError, BacklogFullError):
             for entry in entries:
-                verdicts = self._queue_of(integration).accept_records(entry.records, self._now_ms())
-                taken += 1
-                for verdict in verdicts:
-                    metrics.DRAINED.labels(integration, verdict.status).inc()
-        finally:
-            self._journal.remove(entries[:taken])
-        return taken
+                self._accept(integration, [entry])
+                self._journal.remove([entry])
+        else:
+            self._journal.remove(entries)
+
+    def _accept(self, integration: str, entries: Sequence[Entry]) -> None:
+        records = [record for entry in entries for record in entry.records]
+        for verdict in self._queue_of(integration).accept_records(records, self._now_ms()):
+            metrics.DRAINED.labels(integration, verdict.status).inc()
 
     def _is_the_one(self) -> bool:
         if self._lock is None:
@@ -98,3 +104,9 @@ class Drainer:
         if fault != self._told:
             log(_LOG, logging.WARNING, "the journal is not drained", integration=integration, fault=fault)
         self._told = fault
+
+
+def _some(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return as many of the first entries as make one step, at least one."""
+    totals = accumulate(len(entry.records) for entry in entries)
+    return entries[: max(1, sum(total <= _RECORDS_AT_ONCE for total in totals))]

@@ -1,0 +1,114 @@
+"""A sender that posts each update once, as ServiceNow does, a Redis that is killed and frozen, and the journal: is a 2xx kept?
+
+RELAY_CHAOS_UPDATES (2,000, of which this takes a half) and RELAY_CHAOS_SEED set how many updates and which moments.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import random
+import signal
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from harness import RedisServer, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+
+from relay.journal import Journal
+from relay.simulators.iem import Iem
+from relay.simulators.server import SimulatorServer
+from relay.store.connection import Connection
+from relay.store.pulse import Pulse
+
+SEED = int(os.environ.get("RELAY_CHAOS_SEED", "0")) or random.randrange(1, 10**6)
+SENDERS, VERSIONS = 5, 4
+TICKETS = int(os.environ.get("RELAY_CHAOS_UPDATES", "2000")) // 2 // VERSIONS
+#: Each version has an IEM state of its own, so that a push tells which one it is.
+STATES = {str(version): str(version) for version in range(1, VERSIONS + 1)}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Relay, RedisServer, SimulatorServer]]:
+    with simulated_iem() as iem:
+        redis = RedisServer(tmp_path).start()
+        relay = Relay(tmp_path, redis.url, {"RELAY_JOURNAL": str(tmp_path / "journal")})
+        write_mapping(relay.mappings, "acme", mapping(iem.url, states=STATES, iem={"timeout": "500ms"}))
+        relay.start_web()
+        relay.start_worker()
+        try:
+            yield relay, redis, iem
+        finally:
+            relay.stop()
+            redis.stop()
+
+
+def trouble(relay: Relay, redis: RedisServer, chance: random.Random) -> str:
+    """Kill or freeze Redis for a while, or kill one of the web processes."""
+    match chance.choice(["killed", "frozen", "web"]):
+        case "killed":
+            redis.send(signal.SIGKILL)
+            threading.Event().wait(chance.uniform(0.1, 1.0))
+            redis.start()
+            return "redis killed"
+        case "frozen":
+            redis.send(signal.SIGSTOP)
+            threading.Event().wait(chance.uniform(0.5, 2.5))
+            redis.send(signal.SIGCONT)
+            return "redis frozen"
+        case _:
+            master = relay.processes[0].popen.pid
+            children = Path(f"/proc/{master}/task/{master}/children").read_text("ascii").split()
+            if children:
+                os.kill(int(chance.choice(children)), signal.SIGKILL)
+            return "web killed"
+
+
+@pytest.mark.timeout(300)
+def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
+    site: tuple[Relay, RedisServer, SimulatorServer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relay, redis, server = site
+    chance = random.Random(SEED)
+    answers: Counter[str] = Counter()
+    accepted: dict[str, int] = {}
+    troubles: Counter[str] = Counter()
+
+    def send(first: int) -> None:
+        for ticket in range(first, TICKETS, SENDERS):
+            for version in range(1, VERSIONS + 1):
+                update = {"sys_id": sys_id(ticket), "state": str(version), "sys_mod_count": str(version)}
+                try:
+                    answer = relay.post(update, timeout=10)
+                except requests.RequestException:
+                    answers["none"] += 1  # its web process was killed: nobody said that it is kept
+                    continue
+                answers[f"{answer.status_code} {answer.json()['status']}"] += 1
+                assert answer.status_code in {200, 202}, answer.text
+                accepted[sys_id(ticket)] = version
+
+    with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
+        sending = [pool.submit(send, first) for first in range(SENDERS)]
+        while not all(one.done() for one in sending):
+            threading.Event().wait(chance.uniform(0.1, 1.0))
+            troubles[trouble(relay, redis, chance)] += 1
+        for one in sending:
+            one.result()
+    journal = Journal(tmp_path / "journal", most_bytes=1 << 30)
+    wait_until(lambda: not journal.waiting(), "the journal is drained", patience=60)
+    journal.close()
+    pulse = Pulse(Connection(redis.url, timeout=5))
+    wait_until(lambda: pulse.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)
+
+    assert isinstance(server.service, Iem)
+    pushed: dict[str, list[int]] = defaultdict(list)
+    for push in server.service.pushes:
+        pushed[push.sysid].append(push.state)
+    with capsys.disabled():
+        print(f"\nno second try: seed {SEED}, {dict(answers)}, {dict(troubles)}, {len(server.service.pushes)} pushes")
+    assert answers["202 journaled"] > 0, "the journal was never needed: this showed nothing"
+    assert [ticket for ticket, version in accepted.items() if max(pushed[ticket], default=0) < version] == []
+    assert [states for states in pushed.values() if states != sorted(states)] == []
