@@ -41,13 +41,14 @@ def busy(lanes: Iterable[Lane]) -> int:
 def room_for(lane: Lane, lanes: Collection[Lane], concurrency: int) -> int:
     """Return how many more deliveries `lane` may have in flight where `concurrency` is the most of all `lanes` together.
 
-    The last half of the places is kept, one each, for integrations that have none in flight: a slow one leaves room.
+    The last half of the places is kept, one each, for other integrations that have none in flight: slow ones leave room.
     """
     free = concurrency - busy(lanes)
-    if lane.in_flight > 0:
-        idle = sum(1 for other in lanes if other.in_flight == 0)
-        free -= min(idle, concurrency // 2)
-    return min(free, lane.integration.iem.max_in_flight - lane.in_flight)
+    idle = sum(1 for other in lanes if other.in_flight == 0 and other is not lane)
+    room = free - min(idle, concurrency // 2)
+    if lane.in_flight == 0:
+        room = max(room, min(1, free))
+    return min(room, lane.integration.iem.max_in_flight - lane.in_flight)
 
 
 def open_lanes(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> list[Lane]:

@@ -1,4 +1,4 @@
-"""What a Redis server's own settings promise: version, append-only file, fsync, eviction."""
+"""What a Redis server's own settings promise: version, append-only file, fsync, eviction; and how much memory it has left."""
 
 from __future__ import annotations
 
@@ -19,6 +19,22 @@ class Durability:
     appendonly: bool | None
     appendfsync: str | None
     eviction: str | None
+    #: Bytes; the limit is None where there is none.
+    memory_used: int = 0
+    memory_limit: int | None = None
+
+    @property
+    def memory(self) -> str:
+        """How much memory is left, in one sentence."""
+        used = f"{self.memory_used >> 20} MiB of memory used"
+        if self.memory_limit is None:
+            return f"{used}, no maxmemory"
+        return f"{used} of {self.memory_limit >> 20} MiB (maxmemory)"
+
+    @property
+    def is_short_of_memory(self) -> bool:
+        """Whether a fifth or less is left: at the limit webhooks are answered 503."""
+        return self.memory_limit is not None and self.memory_used >= 0.8 * self.memory_limit
 
     @property
     def promise(self) -> str:
@@ -53,7 +69,7 @@ class Durability:
 
 def read_durability(connection: Connection) -> Durability:
     """Return what the server promises. Raises StoreUnavailableError where it does not answer."""
-    info = parse_info(connection.call("INFO", "server"))
+    info = parse_info(connection.call("INFO", "server")) | parse_info(connection.call("INFO", "memory"))
     version = info.get("valkey_version") or info.get("redis_version", "0")
     return Durability(
         server=info.get("server_name", "redis"),
@@ -61,6 +77,8 @@ def read_durability(connection: Connection) -> Durability:
         appendonly=_yes(read_setting(connection, "appendonly")),
         appendfsync=read_setting(connection, "appendfsync"),
         eviction=read_setting(connection, "maxmemory-policy"),
+        memory_used=int(info.get("used_memory", 0)),
+        memory_limit=int(info.get("maxmemory", 0)) or None,
     )
 
 

@@ -134,6 +134,8 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
         body = _body()
         integration, query = _read_filter({**body, "status": "dead"})
         letters = list(operations.dead_letters(integration, query))
+        if body.get("dry_run"):
+            return reply({"would_replay": len(letters)})
         counts = {"replayed": 0, "hindered": 0, "left": max(0, len(letters) - _MOST_REPLAYED)}
         for letter in letters[:_MOST_REPLAYED]:
             try:

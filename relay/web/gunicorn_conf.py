@@ -6,12 +6,14 @@ A wrong setting ends the start here, in the master, with exit status 78 and ever
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from relay.core.redact import Redactor
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.journal import open_journal
 from relay.mappings import read_mappings
@@ -69,20 +71,25 @@ backlog = 1024
 def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Refuse a Redis that would lose what was accepted; one that is away is waited for."""
     from relay.bootstrap import connect_web  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
+    from relay.logs import log, set_up_logs  # noqa: PLC0415
     from relay.store.durability import read_durability  # noqa: PLC0415
 
     connection = connect_web(_settings)
     try:
-        refusals = read_durability(connection).refusals(volatile_allowed=_settings.volatile == "allow")
+        durability = read_durability(connection)
     except StoreUnavailableError as error:
         sys.stderr.write(f"RELAY_REDIS_URL: {error}. Until it answers, webhooks are answered 503.\n")
         return
     finally:
         connection.close()
+    refusals = durability.refusals(volatile_allowed=_settings.volatile == "allow")
     for refusal in refusals:
         sys.stderr.write(f"RELAY_REDIS_URL: {refusal}\n")
     if refusals:
         sys.exit(EX_CONFIG)
+    set_up_logs(form=_settings.log_format, level=_settings.log_level, redactor=Redactor())
+    logger = logging.getLogger("relay.web")
+    log(logger, logging.INFO, "Redis promises", durability=durability.promise, memory=durability.memory)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature

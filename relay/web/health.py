@@ -58,14 +58,17 @@ def _check_redis(look: Look) -> dict[str, Any]:
             ("warn", "webhooks go to the journal") if takes_over else ("fail", "webhooks are answered 503")
         )
         return {"status": status, "componentType": "datastore", "output": f"{look.fault}: {outcome}"}
-    doubtful = not look.durability.appendonly or look.durability.eviction not in {None, "noeviction"}
+    durability = look.durability
+    doubtful = not durability.appendonly or durability.eviction not in {None, "noeviction"}
     return {
-        "status": "warn" if doubtful else "pass",
+        "status": "warn" if doubtful or durability.is_short_of_memory else "pass",
         "componentType": "datastore",
-        "output": look.durability.promise,
-        "appendonly": look.durability.appendonly,
-        "appendfsync": look.durability.appendfsync,
-        "maxmemory_policy": look.durability.eviction,
+        "output": f"{durability.promise}; {durability.memory}",
+        "appendonly": durability.appendonly,
+        "appendfsync": durability.appendfsync,
+        "maxmemory_policy": durability.eviction,
+        "memory_used_bytes": durability.memory_used,
+        "maxmemory_bytes": durability.memory_limit,
     }
 
 

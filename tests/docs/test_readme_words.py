@@ -137,3 +137,11 @@ def _labels(names: tuple[str, ...]) -> str:
 def _anchor(title: str) -> str:
     """Return a heading's anchor as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def test_the_tests_that_show_a_guarantee_are_there() -> None:
+    (table,) = tables(section("Guarantees and their limits"))
+    named = {path for row in table.rows for path in code(row[2])}
+
+    assert len(table.rows) == 8
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []

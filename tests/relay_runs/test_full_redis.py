@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
+import requests
 from harness import sys_id, wait_until
 
 from relay.store.connection import Connection
+from relay.store.durability import read_durability
 
 if TYPE_CHECKING:
     from relay_runs.conftest import Site
@@ -27,3 +30,24 @@ def test_a_full_redis_answers_503_and_the_backlog_still_drains(site: Site) -> No
     wait_until(lambda: redis.call("ZCARD", "relay:{acme}:in:delivered") == 50, "all are settled")
     redis.call("CONFIG", "SET", "maxmemory", 0)
     assert site.relay.post({"sys_id": sys_id(99), "state": "6"}).status_code == 202
+
+
+def test_memory_is_told_before_it_is_full_and_at_the_start(site: Site) -> None:
+    web = site.relay.start_web()
+    worker = site.relay.start_worker()
+    redis = Connection(site.redis.url, timeout=5)
+    used = read_durability(redis).memory_used
+    redis.call("CONFIG", "SET", "maxmemory", int(used * 1.1))
+
+    def redis_check() -> dict[str, Any]:
+        [check] = requests.get(f"{site.relay.url}/readyz", timeout=5).json()["checks"]["redis"]
+        return dict(check)
+
+    wait_until(lambda: redis_check()["status"] == "warn", "readiness warns")
+
+    assert "(maxmemory)" in redis_check()["output"]
+    wait_until(lambda: "worker started" in worker.log, "the worker has started")
+    for process in (web, worker):
+        told = next(json.loads(line) for line in process.log.splitlines() if "Redis promises" in line)
+        assert "power cut" in str(told)
+        assert "MiB of memory used" in str(told)

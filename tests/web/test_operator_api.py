@@ -130,6 +130,13 @@ def test_dead_letters_are_replayed_by_a_filter(web: Relay, letters: list[str]) -
     assert letters
 
 
+def test_a_dry_run_only_tells_how_many(web: Relay, letters: list[str]) -> None:
+    answer = api(web, "deliveries/replay", method="POST", json={"integration": "acme", "dry_run": True})
+
+    assert answer.json() == {"would_replay": len(letters)}
+    assert api(web, "deliveries", params={"status": "queued"}).json()["items"] == []
+
+
 def test_a_dead_letter_is_discarded_with_a_reason(web: Relay, letters: list[str]) -> None:
     closed = api(web, f"deliveries/{letters[0]}/discard", method="POST", json={"why": "closed by hand in IEM"})
 
