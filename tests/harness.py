@@ -182,6 +182,7 @@ class Relay:
 
     def _environ(self) -> dict[str, str]:
         own = {"RELAY_REDIS_URL": self.redis_url, "RELAY_MAPPINGS": str(self.mappings), "RELAY_LOG_FORMAT": "json"}
+        own["TMPDIR"] = str(self.folder)  # what killed processes leave behind goes with it
         return {**base_environ(), **own, **self.environ}
 
     def _start(self, command: list[str], name: str) -> Process:
