@@ -5,10 +5,10 @@ RELAY_OUTAGE_SECONDS (10) is how long it is down, RELAY_OUTAGE_RATE (20) how man
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -115,5 +115,5 @@ def send_steadily(site: Site, outage: Outage, stop: threading.Event) -> None:
 
 def attempts(worker: Process, outages: Sequence[Outage]) -> list[int]:
     """Return how often `worker` tried to push for each integration: an IEM that is away cannot count."""
-    lines = [json.loads(line) for line in worker.log.splitlines() if '"message": "attempt"' in line]
-    return [sum(line["integration"] == outage.name for line in lines) for outage in outages]
+    tried = Counter(line["integration"] for line in worker.logged if line["message"] == "attempt")
+    return [tried[outage.name] for outage in outages]
