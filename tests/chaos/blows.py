@@ -24,6 +24,8 @@ from relay.store.connection import Connection
 #: The lease is three timeouts of a second and 5 s; others look for leases that are over every 5 s. Seconds.
 SLEEP = (8.5, 14.0)
 OUTAGE = (0.2, 2.0)
+#: For so long IEM works after an outage, that kills may hit deliveries that flow.
+BETWEEN_OUTAGES = 3.0
 #: An IEM that works takes its time, so that blows hit pushes in flight.
 WORKS = Fault(delay=0.04, path=PUSH_PATH)
 #: Pushes in flight at most: the mapping's `max_in_flight` of each of two workers.
@@ -72,6 +74,7 @@ class Blows:
     #: How many pushes may be repeated: not written down when their worker was struck, or applied by IEM without an answer.
     excusable: int = 0
     outage: Outage | None = None
+    well_until: float = 0.0
     sleeper: Process | None = None
     wakes_at: float = 0.0
     slept: list[Process] = field(default_factory=list)
@@ -80,12 +83,12 @@ class Blows:
         """Do something at random, and end what has lasted long enough."""
         self.recover()
         weights: dict[Callable[[], str | None], int] = {
-            self._kill_worker: 3,
-            self._put_worker_to_sleep: 2,
-            self._kill_redis: 2,
-            self._kill_web_process: 2,
+            self._kill_worker: 6,
+            self._put_worker_to_sleep: 4,
+            self._kill_redis: 4,
+            self._kill_web_process: 4,
             self._kill_web: 1,
-            self._take_iem_down: 5,
+            self._take_iem_down: 8,
         }
         [blow] = self.chance.choices([*weights], [*weights.values()])
         if kind := blow():
@@ -145,7 +148,7 @@ class Blows:
         return "web"
 
     def _take_iem_down(self) -> str | None:
-        if self.outage:
+        if self.outage or time.monotonic() < self.well_until:
             return None
         kind = self.chance.choice([*NOT_APPLIED, *APPLIED, "iem away"])
         ends_at = time.monotonic() + self.chance.uniform(*OUTAGE)
@@ -163,7 +166,7 @@ class Blows:
         self._let_iem(WORKS)
         if outage.kind in APPLIED:
             self.excusable += self.server.record.count(PUSH_PATH) - outage.settled
-        self.outage = None
+        self.outage, self.well_until = None, time.monotonic() + BETWEEN_OUTAGES
         # As an operator does: else most of the time would be spent waiting for the next probe.
         Circuit(self._connection()).resume("acme", actor="chaos", why="IEM is back", now=now_ms())
 
