@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -111,6 +112,11 @@ class Process:
         """All that it has said so far."""
         return (self.folder / f"{self.name}.log").read_text("utf-8")
 
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        """What it has logged so far, line by line; the last line may not be all there yet."""
+        return [json.loads(line) for line in self.log.splitlines(keepends=True) if line[0] == "{" and line[-1] == "\n"]
+
     def stop(self, number: signal.Signals = signal.SIGTERM, *, patience: float = 40) -> int:
         """End it by a signal, and return its exit status."""
         if self.popen.poll() is None:
@@ -191,6 +197,7 @@ class Relay:
 
     def _environ(self) -> dict[str, str]:
         own = {"RELAY_REDIS_URL": self.redis_url, "RELAY_MAPPINGS": str(self.mappings), "RELAY_LOG_FORMAT": "json"}
+        own["TMPDIR"] = str(self.folder)  # what killed processes leave behind goes with it
         return {**base_environ(), **own, **self.environ}
 
     def _start(self, command: list[str], name: str) -> Process:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class Site:
         wait_until(lambda: len(set(self.pushed())) >= count, f"{count} tickets are pushed", patience=patience)
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+@contextmanager
+def open_site() -> Iterator[Site]:
     """A site with the integration `acme`; nothing of the relay runs yet."""
     with tempfile.TemporaryDirectory(prefix="relay-run-") as name, simulated_iem() as server:
         folder = Path(name)
@@ -47,3 +48,10 @@ def site() -> Iterator[Site]:
         finally:
             relay.stop()
             redis.stop()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A site of the test's own."""
+    with open_site() as opened:
+        yield opened

@@ -1,0 +1,119 @@
+"""How often IEM is tried while it is down and updates keep coming (DESIGN section 2, no storms).
+
+RELAY_OUTAGE_SECONDS (10) is how long it is down, RELAY_OUTAGE_RATE (20) how many updates a second come for each integration.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+from harness import Process, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from measures.backlog import incident
+from relay_runs.conftest import Site
+
+from relay.simulators.faults import Fault
+from relay.simulators.iem import PUSH_PATH, Iem
+from relay.simulators.server import SimulatorServer
+
+SECONDS = float(os.environ.get("RELAY_OUTAGE_SECONDS", "10"))
+RATE = int(os.environ.get("RELAY_OUTAGE_RATE", "20"))
+MOST_PUSHES_PER_DELIVERY = 1.10
+#: The waits between probes double: the last one is at most as long as the outage was, and a probe's timeout.
+RECOVERY = SECONDS + 20
+
+
+@dataclass(slots=True)
+class Outage:
+    """An integration whose IEM is down in one way: it `answers_503`, `hangs`, or is `away`."""
+
+    name: str
+    server: SimulatorServer
+    accepted: set[str] = field(default_factory=set)
+
+    def begin(self) -> None:
+        match self.name:
+            case "answers-503":
+                self.server.faults.add(Fault(status=503))
+            case "hangs":
+                self.server.faults.add(Fault(delay=3600, drop="before"))
+            case _:
+                self.server.stop()
+
+    def end(self) -> None:
+        if self.name == "away":
+            self.server.start()
+        self.server.faults.clear()
+
+    def pushed(self) -> list[str]:
+        iem = self.server.service
+        assert isinstance(iem, Iem)
+        return [push.sysid for push in iem.pushes]
+
+
+@pytest.fixture
+def outages(site: Site) -> Iterator[list[Outage]]:
+    """Three integrations at once: none of them costs the others anything, and the time is spent once."""
+    with ExitStack() as stack:
+        found = [Outage(name, stack.enter_context(simulated_iem())) for name in ("answers-503", "hangs", "away")]
+        for outage in found:
+            write_mapping(site.relay.mappings, outage.name, mapping(outage.server.url))
+        (site.relay.mappings / "acme.yaml").unlink()
+        yield found
+
+
+@pytest.mark.timeout(int(60 + 3 * SECONDS))
+def test_an_outage_costs_at_most_a_tenth_more_pushes_than_deliveries(
+    site: Site, outages: list[Outage], capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.relay.start_web()
+    worker = site.relay.start_worker()
+    stop = threading.Event()
+
+    with ThreadPoolExecutor(len(outages)) as pool:
+        sending = [pool.submit(send_steadily, site, outage, stop) for outage in outages]
+        wait_until(lambda: all(len(outage.pushed()) > RATE for outage in outages), "updates flow")
+        for outage in outages:
+            outage.begin()
+        stop.wait(SECONDS)
+        for outage in outages:
+            outage.end()
+        stop.wait(1)
+        stop.set()
+        for one in sending:
+            one.result()
+    for outage in outages:
+        wait_until(lambda outage=outage: outage.accepted <= set(outage.pushed()), "all is pushed", patience=RECOVERY)  # type: ignore[misc]
+    wait_until(lambda: attempts(worker, outages)[2] >= len(outages[2].accepted), "the last ones are written down")
+
+    for outage, count in zip(outages, attempts(worker, outages), strict=True):
+        accepted = len(outage.accepted)
+        with capsys.disabled():
+            print(
+                f"\noutage of {SECONDS:.0f} s, {outage.name}: {accepted} deliveries, {count} pushes, {count / accepted:.3f} each"
+            )
+        assert len(outage.pushed()) == accepted
+        assert outage.name == "away" or outage.server.record.count(PUSH_PATH) == count
+        assert count <= MOST_PUSHES_PER_DELIVERY * accepted
+
+
+def send_steadily(site: Site, outage: Outage, stop: threading.Event) -> None:
+    """Post `RATE` updates a second, each of a ticket of its own."""
+    began, ticket = time.monotonic(), 0
+    while not stop.wait(max(0.0, began + ticket / RATE - time.monotonic())):
+        assert site.relay.post(incident(ticket), name=outage.name).status_code == 202
+        outage.accepted.add(sys_id(ticket))
+        ticket += 1
+
+
+def attempts(worker: Process, outages: Sequence[Outage]) -> list[int]:
+    """Return how often `worker` tried to push for each integration: an IEM that is away cannot count."""
+    tried = Counter(line["integration"] for line in worker.logged if line["message"] == "attempt")
+    return [tried[outage.name] for outage in outages]

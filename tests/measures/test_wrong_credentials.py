@@ -1,0 +1,39 @@
+"""How often wrong credentials are tried while 500 deliveries wait (DESIGN section 2, no storms).
+
+RELAY_CREDENTIALS_SECONDS (8) is for how long that is watched; the next probe is five minutes away.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from harness import wait_until
+from measures.backlog import fill
+from relay_runs.conftest import Site
+
+from relay.store.circuit import Circuit
+from relay.store.connection import Connection
+
+SECONDS = float(os.environ.get("RELAY_CREDENTIALS_SECONDS", "8"))
+WAITING, WORKERS, MOST_TOKEN_CALLS = 500, 3, 3
+
+
+@pytest.mark.timeout(int(60 + SECONDS))
+def test_wrong_credentials_are_tried_three_times_at_most(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    connection = Connection(site.redis.url, timeout=5)
+    fill(connection, site.relay.mappings / "acme.yaml", WAITING)
+    site.relay.environ["ACME_IEM_PASSWORD"] = "changed-since"
+
+    workers = [site.relay.start_worker() for _ in range(WORKERS)]
+    wait_until(lambda: all("worker started" in worker.log for worker in workers), "all workers run")
+    too_many = site.server.record.wait_until(lambda: site.iem.token_calls > MOST_TOKEN_CALLS, timeout=SECONDS)
+
+    with capsys.disabled():
+        print(f"\nwrong credentials: {site.iem.token_calls} token calls in {SECONDS:.0f} s, {WORKERS} workers")
+    assert not too_many
+    assert site.iem.token_calls >= 1
+    state = Circuit(connection).read("acme")
+    assert state is not None
+    assert state.reason == "wrong_credentials"
+    assert site.server.record.count("/gbp/push/") == 0
