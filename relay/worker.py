@@ -106,6 +106,7 @@ class Worker:
 
         What is left behind is not lost: its lease runs out, and another worker takes it.
         """
+        log(_LOG, logging.INFO, "worker started", worker=self._name, integrations=list(self._lanes))
         listener = threading.Thread(target=self._listen, name="wake-ups", daemon=True)
         listener.start()
         while not self._stopping.is_set():

@@ -27,47 +27,49 @@ _LOG = logging.getLogger("relay.worker")
 @click.command
 def worker() -> None:
     """Deliver what was accepted to IEM, until SIGTERM (which finishes what is in flight) or a second one (which does not)."""
-    foundation = lay_foundation()
-    settings = foundation.settings
-    catalogue = load_catalogue(foundation)
-    if catalogue.fault:
-        raise ConfigurationError([catalogue.fault])
-    for file in catalogue.broken():
-        for complaint in file.complaints():
-            log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
-    connection = connect_worker(settings)
     stopping = threading.Event()
-    name = worker_name()
-    lanes = open_lanes(foundation, catalogue.usable(), connection)
-    delivering = Worker(
-        name,
-        lanes,
-        connection,
-        Crew(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
-        keep=Keep(settings.audit_retention, settings.max_dead, build_absences(settings, connection, catalogue)),
-        clock=foundation.clock,
-    )
+    running: list[Worker] = []
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
             os._exit(1)  # in flight stays in flight: its lease runs out, and another worker takes it
         stopping.set()
-        delivering.stop()
+        for one in running:
+            one.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    foundation = lay_foundation()
+    connection = connect_worker(foundation.settings)
+    delivering = _hire(foundation, connection)
+    running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
-        log(
-            _LOG,
-            logging.INFO,
-            "worker started",
-            worker=name,
-            integrations=[lane.integration.name for lane in lanes],
-        )
-        delivering.run(grace=settings.shutdown_grace)
+        delivering.run(grace=foundation.settings.shutdown_grace)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
+
+
+def _hire(foundation: Foundation, connection: Connection) -> Worker:
+    """Return the worker that the settings and the mapping files describe; the log tells which of these cannot be used.
+
+    Raises:
+        ConfigurationError: the folder of mapping files cannot be read.
+    """
+    settings, catalogue = foundation.settings, load_catalogue(foundation)
+    if catalogue.fault:
+        raise ConfigurationError([catalogue.fault])
+    for file in catalogue.broken():
+        for complaint in file.complaints():
+            log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
+    return Worker(
+        worker_name(),
+        open_lanes(foundation, catalogue.usable(), connection),
+        connection,
+        Crew(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
+        keep=Keep(settings.audit_retention, settings.max_dead, build_absences(settings, connection, catalogue)),
+        clock=foundation.clock,
+    )
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:

@@ -68,7 +68,7 @@ keepalive = 15
 backlog = 1024
 
 
-def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+def on_starting(server: Any) -> None:
     """Refuse a Redis that would lose what was accepted; one that is away is waited for."""
     from relay.bootstrap import connect_web  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
     from relay.logs import log, set_up_logs  # noqa: PLC0415
@@ -86,6 +86,7 @@ def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     for refusal in refusals:
         sys.stderr.write(f"RELAY_REDIS_URL: {refusal}\n")
     if refusals:
+        on_exit(server)
         sys.exit(EX_CONFIG)
     set_up_logs(form=_settings.log_format, level=_settings.log_level, redactor=Redactor())
     logger = logging.getLogger("relay.web")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import Process, RedisServer, Relay, wait_until
 
-from relay.bootstrap import now_ms
+from relay.clock import now_ms
 from relay.simulators.faults import Fault
 from relay.simulators.iem import PUSH_PATH
 from relay.simulators.server import SimulatorServer

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from harness import sys_id
 
-from relay.bootstrap import new_id, now_ms
+from relay.bootstrap import new_id
+from relay.clock import now_ms
 from relay.core.integration import Integration
 from relay.core.mapping import MAX_RECORDS, map_payload
 from relay.core.mapping_file import parse_mapping_file

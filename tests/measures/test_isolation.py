@@ -12,7 +12,7 @@ from harness import mapping, simulated_iem, wait_until, write_mapping
 from measures.backlog import fill, incident
 from relay_runs.conftest import Site, open_site
 
-from relay.bootstrap import now_ms
+from relay.clock import now_ms
 from relay.simulators.faults import Fault
 from relay.simulators.server import SimulatorServer
 from relay.store.circuit import Circuit

@@ -13,7 +13,7 @@ import pytest
 from harness import RedisServer, mapping, write_mapping
 from measures.backlog import fill, queue_of
 
-from relay.bootstrap import now_ms
+from relay.clock import now_ms
 from relay.core.outcomes import Delivered
 from relay.store.connection import Connection
 from relay.store.durability import parse_info

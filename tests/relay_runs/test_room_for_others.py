@@ -6,7 +6,6 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import pytest
 from harness import mapping, simulated_iem, sys_id, wait_until, write_mapping
 
 from relay.simulators.faults import Fault
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from relay_runs.conftest import Site
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an integration with none in flight takes the places that are kept for others too"
-)
 def test_two_integrations_with_slow_iems_do_not_delay_a_third(site: Site) -> None:
     with ExitStack() as stack:
         slow = {name: stack.enter_context(simulated_iem()) for name in ("alpha", "gamma")}
