@@ -16,6 +16,7 @@ from relay.core.ids import make_id
 from relay.core.integration import Iem, Integration
 from relay.core.readers import check_url
 from relay.core.redact import Redactor
+from relay.core.seal import SealingKey
 from relay.delivery import Deliverer
 from relay.drainer import Drainer
 from relay.errors import ConfigurationError, SecretMissingError
@@ -28,6 +29,7 @@ from relay.logs import set_up_logs
 from relay.mappings import Catalogue, read_mappings
 from relay.operations import Operations
 from relay.replay import Replay
+from relay.sealing import Sealer
 from relay.secret_reader import SecretReader
 from relay.settings import Settings, load_settings, read_environment
 from relay.store.circuit import Circuit
@@ -38,6 +40,7 @@ from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 from relay.store.registry import Registry
 from relay.store.tokens import TokenStore
+from relay.store.trail import Trail
 
 #: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
 _WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
@@ -152,8 +155,16 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
         replay=Replay(build_queues(settings, connection), now_ms=now_ms, new_id=new_id),
         pulse=Pulse(connection),
         registry=Registry(connection),
+        trail=Trail(connection),
         now_ms=now_ms,
     )
+
+
+def build_sealer(settings: Settings) -> Sealer:
+    """Return what seals the audit trails, on a connection of its own."""
+    connection = connect_worker(settings)
+    registry, key = Registry(connection), SealingKey(settings.audit_key)
+    return Sealer(Trail(connection), key, registry.names, retention=settings.audit_retention, now_ms=now_ms)
 
 
 def worker_name() -> str:

@@ -22,9 +22,8 @@ _BEAT_EVERY, _RECLAIM_EVERY, _SWEEP_EVERY = 2.0, 5.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """For how long audit records are kept (seconds), and how many dead letters and rejections of each integration."""
+    """How many dead letters and rejections of each integration are kept."""
 
-    audit: float
     dead: int
     #: Who looks after integrations without a lane.
     absences: Absences | None = None
@@ -92,7 +91,7 @@ class Housekeeper:
                     absences.forget(name)
 
     def _sweep(self, name: str, deliveries: DeliveryQueue, now_ms: int) -> Swept:
-        swept = deliveries.sweep(audit_retention=self._keep.audit, cap=self._keep.dead, now=now_ms)
+        swept = deliveries.sweep(cap=self._keep.dead, now=now_ms)
         if swept.over_cap:
             message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
             log(_LOG, logging.ERROR, message, integration=name, count=swept.over_cap)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import Absence, Integration
-from relay.core.values import format_time
+from relay.core.seal import Report, SealingKey, verify
+from relay.core.values import format_time, parse_date_time
 from relay.errors import RelayError
 from relay.mappings import Catalogue, MappingFile
 from relay.replay import Replay, Replayed
@@ -16,6 +17,7 @@ from relay.store.deliveries import DeliveryReader, Page, Query
 from relay.store.letters import Letters
 from relay.store.pulse import Backlog, Pulse
 from relay.store.registry import Registry
+from relay.store.trail import Trail, TrailQuery
 
 #: Why nobody resumes it by hand.
 _ABSENT: Mapping[str, str] = {
@@ -23,6 +25,10 @@ _ABSENT: Mapping[str, str] = {
     Absence.UNUSABLE: "has faults in its mapping file: it goes on when they are mended",
     Absence.REMOVED: "has no mapping file any more: it goes on when there is one",
 }
+
+
+#: The trail's ids are by the clock of Redis, a record's times by those of web and workers (ms).
+_CLOCKS_DIFFER = 120_000
 
 
 class UnknownError(RelayError):
@@ -44,6 +50,7 @@ class Operations:
     replay: Replay
     pulse: Pulse
     registry: Registry
+    trail: Trail
     now_ms: Callable[[], int]
 
     def names(self, integration: str | None = None) -> list[str]:
@@ -85,6 +92,25 @@ class Operations:
         if found is None:
             raise UnknownError(f"there is no delivery {delivery_id[:64]}")
         return found
+
+    def story(self, delivery: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the audit records of one delivery, oldest first."""
+        since = (parse_date_time(delivery["created_at"]) or 0) - _CLOCKS_DIFFER
+        finished = parse_date_time(delivery["finished_at"]) if delivery["finished_at"] else None
+        until = finished + _CLOCKS_DIFFER if finished and delivery["status"] != "dead" else None
+        query = TrailQuery(delivery_id=delivery["id"], since=since, until=until)
+        return list(reversed(self.trail.page([delivery["integration"]], query, limit=100).items))
+
+    def audit(self, integration: str | None, query: TrailQuery, *, limit: int, cursor: str | None) -> Page:
+        """Return some audit records, newest first."""
+        return self.trail.page(self.names(integration), query, limit=limit, cursor=cursor)
+
+    def verify(self, integration: str | None, keys: Sequence[SealingKey]) -> Iterator[Report]:
+        """Check the trails in Redis against their seals, one integration after the other."""
+        for name in self.names(integration):
+            anchor = self.trail.anchor(name)
+            behind = self.trail.walk_behind(name, anchor.last if anchor else None)
+            yield verify(name, behind, self.trail.seals(name), keys, anchor)
 
     def page(self, integration: str | None, query: Query, *, limit: int, cursor: str | None) -> Page:
         """Return some deliveries, newest first."""

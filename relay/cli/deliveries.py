@@ -16,10 +16,13 @@ from relay.operations import HinderedError, Operations, UnknownError
 from relay.store.deliveries import STATUSES, Query
 
 
-class _Moment(click.ParamType[int]):
+class Moment(click.ParamType[int]):
+    """A date and time on the command line, as Unix milliseconds."""
+
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the milliseconds, or fail with what was expected."""
         moment = parse_date_time(str(value))
         if moment is None:
             self.fail(f"{value!r} is not a date and time such as 2026-11-22T10:20:30Z", param, ctx)
@@ -33,8 +36,8 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--integration", help="Only of this integration."),
         click.option("--reason", help="Only with this reason."),
-        click.option("--since", type=_Moment(), help="Only accepted since, such as 2026-11-22T10:20:30Z."),
-        click.option("--until", type=_Moment(), help="Only accepted until."),
+        click.option("--since", type=Moment(), help="Only accepted since, such as 2026-11-22T10:20:30Z."),
+        click.option("--until", type=Moment(), help="Only accepted until."),
     )
     for option in reversed(options):
         command = option(command)

@@ -12,7 +12,15 @@ from types import FrameType
 import click
 from prometheus_client import start_http_server
 
-from relay.bootstrap import Foundation, build_absences, connect_worker, lay_foundation, load_catalogue, worker_name
+from relay.bootstrap import (
+    Foundation,
+    build_absences,
+    build_sealer,
+    connect_worker,
+    lay_foundation,
+    load_catalogue,
+    worker_name,
+)
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.housekeeping import Keep
 from relay.lanes import open_lanes
@@ -45,6 +53,7 @@ def worker() -> None:
     running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
+        build_sealer(foundation.settings).start(stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
@@ -67,7 +76,7 @@ def _hire(foundation: Foundation, connection: Connection) -> Worker:
         open_lanes(foundation, catalogue.usable(), connection),
         connection,
         Crew(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
-        keep=Keep(settings.audit_retention, settings.max_dead, build_absences(settings, connection, catalogue)),
+        keep=Keep(settings.max_dead, build_absences(settings, connection, catalogue)),
         clock=foundation.clock,
     )
 

@@ -176,12 +176,12 @@ class DeliveryQueue:
         attempts = [_encode(_settled(settlement)) for settlement in settlements]
         return list(self._connection.run("settle", self._key, [now, self._retention, _LIMITS, *attempts]))
 
-    def sweep(self, *, audit_retention: float, cap: int, now: int) -> Swept:
+    def sweep(self, *, cap: int, now: int) -> Swept:
         """Forget what was finished longer than the retention ago, a thousand of each kind at a time.
 
-        Of dead letters and rejections no more than `cap` are kept. `audit_retention` in seconds.
+        Of dead letters and rejections no more than `cap` are kept.
         """
-        arguments: list[str | int] = [now, self._retention, int(audit_retention * 1000), _SWEPT_AT_ONCE, cap]
+        arguments: list[str | int] = [now, self._retention, _SWEPT_AT_ONCE, cap]
         gone, over_cap, left = self._connection.run("sweep", self._key, arguments)
         return Swept(gone, over_cap, left)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +18,15 @@ from relay.iem.client import push_body
 from relay.operations import HinderedError, Operations, UnknownError
 from relay.replay import Replayed
 from relay.store.deliveries import STATUSES, Page, Query
+from relay.store.trail import TYPES, TrailQuery
 from relay.web.answers import ProblemError, problem, reply
 
 _ACTOR = "api"
 _MOST_ITEMS, _USUAL_ITEMS = 500, 50
 #: One call replays at most so many; the answer says how many are left.
 _MOST_REPLAYED = 5_000
+_TRAIL_FILTERS = ("integration", "sys_id", "number", "delivery_id", "user", "type", "since", "until")
+_TRAIL_CURSOR = re.compile(r"\d{1,20}-\d{1,20}@[a-z0-9-]{1,63}")
 _FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "until")
 
 
@@ -33,6 +37,7 @@ def make_api(operations: Operations, token: str | None) -> Blueprint:
     _add_integrations(blueprint, operations)
     _add_deliveries(blueprint, operations)
     _add_rejections(blueprint, operations)
+    _add_audit(blueprint, operations)
 
     @blueprint.get("/stats", strict_slashes=False)
     def stats() -> Response:
@@ -118,7 +123,8 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
 
     @blueprint.get("/deliveries/<delivery_id>", strict_slashes=False)
     def delivery(delivery_id: str) -> Response:
-        return reply(operations.delivery(delivery_id))
+        found = operations.delivery(delivery_id)
+        return reply({**found, "audit": operations.story(found)})
 
     @blueprint.post("/deliveries/<delivery_id>/replay", strict_slashes=False)
     def replay_delivery(delivery_id: str) -> Response:
@@ -159,6 +165,36 @@ def _add_rejections(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.post("/rejections/<rejection_id>/replay", strict_slashes=False)
     def replay_rejection(rejection_id: str) -> Response:
         return _replayed(operations.replay_rejection(rejection_id, actor=_ACTOR))
+
+
+def _add_audit(blueprint: Blueprint, operations: Operations) -> None:
+    @blueprint.get("/audit", strict_slashes=False)
+    def audit() -> Response:
+        integration, query = _read_trail_filter(request.args)
+        return _paged(operations.audit(integration, query, limit=_limit(), cursor=_trail_cursor()))
+
+
+def _trail_cursor() -> str | None:
+    cursor = request.args.get("cursor")
+    if cursor is not None and not _TRAIL_CURSOR.fullmatch(cursor):
+        raise ProblemError(422, "cursor: expected the `next_cursor` of the page before")
+    return cursor
+
+
+def _read_trail_filter(given: Mapping[str, str]) -> tuple[str | None, TrailQuery]:
+    texts = {name: given.get(name) or None for name in _TRAIL_FILTERS}
+    if texts["type"] is not None and texts["type"] not in TYPES:
+        raise ProblemError(422, f"type: expected one of {', '.join(TYPES)}")
+    query = TrailQuery(
+        sys_id=texts["sys_id"],
+        number=texts["number"],
+        delivery_id=texts["delivery_id"],
+        user=texts["user"],
+        type=texts["type"],
+        since=_when(texts, "since"),
+        until=_when(texts, "until"),
+    )
+    return texts["integration"], query
 
 
 def _paged(page: Page) -> Response:

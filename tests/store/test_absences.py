@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from store.bench import DAY, DELIVERED, HOUR, MAPPING, NOT_NOW, RETENTION, SECOND, Bench, resolution
+from store.bench import DAY, DELIVERED, HOUR, MAPPING, NOT_NOW, RETENTION, Bench, resolution
 
 from relay.absences import Absences
+from relay.clock import now_ms
+from relay.core.seal import SealingKey
 from relay.mappings import Catalogue, read_mappings
+from relay.sealing import Sealer
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.deliveries import DeliveryReader
 from relay.store.registry import Registry
+from relay.store.trail import Trail
 
 
 class Site:
@@ -133,9 +137,13 @@ def test_a_removed_integration_is_swept_and_forgotten_when_nothing_is_left(site:
     absences = site.absences()
     site.look(absences)
     assert site.look(absences) == ["acme"]
-    bench.wait(RETENTION + 365 * DAY)  # the trail goes by the clock of Redis
+    bench.wait(RETENTION + DAY)
+    in_a_year = Sealer(
+        Trail(bench.redis), SealingKey(None), lambda: ["acme"], retention=60, now_ms=lambda: now_ms() + 365 * DAY
+    )
+    in_a_year.seal_all()
 
-    swept = bench.queue.sweep(audit_retention=90 * DAY / SECOND, cap=10, now=bench.now)
+    swept = bench.queue.sweep(cap=10, now=bench.now)
     absences.forget("acme")
 
     assert swept.left == 0

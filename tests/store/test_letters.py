@@ -285,7 +285,7 @@ def test_a_tickets_deliveries_are_found_by_sys_id_and_by_number(bench: Bench, re
 
 
 def sweep(bench: Bench, *, cap: int = 100) -> tuple[int, int]:
-    swept = bench.queue.sweep(audit_retention=90 * DAY / SECOND, cap=cap, now=bench.now)
+    swept = bench.queue.sweep(cap=cap, now=bench.now)
     return swept.gone, swept.over_cap
 
 

@@ -1,8 +1,8 @@
 -- Forgets what was finished longer than the retention ago, some of it at a time, and what is over a cap. Nothing pending is touched.
--- ARGV[2] retention (ms); ARGV[3] audit retention (ms); ARGV[4] how many of each kind; ARGV[5] cap of dead letters and of rejections.
+-- ARGV[2] retention (ms); ARGV[3] how many of each kind; ARGV[4] cap of dead letters and of rejections.
 -- Returns how many records went, how many dead letters and rejections went over their cap, and how many records are left of all kinds.
 
-local retention, audit_retention, most, cap = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local retention, most, cap = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function forget(index, id)
   local record = read(delivery_key(id), 'sys_id', 'number')
@@ -47,7 +47,6 @@ local function forget_over_cap()
 end
 
 local gone = forget_old('delivered') + forget_old('superseded') + forget_old('discarded')
-redis.call('XTRIM', key('audit'), 'MINID', string.format('%.0f', now - audit_retention))
 local over_cap = forget_over_cap()
 local left = redis.call('ZCARD', key('rejections')) + redis.call('XLEN', key('audit'))
 for _, index in ipairs({ 'pending', 'delivered', 'superseded', 'dead', 'discarded' }) do

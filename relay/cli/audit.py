@@ -1,0 +1,198 @@
+"""`relay audit …`: read the trail, export it with its seals, and check whether somebody changed it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from relay.cli.deliveries import Moment
+from relay.cli.terminal import open_operations, print_json, print_table, with_operations
+from relay.core.seal import Report, SealingKey
+from relay.operations import Operations
+from relay.settings import load_settings, read_environment
+from relay.store.trail import TYPES, TrailQuery
+from relay.trail_file import check_file, write_chosen, write_sealed
+
+_COLUMNS = ("at", "type", "integration", "number", "delivery_id", "actor")
+_CSV_COLUMNS = ("id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor")
+#: A cell that begins so is a formula to a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _filters(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option("--integration", help="Only of this integration."),
+        click.option("--sys-id", help="Only of this ticket."),
+        click.option("--number", help="Only of the ticket with this number."),
+        click.option("--delivery", "delivery_id", help="Only of this delivery."),
+        click.option("--user", help="Only with this user: an actor, a resolver, a user of Virima."),
+        click.option("--type", "type", type=click.Choice(TYPES), help="Only of this type."),
+        click.option("--since", type=Moment(), help="Only since, such as 2026-11-22T10:20:30Z."),
+        click.option("--until", type=Moment(), help="Only until."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group
+def audit() -> None:
+    """Read the audit trail, export it, and check its seals."""
+
+
+@audit.command("list")
+@_filters
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
+@with_operations
+def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
+    """List audit records, newest first."""
+    found = list(islice(_newest(operations, integration, TrailQuery(**wanted)), limit))
+    if as_json:
+        print_json(found)
+        return
+    rows = ([*(one[column] for column in _COLUMNS), _more(one)] for one in found)
+    print_table(rows, (*_COLUMNS, "more"))
+
+
+@audit.command
+@_filters
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; else standard output.")
+@with_operations
+def export(operations: Operations, *, integration: str | None, form: str, output: Path | None, **wanted: Any) -> None:
+    """Write the trail, oldest first: JSON Lines with its seals, which `relay audit verify` can check, or CSV.
+
+    With --since or --until whole seals are written. Any other filter leaves the seals out: they are over all records.
+    """
+    query, names = TrailQuery(**wanted), operations.names(integration)
+    total = sum(map(operations.trail.count, names))
+    lines = (line for name in names for line in _lines(operations, name, query, form))
+    hidden = not sys.stderr.isatty() or (output is None and sys.stdout.isatty())
+    bar = click.progressbar(length=total, label="records", file=sys.stderr, hidden=hidden)
+    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file, bar:
+        _write(file, _counted(lines, bar.update), form)
+
+
+@audit.command
+@click.argument("file", type=click.File(encoding="utf-8"), required=False)
+@click.option("--integration", help="Only of this integration, in Redis.")
+@click.option("--key-file", "key_files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A key of before, beside RELAY_AUDIT_KEY; several times for several.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
+def verify(*, file: IO[str] | None, integration: str | None, key_files: tuple[Path, ...], as_json: bool) -> None:
+    """Check an exported FILE, or the trail in Redis: was a record edited, removed, added or moved after it was sealed?"""
+    keys = _keys(key_files)
+    try:
+        reports = list(check_file(_parse(file), keys) if file else open_operations().verify(integration, keys))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        print_json([_shown(report) for report in reports])
+    else:
+        for report in reports:
+            click.echo(_sentence(report))
+    if any(report.finding for report in reports):
+        raise SystemExit(1)
+
+
+def _newest(operations: Operations, integration: str | None, query: TrailQuery) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        page = operations.audit(integration, query, limit=500, cursor=cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _lines(operations: Operations, name: str, query: TrailQuery, form: str) -> Iterator[dict[str, Any]]:
+    is_filtered = any((query.sys_id, query.number, query.delivery_id, query.user, query.type))
+    if is_filtered or form == "csv":
+        return write_chosen(operations.trail, name, query)
+    return write_sealed(operations.trail, name, since=query.since, until=query.until)
+
+
+def _counted(lines: Iterable[dict[str, Any]], update: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    pending = 0
+    for line in lines:
+        pending += "record" in line
+        if pending == 1_000:
+            update(pending)
+            pending = 0
+        yield line
+    update(pending)
+
+
+def _write(file: IO[str], lines: Iterable[dict[str, Any]], form: str) -> None:
+    if form == "jsonl":
+        for line in lines:
+            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        return
+    rows = csv.writer(file)
+    rows.writerow((*_CSV_COLUMNS, "more"))
+    for line in lines:
+        if record := line.get("record"):
+            rows.writerow([_cell(record[column]) for column in _CSV_COLUMNS] + [_more(record)])
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _more(record: dict[str, Any]) -> str:
+    more = {name: value for name, value in record.items() if name not in _CSV_COLUMNS and value is not None}
+    return json.dumps(more, ensure_ascii=False, separators=(",", ":")) if more else ""
+
+
+def _parse(file: IO[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, start=1):
+        try:
+            content = json.loads(line)
+        except ValueError:
+            raise ValueError(
+                f"line {number} is not JSON: this is no export of an audit trail, or it is damaged"
+            ) from None
+        if not isinstance(content, dict):
+            raise ValueError(f"line {number} is no JSON object: this is no export of an audit trail")  # noqa: TRY004 - of the file
+        yield content
+
+
+def _keys(key_files: tuple[Path, ...]) -> list[SealingKey]:
+    secrets = [load_settings(read_environment()).audit_key, *(path.read_text("utf-8").strip() for path in key_files)]
+    return [SealingKey(None), *(SealingKey(secret) for secret in secrets if secret)]
+
+
+def _shown(report: Report) -> dict[str, Any]:
+    finding = report.finding
+    return {
+        "integration": report.integration,
+        "good": finding is None,
+        "kind": finding.kind if finding else None,
+        "record": finding.record or None if finding else None,
+        "finding": finding.sentence if finding else None,
+        "seals": report.seals,
+        "sealed_records": report.sealed,
+        "unsealed_records": report.unsealed,
+        "first": report.first,
+        "last": report.last,
+        "anchored": report.anchored,
+    }
+
+
+def _sentence(report: Report) -> str:
+    if report.finding:
+        return f"{report.integration}: NOT as it was written: {report.finding.sentence}"
+    unsealed = (
+        f"; {report.unsealed} newer ones are not sealed yet, and nothing vouches for them" if report.unsealed else ""
+    )
+    head = "" if report.anchored or not report.seals else "; what came before the first one is not in it"
+    return f"{report.integration}: {report.sealed} records in {report.seals} seals are as they were written{head}{unsealed}"

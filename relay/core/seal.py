@@ -1,0 +1,241 @@
+"""Seals over an audit trail: a chain that tells the first record that was edited, removed, added or moved. Pure.
+
+A seal names some records, each by its id and a digest of its content, and carries the MAC of the seal before it. Its own MAC is
+HMAC-SHA256 (RFC 2104) under a key, or plain SHA-256 where there is none: that shows accidents, not a forger.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+#: Records in one seal at most.
+MOST_RECORDS = 256
+#: Bytes of SHA-256 that a digest keeps: nobody finds a second content for 120 bits.
+_DIGEST_BYTES = 15
+#: Members that say where a record stands, not what it says.
+_PLACE = frozenset({"id", "integration"})
+_PLAIN = "sha256"
+
+Record = Mapping[str, Any]
+Kind = Literal["edited", "removed", "added", "moved", "seal"]
+
+
+@dataclass(frozen=True, slots=True)
+class SealingKey:
+    """What seals are made with; `secret` None: plain SHA-256."""
+
+    secret: str | None
+
+    @property
+    def name(self) -> str:
+        """What a seal calls its key: enough to tell keys apart, and nothing of the secret."""
+        if self.secret is None:
+            return _PLAIN
+        return "hmac-" + hashlib.sha256(b"name of a sealing key:" + self.secret.encode()).hexdigest()[:12]
+
+    def mac(self, text: str) -> str:
+        """Return the MAC of `text`, in hex."""
+        if self.secret is None:
+            return hashlib.sha256(text.encode()).hexdigest()
+        return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """One link of an integration's chain. `records`: id and digest of each, in their order."""
+
+    integration: str
+    #: From 1, without a gap.
+    number: int
+    #: MAC of the seal before; empty for the first.
+    previous: str
+    key: str
+    records: tuple[tuple[str, str], ...]
+    mac: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the MAC is over."""
+        parts = [1, self.integration, self.number, self.previous, self.key, self.records]
+        return json.dumps(parts, separators=(",", ":"))
+
+    @property
+    def last(self) -> str:
+        """The id of the last record."""
+        return self.records[-1][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The last seal that was dropped with its records when they had been kept for long enough: the chain goes on from it."""
+
+    integration: str
+    number: int
+    seal: str
+    last: str
+    key: str
+    mac: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the MAC is over."""
+        parts = ["anchor", 1, self.integration, self.number, self.seal, self.last, self.key]
+        return json.dumps(parts, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first thing that is wrong with a trail, in a sentence; `record` is an id, or empty where a seal is wrong."""
+
+    kind: Kind
+    record: str
+    sentence: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a verification found; `finding` None: everything that is sealed is as it was written."""
+
+    integration: str
+    seals: int = 0
+    sealed: int = 0
+    unsealed: int = 0
+    first: str | None = None
+    last: str | None = None
+    #: Whether the head of the chain is its beginning, or anchored by a seal of ours.
+    anchored: bool = False
+    finding: Finding | None = None
+
+
+def digest_of(record: Record) -> str:
+    """Return the digest of what a record says. Members that are null count as absent."""
+    content = {name: value for name, value in record.items() if value is not None and name not in _PLACE}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]).decode()
+
+
+def make_seal(key: SealingKey, integration: str, before: Seal | Anchor | None, records: Sequence[Record]) -> Seal:
+    """Return the seal over `records`, which follows `before` (None: the first one)."""
+    previous = "" if before is None else before.mac if isinstance(before, Seal) else before.seal
+    number = before.number + 1 if before else 1
+    entries = tuple((str(record["id"]), digest_of(record)) for record in records)
+    blank = Seal(integration, number, previous, key.name, entries)
+    return Seal(integration, number, previous, key.name, entries, key.mac(blank.text))
+
+
+def make_anchor(key: SealingKey, dropped: Seal) -> Anchor:
+    """Return what the chain hangs on when `dropped` and all before it are gone."""
+    blank = Anchor(dropped.integration, dropped.number, dropped.mac, dropped.last, key.name)
+    return Anchor(dropped.integration, dropped.number, dropped.mac, dropped.last, key.name, key.mac(blank.text))
+
+
+def id_order(record_id: str) -> tuple[int, int]:
+    """Return what sorts record ids (`milliseconds-sequence`)."""
+    milliseconds, _, sequence = record_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def verify(
+    integration: str,
+    records: Iterable[Record],
+    seals: Iterable[Seal],
+    keys: Sequence[SealingKey],
+    anchor: Anchor | None = None,
+    *,
+    before: Seal | None = None,
+    is_excerpt: bool = False,
+) -> Report:
+    """Check records and seals, both in their order, against each other. Holds no more than one seal's records at a time.
+
+    `before`: the seal before the first one, checked already. `is_excerpt`: without one, the first seal may follow one that is not
+    there, as in an export from some day on.
+    """
+    report = Report(integration)
+    known = {key.name: key for key in keys}
+    coming = _Coming(records)
+    link: Seal | Anchor | None = before or anchor
+    if anchor is not None:
+        report.finding = _check_mac(anchor, known, f"the anchor behind seal {anchor.number}")
+        report.anchored = report.finding is None
+    for seal in seals:
+        if report.finding:
+            return report
+        report.finding = _check_link(seal, link, known, may_follow_unknown=is_excerpt and link is None)
+        if link is None and seal.number == 1:
+            report.anchored = True
+        report.finding = report.finding or _compare(seal, coming.up_to(seal.last))
+        report.seals, report.sealed = report.seals + 1, report.sealed + len(seal.records)
+        report.first, report.last = report.first or seal.records[0][0], seal.last
+        link = seal
+    if report.finding is None:
+        report.unsealed = coming.count_rest()
+    return report
+
+
+class _Coming:
+    """Records in their order, of which those up to an id are taken at a time."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records: Iterator[Record] = iter(records)
+        self._next: Record | None = next(self._records, None)
+
+    def up_to(self, last: str) -> list[Record]:
+        taken = []
+        while self._next is not None and id_order(str(self._next["id"])) <= id_order(last):
+            taken.append(self._next)
+            self._next = next(self._records, None)
+        return taken
+
+    def count_rest(self) -> int:
+        return (self._next is not None) + sum(1 for _ in self._records)
+
+
+def _check_link(
+    seal: Seal, before: Seal | Anchor | None, keys: Mapping[str, SealingKey], *, may_follow_unknown: bool
+) -> Finding | None:
+    if not may_follow_unknown:
+        expected = (before.number if before else 0) + 1
+        if seal.number != expected:
+            missing = f"seal {expected} is missing" if seal.number > expected else f"seal {seal.number} comes twice"
+            return Finding("seal", "", f"{missing}: what it vouched for cannot be checked")
+        previous = "" if before is None else before.mac if isinstance(before, Seal) else before.seal
+        if seal.previous != previous:
+            return Finding(
+                "seal", "", f"seal {seal.number} does not follow the one before it: one of them was replaced"
+            )
+    return _check_mac(seal, keys, f"seal {seal.number}")
+
+
+def _check_mac(sealed: Seal | Anchor, keys: Mapping[str, SealingKey], what: str) -> Finding | None:
+    key = keys.get(sealed.key)
+    if key is None:
+        return Finding("seal", "", f"{what} was made with the key {sealed.key}, which is not among those given")
+    if not hmac.compare_digest(key.mac(sealed.text).encode(), sealed.mac.encode("utf-8", "replace")):
+        return Finding("seal", "", f"{what} was edited, or made by somebody who does not have the key")
+    return None
+
+
+def _compare(seal: Seal, records: Sequence[Record]) -> Finding | None:
+    """Return the first difference between what `seal` names and what is there."""
+    sealed = dict(seal.records)
+    found = {str(record["id"]): digest_of(record) for record in records}
+    strays = {digest for an_id, digest in found.items() if sealed.get(an_id) != digest}
+    wanted = {digest for an_id, digest in sealed.items() if found.get(an_id) != digest}
+    for an_id in sorted({*sealed, *found}, key=id_order):
+        there, named = found.get(an_id), sealed.get(an_id)
+        if there == named:
+            continue
+        if there is None:
+            kind: Kind = "moved" if named in strays else "removed"
+        elif named is None:
+            kind = "moved" if there in wanted else "added"
+        else:
+            kind = "moved" if there in wanted or named in strays else "edited"
+        return Finding(kind, an_id, f"record {an_id} was {kind} after it had been sealed (seal {seal.number})")
+    return None

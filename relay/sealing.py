@@ -1,0 +1,88 @@
+"""The use case: seal what is new in the audit trails, and drop what is old. Off the path of webhooks and pushes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from relay.core.seal import MOST_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
+from relay.errors import StoreUnavailableError
+from relay.logs import log
+from relay.store.trail import Trail
+
+_LOG = logging.getLogger("relay.audit")
+
+#: How often new records are sealed (seconds), and in how many seals at most at once.
+_EVERY, _SEALS_AT_ONCE = 5.0, 20
+#: Seals that are dropped in one step at most.
+_DROPPED_AT_ONCE = 100
+
+
+class Sealer:
+    """Seals the trails of all integrations. Of several processes that do so one adds the next seal: the chain never forks."""
+
+    def __init__(
+        self,
+        trail: Trail,
+        key: SealingKey,
+        names: Callable[[], Iterable[str]],
+        *,
+        retention: float,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """`retention` in seconds: how long records stay in Redis. Only what is sealed is ever dropped."""
+        self._trail = trail
+        self._key = key
+        self._names = names
+        self._retention = int(retention * 1000)
+        self._now_ms = now_ms
+
+    def start(self, stopping: threading.Event) -> threading.Thread:
+        """Seal in a thread of its own until `stopping` is set."""
+
+        def run() -> None:
+            while not stopping.wait(_EVERY):
+                try:
+                    self.seal_all()
+                except StoreUnavailableError:
+                    continue  # the worker tells that Redis is away; what is new is sealed when it is back
+                except Exception:
+                    _LOG.exception("a bug in sealing the audit trail")
+                    raise
+
+        thread = threading.Thread(target=run, name="sealer", daemon=True)
+        thread.start()
+        return thread
+
+    def seal_all(self) -> None:
+        """Seal what is new in every trail, and drop what is old. Raises StoreUnavailableError."""
+        for name in self._names():
+            self.seal(name)
+            self.drop_old(name)
+
+    def seal(self, integration: str) -> int:
+        """Seal what is new in one trail; returns how many records were sealed. Raises StoreUnavailableError."""
+        sealed = 0
+        before: Seal | Anchor | None = self._trail.last_seal(integration) or self._trail.anchor(integration)
+        for _ in range(_SEALS_AT_ONCE):
+            records = self._trail.behind(integration, before.last if before else None, most=MOST_RECORDS)
+            if not records:
+                break
+            seal = make_seal(self._key, integration, before, records)
+            if not self._trail.add_seal(seal):
+                break  # another process was first
+            before, sealed = seal, sealed + len(records)
+        return sealed
+
+    def drop_old(self, integration: str) -> None:
+        """Drop seals whose youngest record is older than the retention, with their records. Raises StoreUnavailableError."""
+        oldest = self._now_ms() - self._retention
+        last: Seal | None = None
+        for number, seal in enumerate(self._trail.seals(integration, at_once=1)):
+            if id_order(seal.last)[0] >= oldest or number == _DROPPED_AT_ONCE:
+                break
+            last = seal
+        if last is not None:
+            self._trail.drop(make_anchor(self._key, last))
+            log(_LOG, logging.INFO, "audit records are old enough to go", integration=integration, up_to=last.last)

@@ -1,0 +1,221 @@
+"""An integration's audit trail and its seals: reading them, sealing what is new, dropping what was kept for long enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.core.seal import Anchor, Record, Seal, id_order
+from relay.core.values import format_time
+from relay.store.connection import Connection
+from relay.store.deliveries import Page
+from relay.store.keys import key
+
+TYPES = (
+    "accepted",
+    "delivered",
+    "superseded",
+    "dead",
+    "rejected",
+    "replayed",
+    "parked",
+    "resumed",
+    "mapping_loaded",
+    "mapping_refused",
+    "virima_lookup",
+)
+#: Where a record stands among those of all integrations: its id's two numbers, then the integration.
+_Place = tuple[int, int, str]
+_PAGE = 1_000
+#: So many records at most are looked through for one page of a filter that few of them pass.
+_MOST_LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class TrailQuery:
+    """Which records are wanted. Times in Unix milliseconds; None: any. `user`: whoever is named by it in a record."""
+
+    sys_id: str | None = None
+    number: str | None = None
+    delivery_id: str | None = None
+    user: str | None = None
+    type: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def wants(self, record: Record) -> bool:
+        """Tell whether a record passes, its time excepted."""
+        for name in ("sys_id", "number", "delivery_id", "type"):
+            value = getattr(self, name)
+            if value is not None and record[name] != value:
+                return False
+        return self.user is None or self.user.casefold() in _users_of(record)
+
+
+class Trail:
+    """The audit trails of all integrations. All methods raise `StoreUnavailableError`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def walk(self, integration: str, *, since: int | None = None, until: int | None = None) -> Iterator[dict[str, Any]]:
+        """Return an integration's records, oldest first, a page at a time."""
+        start, end = "-" if since is None else str(since), "+" if until is None else str(until)
+        while True:
+            found = self._connection.call("XRANGE", key(integration, "audit"), start, end, "COUNT", _PAGE)
+            yield from (_read(integration, an_id, flat) for an_id, flat in found)
+            if len(found) < _PAGE:
+                return
+            start = f"({found[-1][0]}"
+
+    def walk_behind(self, integration: str, after: str | None, *, up_to: str = "+") -> Iterator[dict[str, Any]]:
+        """Return the records behind the record `after`, none behind `up_to`, oldest first, a page at a time."""
+        while records := self.behind(integration, after, up_to=up_to):
+            yield from records
+            after = records[-1]["id"]
+
+    def count(self, integration: str) -> int:
+        """Return how many records an integration has."""
+        return int(self._connection.call("XLEN", key(integration, "audit")))
+
+    def page(self, integrations: Sequence[str], query: TrailQuery, *, limit: int, cursor: str | None = None) -> Page:
+        """Return up to `limit` records of `integrations`, newest first, that come after `cursor`.
+
+        Where few pass, the page ends early, and the next one goes on from there.
+        """
+        found: list[tuple[_Place, dict[str, Any]]] = []
+        stops: list[_Place] = []
+        for name in integrations:
+            records, stop = self._page_of(name, query, limit, cursor)
+            found += [(_place(record["id"], name), record) for record in records]
+            stops += [stop] if stop else []
+        # Where one trail was not looked through to its end, older records of others wait for the next page.
+        floor = max(stops, default=None)
+        safe = sorted((one for one in found if floor is None or one[0] >= floor), key=lambda one: one[0], reverse=True)
+        told = safe[:limit]
+        last = told[-1][0] if len(safe) > limit else floor
+        return Page(tuple(record for _, record in told), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
+
+    def _page_of(
+        self, name: str, query: TrailQuery, limit: int, cursor: str | None
+    ) -> tuple[list[dict[str, Any]], _Place | None]:
+        """Return matching records, newest first, and where looking for them stopped before the end."""
+        top = _below(cursor, name) if cursor else "+" if query.until is None else str(query.until)
+        bottom = "-" if query.since is None else str(query.since)
+        records: list[dict[str, Any]] = []
+        for _ in range(_MOST_LOOKED_AT // _PAGE):
+            found = self._connection.call("XREVRANGE", key(name, "audit"), top, bottom, "COUNT", _PAGE)
+            records += [record for an_id, flat in found if query.wants(record := _read(name, an_id, flat))]
+            if len(records) > limit:
+                return records[: limit + 1], _place(records[limit]["id"], name)
+            if len(found) < _PAGE:
+                return records, None
+            top = f"({found[-1][0]}"
+        return records, _place(found[-1][0], name)
+
+    # Seals
+
+    def seals(self, integration: str, *, at_once: int = 100) -> Iterator[Seal]:
+        """Return an integration's seals, oldest first, read so many `at_once`."""
+        start = "-"
+        while True:
+            found = self._connection.call("XRANGE", key(integration, "seals"), start, "+", "COUNT", at_once)
+            yield from (_read_seal(integration, an_id, flat) for an_id, flat in found)
+            if len(found) < at_once:
+                return
+            start = f"({found[-1][0]}"
+
+    def last_seal(self, integration: str) -> Seal | None:
+        """Return the youngest seal."""
+        found = self._connection.call("XREVRANGE", key(integration, "seals"), "+", "-", "COUNT", 1)
+        return _read_seal(integration, *found[0]) if found else None
+
+    def anchor(self, integration: str) -> Anchor | None:
+        """Return what the chain's head hangs on where older seals were dropped."""
+        fields = _pairs(self._connection.call("HGETALL", key(integration, "seals:anchor")))
+        if not fields:
+            return None
+        return Anchor(integration, int(fields["number"]), fields["seal"], fields["last"], fields["key"], fields["mac"])
+
+    def behind(
+        self, integration: str, after: str | None, *, up_to: str = "+", most: int = _PAGE
+    ) -> list[dict[str, Any]]:
+        """Return up to `most` records behind the record `after` (None: from the beginning), none behind `up_to`."""
+        start = "-" if after is None else f"({after}"
+        found = self._connection.call("XRANGE", key(integration, "audit"), start, up_to, "COUNT", most)
+        return [_read(integration, an_id, flat) for an_id, flat in found]
+
+    def add_seal(self, seal: Seal) -> bool:
+        """Add a seal to the chain; False where another process added one of this number first."""
+        records = _pack(seal.records)
+        arguments: list[str | int] = [0, "seal", seal.number, seal.previous, seal.key, records, seal.mac]
+        return bool(self._connection.run("trail", key(seal.integration, "queue"), arguments))
+
+    def drop(self, anchor: Anchor) -> None:
+        """Drop the seals up to the anchor's, with their records, and hang the chain on the anchor: in one step."""
+        milliseconds, sequence = id_order(anchor.last)
+        arguments: list[str | int] = [
+            0, "drop", anchor.number, anchor.seal, anchor.last, anchor.key, anchor.mac, f"{milliseconds}-{sequence + 1}",
+        ]  # fmt: skip
+        self._connection.run("trail", key(anchor.integration, "queue"), arguments)
+
+
+def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
+    """Return an audit record as DESIGN section 3 reads it."""
+    fields = _pairs(flat)
+    more = json.loads(fields["more"]) if fields.get("more") else {}
+    return {
+        "id": an_id,
+        "at": format_time(int(float(fields["at"]))),
+        "type": fields["type"],
+        "integration": integration,
+        "delivery_id": fields.get("delivery") or None,
+        "sys_id": fields.get("sys_id") or None,
+        "number": fields.get("number") or None,
+        "actor": fields.get("actor") or None,
+        **more,
+    }
+
+
+def _read_seal(integration: str, an_id: str, flat: Any) -> Seal:
+    fields = _pairs(flat)
+    number, _ = id_order(an_id)
+    return Seal(integration, number, fields["previous"], fields["key"], _unpack(fields["records"]), fields["mac"])
+
+
+def _pack(records: Sequence[tuple[str, str]]) -> str:
+    """Return ids and digests as one text, each time as its distance from the first one: half the memory."""
+    start = id_order(records[0][0])[0]
+    orders = ((id_order(an_id), digest) for an_id, digest in records)
+    return f"{start} " + " ".join(f"{ms - start}-{sequence} {digest}" for (ms, sequence), digest in orders)
+
+
+def _unpack(text: str) -> tuple[tuple[str, str], ...]:
+    start, *rest = text.split(" ")
+    ids = (id_order(one) for one in rest[::2])
+    return tuple(
+        (f"{int(start) + ms}-{sequence}", digest) for (ms, sequence), digest in zip(ids, rest[1::2], strict=True)
+    )
+
+
+def _pairs(answer: Any) -> Mapping[str, str]:
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def _users_of(record: Record) -> set[str]:
+    user = record.get("user") or {}
+    named = [record.get(name) for name in ("actor", "resolved_by", "email")]
+    named += [user.get(name) for name in ("id", "userName", "displayName", "email")]
+    return {str(one).casefold() for one in named if one}
+
+
+def _place(an_id: str, name: str) -> _Place:
+    return (*id_order(an_id), name)
+
+
+def _below(cursor: str, name: str) -> str:
+    """Return the highest id of trail `name` that comes behind `cursor`: newest first, and by name within one id."""
+    an_id, _, other = cursor.partition("@")
+    return an_id if name < other else f"({an_id}"

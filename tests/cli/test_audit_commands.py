@@ -1,0 +1,171 @@
+"""`relay audit list|export|verify`: as commands of their own, over a real Redis."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+from store.bench import DELIVERED, REFUSED, Bench, resolution
+
+from relay.clock import now_ms
+from relay.core.seal import SealingKey, id_order
+from relay.core.values import format_time
+from relay.sealing import Sealer
+from relay.store.connection import Connection
+from relay.store.trail import Trail
+
+KEY, OLD_KEY = "the key of the auditors", "the key of before"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def bench(redis: Connection) -> Bench:
+    """Two tickets, one delivered and one dead; all of it sealed, the first ticket's with the key of before."""
+    bench = Bench(redis)
+    bench.accept(resolution("1", ticket=1))
+    bench.attempt(DELIVERED)
+    seal(redis, OLD_KEY)
+    bench.accept(resolution("1", ticket=2))
+    bench.attempt(REFUSED)
+    seal(redis, KEY)
+    return bench
+
+
+def seal(redis: Connection, key: str) -> None:
+    Sealer(Trail(redis), SealingKey(key), lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
+
+
+@pytest.fixture
+def run(tmp_path: Path, redis_url: str) -> Run:
+    write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
+    (tmp_path / "old.key").write_text(OLD_KEY + "\n")
+    environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": redis_url}
+
+    def relay(*arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "relay", "audit", *arguments]
+        own = {**environ, "RELAY_AUDIT_KEY": key}
+        return subprocess.run(
+            command, env=own, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False, encoding="utf-8"
+        )
+
+    return relay
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def test_records_are_listed_newest_first(run: Run, bench: Bench) -> None:
+    table = run("list").stdout.splitlines()
+    dead: list[dict[str, Any]] = json.loads(run("list", "--type", "dead", "--json").stdout)
+
+    assert table[0].split()[:2] == ["at", "type"]
+    assert [line.split()[1] for line in table[1:]] == ["dead", "accepted", "delivered", "accepted"]
+    assert [(one["number"], one["reason"]) for one in dead] == [("INC0000002", "refused")]
+    assert bench.listed("dead") == [dead[0]["delivery_id"]]
+
+
+def test_the_trail_in_redis_is_verified(run: Run, bench: Bench) -> None:
+    good = run("verify", "--key-file", "old.key")
+    unknown = run("verify")
+    bench.redis.call("XDEL", bench.key("audit"), list(Trail(bench.redis).walk("acme"))[1]["id"])
+    bad = run("verify", "--key-file", "old.key", "--json")
+
+    assert (good.returncode, good.stdout) == (0, "acme: 4 records in 2 seals are as they were written\n")
+    assert unknown.returncode == 1
+    assert "not among those given" in unknown.stdout
+    assert bad.returncode == 1
+    [report] = json.loads(bad.stdout)
+    assert (report["good"], report["kind"]) == (False, "removed")
+
+
+def test_an_export_is_verified_without_redis(run: Run, bench: Bench, tmp_path: Path) -> None:
+    exported = run("export", "--output", "trail.jsonl")
+    bench.redis.call("FLUSHALL")
+    good = run("verify", "trail.jsonl", "--key-file", "old.key")
+    edit(tmp_path / "trail.jsonl", '"reason":"refused"', '"reason":"not_found"')
+    bad = run("verify", "trail.jsonl", "--key-file", "old.key")
+
+    assert exported.returncode == 0, exported.stderr
+    assert (good.returncode, good.stdout) == (0, "acme: 4 records in 2 seals are as they were written\n")
+    assert bad.returncode == 1
+    assert "was edited after it had been sealed (seal 2)" in bad.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"), [(1, "was removed"), (2, "was removed"), (3, "seal 1 is missing"), (6, None)]
+)
+def test_a_line_that_is_cut_out_of_an_export_is_missed(
+    run: Run, bench: Bench, tmp_path: Path, line: int, sentence: str | None
+) -> None:
+    path = tmp_path / "trail.jsonl"
+    path.write_text(run("export").stdout, "utf-8")
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([*lines[:line], *lines[line + 1 :]]) + "\n", "utf-8")
+
+    checked = run("verify", str(path), "--key-file", "old.key")
+
+    assert len(lines) == 7
+    assert checked.returncode == (1 if sentence else 0)
+    assert (sentence or "2 newer ones are not sealed yet") in checked.stdout
+
+
+def test_an_excerpt_by_time_is_whole_seals(run: Run, bench: Bench, tmp_path: Path) -> None:
+    second = list(Trail(bench.redis).seals("acme"))[1]
+    since = format_time(id_order(second.last)[0])
+
+    exported = run("export", "--since", since, "--output", "excerpt.jsonl")
+    checked = run("verify", "excerpt.jsonl", "--key-file", "old.key")
+
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "excerpt.jsonl").read_text("utf-8").count('"record"') in {2, 4}
+    assert checked.returncode == 0
+    assert "are as they were written" in checked.stdout
+
+
+def test_a_filtered_export_has_no_seals_and_says_so(run: Run, bench: Bench, tmp_path: Path) -> None:
+    run("export", "--number", "INC0000001", "--output", "one.jsonl")
+
+    checked = run("verify", "one.jsonl")
+
+    lines = [json.loads(line) for line in (tmp_path / "one.jsonl").read_text("utf-8").splitlines()]
+    assert [line["record"]["type"] for line in lines[1:]] == ["accepted", "delivered"]
+    assert checked.returncode == 1
+    assert "export it without one" in checked.stdout
+
+
+def test_a_table_for_spreadsheets_runs_no_formula(run: Run, bench: Bench, tmp_path: Path) -> None:
+    bench.redis.call(
+        "XADD", bench.key("audit"), "*", "type", "accepted", "at", "1", "delivery", "", "sys_id", "", "number",
+        '=HYPERLINK("http://evil.example.com")', "actor", "@cmd", "more", "",
+    )  # fmt: skip
+
+    exported = run("export", "--format", "csv", "--output", "trail.csv")
+
+    assert exported.returncode == 0, exported.stderr
+    rows = list(csv.reader(StringIO((tmp_path / "trail.csv").read_text("utf-8"))))
+    assert rows[0][:4] == ["id", "at", "type", "integration"]
+    assert [row[2] for row in rows[1:]] == ["accepted", "delivered", "accepted", "dead", "accepted"]
+    assert (rows[-1][6], rows[-1][7]) == ('\'=HYPERLINK("http://evil.example.com")', "'@cmd")
+    assert json.loads(rows[4][8])["reason"] == "refused"
+
+
+@pytest.mark.parametrize("content", ["not JSON\n", "[1]\n", '{"some": "object"}\n', ""])
+def test_a_file_that_is_no_export_is_told_so(run: Run, redis: Connection, tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.jsonl").write_text(content)
+
+    checked = run("verify", "other.jsonl")
+
+    assert "Traceback" not in checked.stderr
+    assert checked.returncode == 1
+    assert "no export of an audit trail" in checked.stderr

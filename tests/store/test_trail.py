@@ -1,0 +1,223 @@
+"""The trail in Redis: read by page and by filter, sealed by several processes, dropped seal by seal. Real Redis."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from store.bench import (
+    DAY,
+    DELIVERED,
+    REFUSED,
+    SECOND,
+    Bench,
+    make_integration,
+    reopening,
+    resolution,
+    sys_id,
+    unusable,
+)
+
+from relay.clock import now_ms
+from relay.core.seal import SealingKey, verify
+from relay.sealing import Sealer
+from relay.store.connection import Connection
+from relay.store.trail import Trail, TrailQuery
+
+KEY = SealingKey("the auditors' key")
+
+
+@pytest.fixture
+def bench(redis: Connection) -> Bench:
+    return Bench(redis)
+
+
+@pytest.fixture
+def trail(redis: Connection) -> Trail:
+    return Trail(redis)
+
+
+def sealer(trail: Trail, *, retention: float = 90 * DAY / SECOND, later: int = 0) -> Sealer:
+    return Sealer(trail, KEY, lambda: ["acme"], retention=retention, now_ms=lambda: now_ms() + later)
+
+
+def is_good(trail: Trail) -> bool:
+    anchor = trail.anchor("acme")
+    behind = trail.walk_behind("acme", anchor.last if anchor else None)
+    return verify("acme", behind, trail.seals("acme"), [KEY], anchor).finding is None
+
+
+def walk(trail: Trail, names: list[str], query: TrailQuery, limit: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = trail.page(names, query, limit=limit, cursor=cursor)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def test_a_delivery_leaves_a_record_of_each_step(bench: Bench, trail: Trail) -> None:
+    verdict = bench.accept(resolution("1"))
+    bench.attempt(DELIVERED)
+
+    records = list(trail.walk("acme"))
+
+    assert [(one["type"], one["delivery_id"], one["sys_id"], one["number"]) for one in records] == [
+        ("accepted", verdict.id, sys_id(1), "INC0000001"),
+        ("delivered", verdict.id, sys_id(1), "INC0000001"),
+    ]
+    assert records[0]["actor"] == "servicenow"
+    assert records[0]["resolved_by"] == "beth.anglin@example.com"
+    assert records[1]["attempts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "types"),
+    [
+        (TrailQuery(), ["rejected", "dead", "accepted", "delivered", "accepted"]),
+        (TrailQuery(type="dead"), ["dead"]),
+        (TrailQuery(number="INC0000002"), ["dead", "accepted"]),
+        (TrailQuery(sys_id=sys_id(1)), ["delivered", "accepted"]),
+        (TrailQuery(user="Beth.Anglin@example.com"), ["accepted", "accepted"]),
+        (TrailQuery(user="nobody"), []),
+        (TrailQuery(since=now_ms() + DAY), []),
+        (TrailQuery(until=now_ms() - DAY), []),
+    ],
+)
+def test_records_are_found_by_what_they_say(bench: Bench, trail: Trail, query: TrailQuery, types: list[str]) -> None:
+    bench.accept(resolution("1", ticket=1))
+    bench.attempt(DELIVERED)
+    bench.accept(resolution("1", ticket=2))
+    bench.attempt(REFUSED)
+    bench.accept(unusable({}))
+    bench.accept(reopening("2"))
+
+    assert [one["type"] for one in walk(trail, ["acme"], query, limit=2)] == types
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_pages_of_several_integrations_are_all_of_them_in_order(redis: Connection, trail: Trail, limit: int) -> None:
+    benches = [Bench(redis, make_integration(name)) for name in ("alpha", "beta", "gamma")]
+    for ticket in range(9):
+        benches[ticket * ticket % 3].accept(resolution("1", ticket=ticket))
+    names = ["alpha", "beta", "gamma"]
+
+    found = walk(trail, names, TrailQuery(), limit)
+
+    places = [(*map(int, one["id"].split("-")), one["integration"]) for one in found]
+    assert places == sorted(places, reverse=True)
+    assert len(set(places)) == 9
+
+
+def test_a_filter_that_few_pass_is_answered_in_pages_that_end_early(bench: Bench, trail: Trail) -> None:
+    bench.accept(resolution("1", ticket=1))
+    entry = ["type", "parked", "at", "1", "delivery", "", "sys_id", "", "number", "", "actor", "", "more", ""]
+    script = "for i = 1, 25000 do redis.call('XADD', KEYS[1], '*', unpack(ARGV)) end"
+    bench.redis.call("EVAL", script, 1, bench.key("audit"), *entry)
+
+    first = trail.page(["acme"], TrailQuery(type="accepted"), limit=10)
+
+    assert (first.items, first.next_cursor is None) == ((), False)
+    assert [one["type"] for one in walk(trail, ["acme"], TrailQuery(type="accepted"), limit=10)] == ["accepted"]
+
+
+def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Trail) -> None:
+    for ticket in range(300):
+        bench.accept(resolution("1", ticket=ticket))
+    first = sealer(trail).seal("acme")
+    bench.accept(resolution("1", ticket=300))
+
+    second = sealer(trail).seal("acme")
+
+    assert (first, second, sealer(trail).seal("acme")) == (300, 1, 0)
+    assert [len(seal.records) for seal in trail.seals("acme")] == [256, 44, 1]
+    assert is_good(trail)
+
+
+def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url: str) -> None:
+    connections = [Connection(redis_url, timeout=5) for _ in range(4)]
+
+    def seal_on(connection: Connection) -> int:
+        return sum(sealer(Trail(connection)).seal("acme") for _ in range(30))
+
+    with ThreadPoolExecutor(5) as pool:
+        sealing = [pool.submit(seal_on, connection) for connection in connections]
+        for ticket in range(200):
+            bench.accept(resolution("1", ticket=ticket))
+        done = sum(one.result() for one in sealing)
+    done += sealer(trail).seal("acme")
+
+    assert done == 200
+    assert [seal.number for seal in trail.seals("acme")] == list(range(1, len(list(trail.seals("acme"))) + 1))
+    assert is_good(trail)
+    for connection in connections:
+        connection.close()
+
+
+def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail: Trail) -> None:
+    for ticket in range(3):
+        bench.accept(resolution("1", ticket=ticket))
+        sealer(trail).seal("acme")
+    bench.accept(resolution("1", ticket=3))
+
+    sealer(trail, retention=60, later=120_000).drop_old("acme")
+    sealer(trail).seal("acme")
+
+    assert [one["number"] for one in trail.walk("acme")] == ["INC0000003"]
+    assert [seal.number for seal in trail.seals("acme")] == [4]
+    anchor = trail.anchor("acme")
+    assert anchor is not None
+    assert anchor.number == 3
+    assert is_good(trail)
+
+
+def test_what_was_never_sealed_is_not_dropped(bench: Bench, trail: Trail) -> None:
+    bench.accept(resolution("1"))
+
+    sealer(trail, retention=60, later=120_000).drop_old("acme")
+
+    assert trail.count("acme") == 1
+
+
+def test_what_is_young_stays(bench: Bench, trail: Trail) -> None:
+    bench.accept(resolution("1"))
+    sealer(trail).seal("acme")
+
+    sealer(trail).drop_old("acme")
+
+    assert trail.count("acme") == 1
+    assert trail.anchor("acme") is None
+
+
+def rewrite(redis: Connection, trail_key: str, change: dict[str, str] | None, which: int) -> None:
+    """Make the stream anew with one entry changed, or without it (None), as somebody with access to Redis can."""
+    entries = redis.call("XRANGE", trail_key, "-", "+")
+    redis.call("DEL", trail_key)
+    for number, (an_id, flat) in enumerate(entries):
+        fields = dict(flat if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True))
+        if number == which and change is None:
+            continue
+        fields |= change if number == which and change else {}
+        redis.call("XADD", trail_key, an_id, *[part for pair in fields.items() for part in pair])
+
+
+@pytest.mark.parametrize(
+    "change", [None, {"actor": "somebody else"}, {"more": '{"resolved_by":"x@example.com"}'}, {"at": "1"}]
+)
+def test_who_changes_a_record_in_redis_is_found_out(
+    bench: Bench, trail: Trail, redis: Connection, change: dict[str, str] | None
+) -> None:
+    for ticket in range(5):
+        bench.accept(resolution("1", ticket=ticket))
+    sealer(trail).seal("acme")
+    victim = list(trail.walk("acme"))[2]["id"]
+
+    rewrite(redis, bench.key("audit"), change, 2)
+
+    report = verify("acme", trail.walk("acme"), trail.seals("acme"), [KEY])
+    assert report.finding is not None
+    assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", victim)
