@@ -15,6 +15,8 @@ from simulation.stage import expect
 
 from relay.store.connection import Connection
 
+#: The shortest waits between two probes (ms).
+_DOWN_PROBE, _REFUSED_PROBE, _FIRST_PROBE = 5_000, 30_000, {"wrong_credentials": 300_000}
 _DEAD = {"dead", "discarded"}
 _PENDING = {"queued", "retrying"}
 
@@ -74,6 +76,11 @@ class Book:
         self.integration = integration
         self.accepted: dict[str, Accepted] = {}
         self.tickets: dict[str, Ticket] = {}
+        #: An operator does not want anything pushed.
+        self.is_parked_by_hand = False
+        #: No probe comes before (Unix ms).
+        self.probed_again_at = 0
+        self._replays: dict[str, str] = {}
         self._status_of = status_of
         #: What the records before, of the same webhook, have done to deliveries.
         self._done: dict[str, tuple[str, str]] = {}
@@ -98,26 +105,48 @@ class Book:
                     answer += ["rejected", record["id"]]
         return answer
 
+    def note_probes(self, settled: Sequence[dict[str, Any]], now: int) -> None:
+        """After a probe that failed comes none for a while: the shorter, the sooner the reason can be over."""
+        for one in settled:
+            is_refused = one["outcome"] == "park"
+            if one.get("probe") and (is_refused or one.get("speaks_of_iem")):
+                wait = _FIRST_PROBE.get(one["reason"], _REFUSED_PROBE) if is_refused else _DOWN_PROBE
+                self.probed_again_at = now + wait
+
     def _decide(self, record: dict[str, Any], now: int) -> tuple[str, str]:
         an_id, sys_id, state, identity = (record[name] for name in ("id", "sys_id", "iem_state", "identity"))
         if first := self.accepted.get(an_id):
             return first.verdict, an_id
         ticket, mark = self.tickets.setdefault(sys_id, Ticket()), _mark_of(record)
         known, until = ticket.identities.get(identity, ("", 0))
-        if known and (self._status(known) in _PENDING or (self._status(known) not in _DEAD and now < until)):
+        letter = record.get("replay_of")
+        if letter and (hindrance := self._hindrance(letter)):
+            return hindrance, letter
+        if letter:
+            self._replays[letter], self._done[letter] = an_id, ("discarded", "")
+        elif known and (self._status(known) in _PENDING or (self._status(known) not in _DEAD and now < until)):
             return "duplicate", known
         if ticket.mark and mark.is_older_than(ticket.mark):
             ticket.identities[identity] = (an_id, now + record["window"])
             return self._accept(record, "superseded")
         ticket.mark = ticket.mark.raised_by(mark) if ticket.mark else mark
         last = ticket.last
-        if record["collapse"] and last and ticket.state == state and self._status(last) in {*_PENDING, "delivered"}:
+        is_same = not letter and record["collapse"] and last is not None and ticket.state == state
+        if is_same and last and self._status(last) in {*_PENDING, "delivered"}:
             ticket.identities[identity] = (last, now + record["window"])
             return "duplicate", last
         if last and self._status(last) in _PENDING and self._place(last) != "flight":
             self._done[last] = ("superseded", "")
         ticket.identities[identity], ticket.state, ticket.last = (an_id, now + record["window"]), state, an_id
         return self._accept(record, "queued")
+
+    def _hindrance(self, letter: str) -> str | None:
+        """Return what keeps a dead letter from being replayed."""
+        if not self._status(letter):
+            return "unknown"
+        if letter in self._replays and self._status(self._replays[letter]) in _PENDING:
+            return "pending"
+        return None if self._status(letter) == "dead" else "closed"
 
     def _accept(self, record: dict[str, Any], verdict: str) -> tuple[str, str]:
         an_id, place = record["id"], len(self.accepted)
@@ -161,11 +190,38 @@ class Ledger:
             answer = run()
             expect(answer == due, f"the verdict is the design's: {answer} is not {due}")
             return answer
+        if script == "settle":
+            settled = [json.loads(str(text)) for text in arguments[3:]]
+            leased = [self._has_lease(book.integration, one["id"], one["fence"]) for one in settled]
+            answer = run()
+            expect(leased == [status != "stale" for status in answer], "an attempt counts while its lease lasts, once")
+            counted = [one for one, status in zip(settled, answer, strict=True) if status != "stale"]
+            if counted and counted[-1]["outcome"] == "park":
+                parked = self._server.call("HGET", f"relay:{{{book.integration}}}:circuit", "reason")
+                expect(parked, "a refusal of the account parks")
+            book.note_probes(counted, int(arguments[0]))
+            return answer
         answer = run()
+        if script == "circuit":
+            book.is_parked_by_hand = arguments[1] == "park"
+            book.probed_again_at = 0
         if script == "take":
+            expect(len(answer) == 2 or not book.is_parked_by_hand, "an integration that is parked by hand rests")
+            is_probe = len(answer) > 2 and answer[2][5] in {1, "1"}
+            expect(
+                not answer[0] or len(answer) <= 2 + is_probe,
+                "of a parked integration one probe at a time is handed out",
+            )
+            expect(not is_probe or int(arguments[0]) >= book.probed_again_at, "probes keep their distance")
             for an_id, _, sys_id, *_ in answer[2:]:
                 expect(book.newest(sys_id) == book.accepted[an_id], "only a ticket's newest delivery is handed out")
+        if script == "reclaim":
+            expect(answer[2] == 0, "no entry of the queue goes missing")
         return answer
+
+    def _has_lease(self, integration: str, an_id: str, fence: str) -> bool:
+        held, place = self._server.call("HMGET", f"relay:{{{integration}}}:d:{an_id}", "fence", "place")
+        return bool(place == "flight" and held == fence)
 
     def _look_up(self, integration: str, an_id: str) -> tuple[str, str]:
         status, place = self._server.call("HMGET", f"relay:{{{integration}}}:d:{an_id}", "status", "place")

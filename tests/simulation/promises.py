@@ -12,7 +12,7 @@ from simulation.ledger import Book
 
 from relay.store.connection import Connection
 
-ENDS = ("delivered", "superseded", "dead")
+ENDS = ("delivered", "superseded", "dead", "discarded")
 #: IEM's word for a delivery that it will never take.
 _OWN_FAULT = {"refused", "not_found"}
 
@@ -40,6 +40,8 @@ for _, entry in ipairs(redis.call('XRANGE', base .. 'queue', '-', '+')) do
   table.insert(found.queue, { entry[1], entry[2][2] })
 end
 for _, id in ipairs(redis.call('ZRANGE', base .. 'retry', 0, -1)) do table.insert(found.retry, id) end
+local read = redis.call('EXISTS', base .. 'queue') == 1 and redis.pcall('XPENDING', base .. 'queue', 'workers')
+found.unacknowledged = read and read[1]
 return cjson.encode(found)
 """
 
@@ -55,6 +57,8 @@ class Snapshot:
     #: Entry, and delivery.
     queue: list[tuple[str, str]]
     retry: list[str]
+    #: How many entries were read and never acknowledged.
+    unacknowledged: int
 
     @property
     def pending(self) -> list[str]:
@@ -72,6 +76,7 @@ def look(server: Connection, integration: str) -> Snapshot:
         dict(found["tickets"]),
         [(entry, an_id) for entry, an_id in found["queue"]],
         list(found["retry"]),
+        found.get("unacknowledged") or 0,
     )
 
 
@@ -149,7 +154,7 @@ def wrong_credentials_are_tried_seldom(customer: Customer, *, at_once: int, faul
 
 
 def everything_accepted_has_ended(book: Book, seen: Snapshot) -> None:
-    """Each accepted update ends in exactly one of three ways."""
+    """Each accepted update ends in exactly one of three ways, of which an operator can close the third."""
     assert sorted(an_id for status, an_id in seen.lists if status in ENDS) == sorted(book.accepted)
 
 
@@ -161,7 +166,7 @@ def only_what_iem_refused_is_dead(seen: Snapshot) -> None:
 
 def nothing_is_left_behind(seen: Snapshot) -> None:
     """Queue, retries and the leases on tickets are empty."""
-    assert (seen.queue, seen.retry) == ([], [])
+    assert (seen.queue, seen.retry, seen.unacknowledged) == ([], [], 0)
     assert not [sys_id for sys_id, ticket in seen.tickets.items() if "flight" in ticket]
 
 
@@ -169,7 +174,7 @@ def the_newest_update_landed_last(book: Book, customer: Customer, seen: Snapshot
     """IEM knows what the ITSM tool said last, unless it refused that."""
     for sys_id in seen.tickets:
         newest = book.newest(sys_id)
-        if newest is None or seen.records[newest.id]["status"] == "dead":
+        if newest is None or seen.records[newest.id]["status"] in {"dead", "discarded"}:
             continue
         assert seen.records[newest.id]["status"] == "delivered"
         assert customer.landed(sys_id)[-1].attempt.delivery == newest.id

@@ -22,8 +22,12 @@ from relay.iem.client import Account, IemClient
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake, Receipt, Sender
 from relay.lanes import Lane
+from relay.replay import Replay
 from relay.sources import load_presets
+from relay.store.circuit import Circuit
 from relay.store.connection import Connection
+from relay.store.deliveries import DeliveryReader
+from relay.store.letters import Letters
 from relay.store.queue import Assignment, DeliveryQueue
 from relay.store.tokens import TokenStore
 from relay.worker import Crew, Worker
@@ -126,6 +130,38 @@ class WorkerProcess(Process):
         self._site.attempts[task] = assignment
 
 
+class Operator(Process):
+    """Somebody at the console."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__("console")
+        wire, clock = site.connect(self), site.stage.clock
+        queues = {one.name: DeliveryQueue(wire, one.name, retention=_YEARS) for one in site.integrations}
+        self._clock = clock
+        self._circuit = Circuit(wire)
+        self._letters = Letters(wire, retention=_YEARS)
+        self._deliveries = DeliveryReader(wire)
+        self._replay = Replay(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
+
+    def park(self, integration: Integration) -> None:
+        """Have nothing delivered."""
+        self._circuit.park(integration.name, actor="operator", why="maintenance", now=self._clock.now_ms())
+
+    def resume(self, integration: Integration) -> None:
+        """Have it go on, or probed."""
+        self._circuit.resume(integration.name, actor="operator", why="over", now=self._clock.now_ms())
+
+    def replay(self, integration: Integration, an_id: str) -> None:
+        """Have a dead letter delivered after all."""
+        letter = self._deliveries.find(integration.name, an_id)
+        assert letter is not None
+        self._replay.replay_letter(integration, letter, actor="operator")
+
+    def discard(self, integration: Integration, an_id: str) -> None:
+        """Close a dead letter."""
+        self._letters.discard(integration.name, [an_id], actor="operator", why="obsolete", now=self._clock.now_ms())
+
+
 class Site:
     """Everything there is."""
 
@@ -142,6 +178,7 @@ class Site:
         self._wires: list[Wire] = []
         self._killed = 0
         self.customers = {one.name: Customer(self.stage, one.name, self._attempt) for one in integrations}
+        self.operator = Operator(self)
         self.webs = [self.start_web(), self.start_web()]
         self.workers = [self.start_worker(), self.start_worker()]
 
@@ -214,12 +251,13 @@ class Site:
             wire.spare()
         for customer in self.customers.values():
             customer.turn(Mood.WORKS)
+        for integration in self.integrations:
+            if self.ledger.book(integration.name).is_parked_by_hand:
+                self.operator.resume(integration)
 
-    def attempts_of(self, integration: str) -> list[Task]:
-        """Return the attempts that are not over."""
-        return [
-            task for task in self.stage.tasks if (one := self.attempts.get(task)) and one.integration == integration
-        ]
+    def wire_of(self, task: Task) -> Wire:
+        """Return the connection of the worker that a task is part of."""
+        return next(worker.wire for worker in self.workers if worker is task.process)
 
     def _attempt(self) -> Attempt:
         assert self.stage.on is not None

@@ -2,7 +2,7 @@
 
 The relay's own parts and scripts on a real Redis, but one thread at a time, a clock that only the rules move, a line to Redis
 that loses calls and answers, processes that die between any two calls, and an IEM in any mood. What fails is printed as the steps
-that lead there. RELAY_SIMULATION_EXAMPLES sets how many examples are played (150), RELAY_SIMULATION_STEPS of how many steps each
+that lead there. RELAY_SIMULATION_EXAMPLES sets how many examples are played (200), RELAY_SIMULATION_STEPS of how many steps each
 (50).
 """
 
@@ -34,7 +34,7 @@ from relay.core.integration import Integration
 from relay.store.connection import Connection
 
 SETTINGS = settings(
-    max_examples=int(os.environ.get("RELAY_SIMULATION_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("RELAY_SIMULATION_EXAMPLES", "200")),
     stateful_step_count=int(os.environ.get("RELAY_SIMULATION_STEPS", "50")),
     deadline=None,
     print_blob=True,
@@ -48,7 +48,7 @@ STEPS = st.sampled_from([1, 1, 2, 3, 5, 30, 30])
 FATES = st.one_of(st.none(), st.none(), st.sampled_from(Fate))
 #: Milliseconds: less than a look, a look, a retry, a lease, an outage, a night.
 TIMES = st.sampled_from([1, 50, 1_000, 6_000, 36_000, 600_000, 4_000_000])
-MOODS = st.sampled_from([Mood.WORKS, Mood.WORKS, Mood.WORKS, *Mood])
+MOODS = st.sampled_from([Mood.WORKS, Mood.WORKS, Mood.WORKS, Mood.REFUSES, *Mood])
 
 RECORDS = st.fixed_dictionaries(
     {
@@ -65,7 +65,12 @@ PAYLOADS = st.one_of(
 )
 KEYS = st.sampled_from([None, None, "key-1", "key-2"])
 
+EVENTS = ["kill a worker", "start a worker", "start a worker", "kill web", "revoke tokens"]
+EVENTS += ["park", "resume", "resume", "replay", "replay", "discard"]
+
 MOST_WORKERS = 3
+#: How often a worker's loop gets its turn, at most, while time passes.
+LOOKS = 20
 #: After the faults, everything is over within this time (ms): the longest probe's wait, a retry, a lease.
 PEACE = 9_000_000
 
@@ -136,18 +141,21 @@ class Relay(RuleBasedStateMachine):
         self.here.work(worker, steps)
 
     @precondition(lambda self: self.attempts())
-    @rule(which=ANY, steps=STEPS)
-    def attempt(self, which: int, steps: int) -> None:
+    @rule(which=ANY, fate=FATES, calls=st.integers(0, 2), steps=STEPS)
+    def attempt(self, which: int, fate: Fate | None, calls: int, steps: int) -> None:
         """An attempt gets on."""
         attempts = self.attempts()
-        self.here.go_on(attempts[which % len(attempts)], steps)
+        attempt = attempts[which % len(attempts)]
+        if fate:
+            self.here.wire_of(attempt).doom(fate, calls)
+        self.here.go_on(attempt, steps)
 
-    @rule(mood=MOODS, milliseconds=st.sampled_from([0, 0, 6_000, 36_000]))
-    def play(self, mood: Mood, milliseconds: int) -> None:
-        """Everybody gets on undisturbed, with IEM in some mood."""
+    @rule(mood=MOODS, milliseconds=st.sampled_from([0, 0, 6_000, 36_000]), stalled=st.integers(0, 3))
+    def play(self, mood: Mood, milliseconds: int, stalled: int) -> None:
+        """Everybody gets on undisturbed, with IEM in some mood; but one worker's loop hangs, perhaps."""
         self.here.pass_time(milliseconds)
         self.change_the_mood(0, mood)
-        for worker in list(self.here.workers):
+        for worker in [one for number, one in enumerate(self.here.workers) if number != stalled]:
             worker.wake()
             self.here.work(worker, 30)
         for attempt in self.attempts():
@@ -158,9 +166,14 @@ class Relay(RuleBasedStateMachine):
 
     # The rest of the world
 
-    @rule(milliseconds=TIMES)
-    def pass_time(self, milliseconds: int) -> None:
-        self.here.pass_time(milliseconds)
+    @rule(milliseconds=TIMES, stalled=ANY)
+    def pass_time(self, milliseconds: int, stalled: int) -> None:
+        """Time goes by, and the workers' loops go on meanwhile, but one perhaps; attempts hang as long as they can."""
+        steps = min(LOOKS, max(1, milliseconds // 2_000))
+        for _ in range(steps):
+            self.here.pass_time(milliseconds // steps)
+            for worker in [one for number, one in enumerate(self.here.workers) if number != stalled]:
+                self.here.work(worker, 30)
 
     @rule(which=st.sampled_from([0, 0, 1]), mood=MOODS)
     def change_the_mood(self, which: int, mood: Mood) -> None:
@@ -168,12 +181,11 @@ class Relay(RuleBasedStateMachine):
         self.here.customers[name].turn(mood)
         self.faults[name] = self.here.faults
 
-    @rule(
-        event=st.sampled_from(["kill a worker", "start a worker", "start a worker", "kill web", "revoke tokens"]),
-        which=ANY,
-    )
+    @rule(event=st.sampled_from(EVENTS), which=ANY)
     def disturb(self, event: str, which: int) -> None:
         site = self.here
+        integration = site.integrations[which % 2]
+        dead = [an_id for status, an_id in promises.look(self.server, integration.name).lists if status == "dead"]
         match event:
             case "kill a worker" if site.workers:
                 site.kill(site.workers[which % len(site.workers)])
@@ -183,6 +195,14 @@ class Relay(RuleBasedStateMachine):
                 site.kill(site.webs[which % len(site.webs)])
             case "revoke tokens":
                 site.customers["by-token"].revoke()
+            case "park":
+                site.operator.park(integration)
+            case "resume":
+                site.operator.resume(integration)
+            case "replay" if dead:
+                site.operator.replay(integration, dead[0])
+            case "discard" if dead:
+                site.operator.discard(integration, dead[0])
             case _:
                 pass
 
@@ -228,11 +248,13 @@ class Relay(RuleBasedStateMachine):
         site.pass_time(LATEST)
         until = site.stage.now + PEACE
         for round_ in range(10_000):
-            for worker in list(site.workers):
-                site.work(worker, 1000)
-            while site.stage.tasks:
-                for task in list(site.stage.tasks):
-                    site.go_on(task, 1000)
+            # Twice: what was attempted is written down before the lease is over.
+            for _ in range(2):
+                for worker in list(site.workers):
+                    site.work(worker, 1000)
+                while site.stage.tasks:
+                    for task in list(site.stage.tasks):
+                        site.go_on(task, 1000)
             if not any(promises.look(self.server, name).pending for name in site.customers):
                 return
             assert site.stage.now < until, "everything ends in time"
