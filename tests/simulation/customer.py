@@ -79,6 +79,8 @@ class TokenCall:
 
     begun_at: int
     is_probe: bool
+    #: How many calls of Redis and processes had been lost by then.
+    faults: int
     #: The process that made it died meanwhile.
     is_orphan: bool = False
     ended_at: int | None = None
@@ -88,8 +90,8 @@ class TokenCall:
 class Customer:
     """IEM for one integration."""
 
-    def __init__(self, stage: Stage, name: str, attempt: Callable[[], Attempt]) -> None:
-        """`attempt` tells whose turn it is that posts."""
+    def __init__(self, stage: Stage, name: str, attempt: Callable[[], Attempt], faults: Callable[[], int]) -> None:
+        """`attempt` tells whose turn it is that posts, `faults` how many calls of Redis and processes were lost so far."""
         self.stage = stage
         self.name = name
         self.mood = Mood.WORKS
@@ -98,6 +100,7 @@ class Customer:
         self.pushes: list[Push] = []
         self.token_calls: list[TokenCall] = []
         self._attempt = attempt
+        self._faults = faults
         self._valid: set[str] = set()
 
     def turn(self, mood: Mood) -> None:
@@ -119,7 +122,7 @@ class Customer:
 
     def give_token(self, until: int) -> Reply:
         """Answer a call of the token endpoint."""
-        call = TokenCall(self.stage.now, self._attempt().is_probe)
+        call = TokenCall(self.stage.now, self._attempt().is_probe, self._faults())
         expect(
             not any(one.ended_at is None and not one.is_orphan for one in self.token_calls),
             "one process at a time fetches a token",

@@ -175,6 +175,8 @@ class Ledger:
     def __init__(self, server: Connection) -> None:
         self._server = server
         self.books: dict[str, Book] = {}
+        #: Deliveries and fences of the attempts that were written down, or came too late for that.
+        self.settled: set[tuple[str, str]] = set()
 
     def book(self, integration: str) -> Book:
         """Return an integration's book."""
@@ -194,6 +196,7 @@ class Ledger:
             settled = [json.loads(str(text)) for text in arguments[3:]]
             leased = [self._has_lease(book.integration, one["id"], one["fence"]) for one in settled]
             answer = run()
+            self.settled |= {(one["id"], one["fence"]) for one in settled}
             expect(leased == [status != "stale" for status in answer], "an attempt counts while its lease lasts, once")
             counted = [one for one, status in zip(settled, answer, strict=True) if status != "stale"]
             if counted and counted[-1]["outcome"] == "park":

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from simulation.customer import Customer
 from simulation.ledger import Book
+from simulation.site import Site
 
 from relay.store.connection import Connection
 
@@ -141,8 +142,8 @@ def wrong_credentials_are_tried_seldom(customer: Customer, *, at_once: int, faul
     `at_once`: how many can be under way; `faults`: how many calls and processes were lost meanwhile.
     """
     refused = [call for call in customer.token_calls if call.is_refused and call.begun_at >= customer.mood_since]
-    waits = [call.begun_at - before.begun_at for before, call in pairwise(refused) if not call.is_probe]
-    assert faults or all(wait > _REFUSAL_HOLDS for wait in waits)
+    for before, call in pairwise(refused):
+        assert call.is_probe or call.faults > before.faults or call.begun_at - before.begun_at > _REFUSAL_HOLDS
     probes, wait, left = 0, _FIRST_PROBE, customer.stage.now - customer.mood_since
     while left >= wait:
         probes, left, wait = probes + 1, left - wait, min(2 * wait, _LAST_PROBE)
@@ -188,6 +189,12 @@ def a_push_is_repeated_only_where_its_answer_was_lost(book: Book, customer: Cust
         silent = [line for line in lines if "|interrupted|" in line or "|retry|unreachable|" in line]
         assert len(landed) <= len(silent) + (seen.records[an_id]["status"] == "delivered")
         assert landed or seen.records[an_id]["status"] != "delivered"
+
+
+def what_a_living_worker_attempted_is_written_down(site: Site) -> None:
+    """Redis being away for a while makes no worker forget what an attempt came to."""
+    for task, assignment in site.attempts.items():
+        assert task.process.is_dead or (assignment.id, assignment.fence) in site.ledger.settled
 
 
 def _lines(record: dict[str, str]) -> list[str]:

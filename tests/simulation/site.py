@@ -177,7 +177,9 @@ class Site:
         self._numbers = count(1)
         self._wires: list[Wire] = []
         self._killed = 0
-        self.customers = {one.name: Customer(self.stage, one.name, self._attempt) for one in integrations}
+        self.customers = {
+            one.name: Customer(self.stage, one.name, self._attempt, lambda: self.faults) for one in integrations
+        }
         self.operator = Operator(self)
         self.webs = [self.start_web(), self.start_web()]
         self.workers = [self.start_worker(), self.start_worker()]

@@ -2,7 +2,7 @@
 
 The relay's own parts and scripts on a real Redis, but one thread at a time, a clock that only the rules move, a line to Redis
 that loses calls and answers, processes that die between any two calls, and an IEM in any mood. What fails is printed as the steps
-that lead there. RELAY_SIMULATION_EXAMPLES sets how many examples are played (200), RELAY_SIMULATION_STEPS of how many steps each
+that lead there. RELAY_SIMULATION_EXAMPLES sets how many examples are played (150), RELAY_SIMULATION_STEPS of how many steps each
 (50).
 """
 
@@ -34,7 +34,7 @@ from relay.core.integration import Integration
 from relay.store.connection import Connection
 
 SETTINGS = settings(
-    max_examples=int(os.environ.get("RELAY_SIMULATION_EXAMPLES", "200")),
+    max_examples=int(os.environ.get("RELAY_SIMULATION_EXAMPLES", "150")),
     stateful_step_count=int(os.environ.get("RELAY_SIMULATION_STEPS", "50")),
     deadline=None,
     print_blob=True,
@@ -48,7 +48,7 @@ STEPS = st.sampled_from([1, 1, 2, 3, 5, 30, 30])
 FATES = st.one_of(st.none(), st.none(), st.sampled_from(Fate))
 #: Milliseconds: less than a look, a look, a retry, a lease, an outage, a night.
 TIMES = st.sampled_from([1, 50, 1_000, 6_000, 36_000, 600_000, 4_000_000])
-MOODS = st.sampled_from([Mood.WORKS, Mood.WORKS, Mood.WORKS, Mood.REFUSES, *Mood])
+MOODS = st.sampled_from([Mood.WORKS, Mood.WORKS, Mood.WORKS, Mood.REFUSES, Mood.WRONG_CREDENTIALS, *Mood])
 
 RECORDS = st.fixed_dictionaries(
     {
@@ -70,7 +70,7 @@ EVENTS += ["park", "resume", "resume", "replay", "replay", "discard"]
 
 MOST_WORKERS = 3
 #: How often a worker's loop gets its turn, at most, while time passes.
-LOOKS = 20
+LOOKS = 8
 #: After the faults, everything is over within this time (ms): the longest probe's wait, a retry, a lease.
 PEACE = 9_000_000
 
@@ -168,18 +168,21 @@ class Relay(RuleBasedStateMachine):
 
     @rule(milliseconds=TIMES, stalled=ANY)
     def pass_time(self, milliseconds: int, stalled: int) -> None:
-        """Time goes by, and the workers' loops go on meanwhile, but one perhaps; attempts hang as long as they can."""
+        """Time goes by, and the workers' loops go on meanwhile, but one perhaps; attempts begin, and hang as long as they can."""
         steps = min(LOOKS, max(1, milliseconds // 2_000))
         for _ in range(steps):
             self.here.pass_time(milliseconds // steps)
             for worker in [one for number, one in enumerate(self.here.workers) if number != stalled]:
                 self.here.work(worker, 30)
+            for attempt in [one for one in self.attempts() if not one.has_begun]:
+                self.here.go_on(attempt, 2)
 
     @rule(which=st.sampled_from([0, 0, 1]), mood=MOODS)
     def change_the_mood(self, which: int, mood: Mood) -> None:
         name = self.here.integrations[which].name
-        self.here.customers[name].turn(mood)
-        self.faults[name] = self.here.faults
+        if mood is not self.here.customers[name].mood:
+            self.here.customers[name].turn(mood)
+            self.faults[name] = self.here.faults
 
     @rule(event=st.sampled_from(EVENTS), which=ANY)
     def disturb(self, event: str, which: int) -> None:
@@ -261,6 +264,7 @@ class Relay(RuleBasedStateMachine):
             site.pass_time(2_000 if round_ < 30 else 120_000)
 
     def promises_were_kept(self) -> None:
+        promises.what_a_living_worker_attempted_is_written_down(self.here)
         for name, customer in self.here.customers.items():
             book, seen = self.here.ledger.book(name), promises.look(self.server, name)
             promises.everything_accepted_has_ended(book, seen)
