@@ -73,7 +73,7 @@ class Pool(Executor):
 class ImpatientQueue(DeliveryQueue):
     """Takes back whatever has no lease any more: Redis's own clock, by which it idles, stands still here."""
 
-    def reclaim(self, consumer: str, *, least_idle: int, now: int) -> tuple[int, int]:  # noqa: ARG002 - see above
+    def reclaim(self, consumer: str, *, least_idle: int, now: int, gone_after: int = 10**9) -> tuple[int, int]:  # noqa: ARG002 - see above
         """Put back what workers took and never settled."""
         return super().reclaim(consumer, least_idle=0, now=now)
 
