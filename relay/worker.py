@@ -195,7 +195,7 @@ class Worker:
     def _take(self) -> None:
         now = self._monotonic()
         due = [lane for lane in self._lanes.values() if lane.look_at <= now]
-        random.shuffle(due)  # no integration is always the last
+        due.sort(key=lambda _: self._chance())  # no integration is always the last
         for lane in due:
             room = room_for(lane, self._lanes.values(), self._crew.size)
             if room > 0:

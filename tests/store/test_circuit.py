@@ -28,6 +28,7 @@ from store.bench import (
 )
 
 from relay.core.outcomes import Outcome, Park, Reason, Retry
+from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.queue import Assignment
 
@@ -533,6 +534,22 @@ def test_an_integration_that_was_parked_by_hand_is_not_probed(bench: Bench) -> N
     bench.wait(DAY)
 
     assert bench.take(config="config-2").assignments == ()
+
+
+@pytest.mark.parametrize("outcome", [DELIVERED, UNREACHABLE, WRONG_CREDENTIALS])
+def test_a_probe_that_was_under_way_does_not_end_parking_by_hand(bench: Bench, outcome: Outcome) -> None:
+    bench.accept_tickets(1, 2)
+    bench.attempt(TOKEN_REFUSED)
+    bench.wait(MINUTE)
+    probe = bench.take_one()
+    circuit = Circuit(bench.redis)
+    circuit.park(bench.name, actor="ann", why="maintenance", now=bench.now)
+
+    bench.settle(probe, outcome)
+    bench.wait(DAY)
+
+    assert bench.parked == "by_hand"
+    assert bench.take().assignments == ()
 
 
 # Clocks

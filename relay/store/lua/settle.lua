@@ -198,7 +198,9 @@ local function settle(settled)
   if record.place ~= 'flight' or record.fence ~= settled.fence then return 'stale' end
   redis.call('XACK', queue, GROUP, record.entry)
   redis.call('XDEL', queue, record.entry)
-  local circuit = read(circuit_key, 'reason', 'since', 'streak', 'unknown', 'parked_ms')
+  local circuit = read(circuit_key, 'reason', 'since', 'streak', 'unknown', 'parked_ms', 'by_hand')
+  -- A person parked the integration meanwhile: no answer of IEM ends that, nor changes the reason.
+  if circuit.by_hand then settled.probe = nil end
   local status
   if settled.outcome == 'returned' then status = give_back(settled, record)
   elseif settled.outcome == 'park' then status = settle_park(settled, record, circuit)
