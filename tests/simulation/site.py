@@ -102,7 +102,7 @@ class WorkerProcess(Process):
             self.lanes,
             self.wire,
             Crew(Pool(self._begin), CREW),
-            keep=Keep(audit=_YEARS, dead=1000),
+            keep=Keep(dead=1000),
             clock=site.stage.clock,
             chance=site.chance,
         )
