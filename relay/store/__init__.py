@@ -12,9 +12,14 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `circuit`       | hash   | settle, take, circuit | for ever                 | failures in a row; why and since when it is parked, how it is probed |
 | `token`         | string | tokens                | until it expires         | IEM's access token, or the last refusal to give one    |
 | `token:lock`    | string | tokens                | while one is fetched     | who fetches                                            |
-| `audit`         | stream | accept, settle        | `RELAY_AUDIT_RETENTION`  | the audit trail                                        |
+| `audit`         | stream | every script          | `RELAY_AUDIT_RETENTION`, and until sealed | the audit trail                       |
 | `r:<id>`        | hash   | accept                | until replayed or discarded | a rejection                                         |
 | `rejections`    | zset   | accept                | as the rejections        | rejection id → last seen (Unix ms)                     |
+| `lookups`       | zset   | accept, lookups       | while there are some     | delivery id → when its resolver is to be looked up (Unix ms); while one is at it, when its lease ends |
+| `virima`        | hash   | lookups               | while Virima fails       | failures in a row; why and since when lookups are parked, how they are probed |
+| `virima:<digest>` | string | lookups             | `virima.cache`           | what was found out of a user; with `:lock` who is at it |
+| `seals`         | stream | trail                 | as the records           | the seals over `audit`, one behind the other           |
+| `seals:anchor`  | hash   | trail                 | for ever                 | the last seal that was dropped                         |
 | `numbers`       | hash   | accept                | as the deliveries        | ticket number → sys_id                                 |
 
 Keys without a tag: `relay:integrations` (set: integrations that had an update, until nothing is left of them), `relay:workers` (zset, worker id → last heartbeat, Unix ms), `relay:probe` (the readiness check's own),

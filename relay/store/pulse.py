@@ -24,6 +24,9 @@ class Backlog:
     dead: int
     rejections: int
     parked: str | None
+    #: Resolvers that wait to be looked up in Virima, and why it is left alone, if it is.
+    lookups: int = 0
+    virima_parked: str | None = None
 
 
 class Pulse:
@@ -60,7 +63,16 @@ class Pulse:
         return [self._backlog(name) for name in integrations]
 
     def _backlog(self, name: str) -> Backlog:
-        pending, oldest, retrying, dead, rejections, parked = self.connection.run("backlog", key(name, "queue"), [0])
+        found = self.connection.run("backlog", key(name, "queue"), [0])
+        pending, oldest, retrying, dead, rejections, parked, lookups, virima_parked = found
         return Backlog(
-            name, pending, int(float(oldest)) if oldest else None, retrying, dead, rejections, parked or None
+            integration=name,
+            pending=pending,
+            oldest=int(float(oldest)) if oldest else None,
+            retrying=retrying,
+            dead=dead,
+            rejections=rejections,
+            parked=parked or None,
+            lookups=lookups,
+            virima_parked=virima_parked or None,
         )

@@ -12,6 +12,7 @@ from relay.core.dedupe import identify, version_key, window_of
 from relay.core.integration import Integration
 from relay.core.model import Ignored, Mapped, Rejected, Update
 from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
+from relay.core.resolver import why_skipped
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
 from relay.errors import BacklogFullError
 from relay.store.connection import Connection
@@ -265,7 +266,16 @@ def _relay(integration: Integration, submission: Submission, update: Update) -> 
         "replay_of": submission.replay_of,
         "rejection": submission.rejection,
         "actor": submission.actor,
+        "lookup": _lookup_of(integration, facts.resolved_by),
     }
+
+
+def _lookup_of(integration: Integration, resolved_by: str | None) -> dict[str, str] | None:
+    if integration.virima is None:
+        return None
+    mode = integration.virima.lookup
+    skip = why_skipped(mode, resolved_by)
+    return {"mode": mode, "skip": skip} if skip else {"mode": mode}
 
 
 def _settled(settlement: Settlement) -> dict[str, Any]:

@@ -15,7 +15,8 @@ local stored = redis.call('GET', KEYS[1])
 if not stored or cjson.decode(stored).value ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1"""
-_UNLOCK_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+#: Frees a lock that still is its owner's.
+UNLOCK_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 #: A refusal is remembered for as long as somebody can have been waiting for the fetch (ms).
 _REFUSAL_STAYS = 120_000
 
@@ -68,4 +69,4 @@ class TokenStore:
 
     def unlock(self, owner: str) -> None:
         """Give the right to fetch back, if it still is the `owner`'s."""
-        self._connection.call("EVAL", _UNLOCK_IF, 1, self._lock_key, owner)
+        self._connection.call("EVAL", UNLOCK_IF, 1, self._lock_key, owner)

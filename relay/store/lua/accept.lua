@@ -2,6 +2,7 @@
 -- ARGV[2] retention (ms); ARGV[3] how many may be pending; ARGV[4…] a JSON object per record, with `kind`:
 --   relay   id sys_id iem_state itsm_state identity window collapse created_at received_at, and where known
 --           number table version version_key updated_at resolved_by mapping from;
+--           lookup (of the resolver in Virima: `mode`, and `skip` where nobody can be asked for);
 --           replay_of (a dead letter that this is a new delivery of) or rejection (that this was), with actor
 --   ignore  sys_id received_at, and where known version_key updated_at
 --   reject  id created_at record errors mapping from
@@ -89,6 +90,18 @@ local function create(update, status)
   if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end
 end
 
+-- The resolver is looked up later, and nobody waits for it; that nobody can be is told at once.
+local function want_lookup(update)
+  local lookup = update.lookup
+  if not lookup then return end
+  if lookup.skip then
+    audit('virima_lookup', { id = update.id, sys_id = update.sys_id, number = update.number, actor = 'relay' },
+      { lookup = lookup.mode, outcome = 'skipped', reason = lookup.skip, resolver = update.resolved_by, cached = false })
+  else
+    redis.call('ZADD', key('lookups'), now, update.id)
+  end
+end
+
 -- What keeps a dead letter from being replayed, if anything does.
 local function hindrance(replay_of)
   local letter = read(delivery_key(replay_of), 'status', 'replayed_as')
@@ -137,6 +150,7 @@ local function relay(update)
     let_go(ticket_hash, retention, 'XX')
     audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
       { superseded_by = ticket.last, late = true })
+    want_lookup(update)
     return 'superseded', update.id
   end
   write(ticket_hash, mark_of(update, ticket))
@@ -158,6 +172,7 @@ local function relay(update)
   audit('accepted', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
     { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping,
       journaled_at = update.created_at < now and update.created_at or nil })
+  want_lookup(update)
   return 'queued', update.id
 end
 

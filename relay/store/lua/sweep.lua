@@ -6,6 +6,10 @@ local retention, most, cap = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV
 
 local function forget(index, id)
   local record = read(delivery_key(id), 'sys_id', 'number')
+  if redis.call('ZREM', key('lookups'), id) == 1 then
+    audit('virima_lookup', { id = id, sys_id = record.sys_id, number = record.number, actor = 'relay' },
+      { outcome = 'failed', reason = 'given_up', cached = false })
+  end
   redis.call('DEL', delivery_key(id))
   redis.call('ZREM', key('in:' .. index), id)
   if record.sys_id then redis.call('HDEL', ticket_key(record.sys_id), 'd:' .. id) end
