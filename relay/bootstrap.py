@@ -19,8 +19,9 @@ from relay.core.redact import Redactor
 from relay.delivery import Deliverer
 from relay.drainer import Drainer
 from relay.errors import ConfigurationError, SecretMissingError
-from relay.iem.client import Account, IemClient
-from relay.iem.http import Poster
+from relay.http.account import Account
+from relay.http.caller import Caller
+from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake
 from relay.journal import Journal, open_journal
@@ -197,7 +198,7 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
     iem = integration.iem
     url, account, config = read_outbound_config(iem, foundation.secrets)
     foundation.redactor.add(account.basic.removeprefix("Basic "))
-    client = IemClient(Poster(url, ca_file=iem.ca_file, connections=iem.max_in_flight), account)
+    client = IemClient(Caller(url, ca_file=iem.ca_file, connections=iem.max_in_flight), account)
     tokens = TokenCache(
         TokenStore(connection, integration.name),
         client,
