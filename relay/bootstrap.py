@@ -39,6 +39,8 @@ from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 from relay.store.registry import Registry
 from relay.store.tokens import TokenStore
+from relay.virima.client import VirimaClient
+from relay.virima.lookup import Lookup
 
 #: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
 _WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
@@ -208,3 +210,24 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
         clock=foundation.clock,
     )
     return Outbound(Deliverer(iem, client, tokens, foundation.clock), config)
+
+
+def build_virima(integration: Integration, foundation: Foundation) -> Lookup:
+    """Return the lookup of an integration.
+
+    Raises:
+        ConfigurationError: it has no `virima` block.
+        SecretMissingError: one of the block's secrets cannot be read, or the URL is none to send credentials to.
+    """
+    virima = integration.virima
+    if virima is None:
+        where = f"{integration.name}: its mapping file has no virima block"
+        raise ConfigurationError([f"{where}: add one with url, username, password and lookup"])
+    reader = foundation.secrets
+    url = reader.read(virima.url)
+    if fault := check_url(url):
+        raise SecretMissingError(f"virima.url: {fault}")
+    account = Account(reader.read(virima.username), reader.read(virima.password))
+    foundation.redactor.add(account.basic.removeprefix("Basic "))
+    client = VirimaClient(url, account, ca_file=virima.ca_file)
+    return Lookup(client, mode=virima.lookup, timeout=virima.timeout, clock=foundation.clock)
