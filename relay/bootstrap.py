@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,12 +22,14 @@ from relay.core.seal import SealingKey
 from relay.delivery import Deliverer
 from relay.drainer import Drainer
 from relay.errors import ConfigurationError, SecretMissingError
-from relay.iem.client import Account, IemClient
-from relay.iem.http import Poster
+from relay.http.account import Account
+from relay.http.caller import Caller
+from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake
 from relay.journal import Journal, open_journal
-from relay.logs import set_up_logs
+from relay.logs import log, set_up_logs
+from relay.lookups import LookupLane, Lookups
 from relay.mappings import Catalogue, read_mappings
 from relay.operations import Operations
 from relay.replay import Replay
@@ -36,11 +40,14 @@ from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.deliveries import DeliveryReader
 from relay.store.letters import Letters
+from relay.store.lookups import LookupQueue
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 from relay.store.registry import Registry
 from relay.store.tokens import TokenStore
 from relay.store.trail import Trail
+from relay.virima.client import VirimaClient
+from relay.virima.lookup import Lookup
 
 #: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
 _WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
@@ -48,6 +55,10 @@ _WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
 _WEB_REST = 0.5
 #: How long readiness waits for it, within its own second.
 _PROBE_PATIENCE, _PROBE_CONNECT = 0.5, 0.3
+_LOG = logging.getLogger("relay")
+
+#: Lookups in Virima under way in one process, over all integrations.
+_LOOKUP_THREADS = 8
 #: Workers have time.
 _WORKER_PATIENCE = 5.0
 
@@ -208,7 +219,7 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
     iem = integration.iem
     url, account, config = read_outbound_config(iem, foundation.secrets)
     foundation.redactor.add(account.basic.removeprefix("Basic "))
-    client = IemClient(Poster(url, ca_file=iem.ca_file, connections=iem.max_in_flight), account)
+    client = IemClient(Caller(url, ca_file=iem.ca_file, connections=iem.max_in_flight), account)
     tokens = TokenCache(
         TokenStore(connection, integration.name),
         client,
@@ -218,3 +229,46 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
         clock=foundation.clock,
     )
     return Outbound(Deliverer(iem, client, tokens, foundation.clock), config)
+
+
+def build_lookups(foundation: Foundation, integrations: Iterable[Integration]) -> Lookups:
+    """Return what looks resolvers up, on a connection of its own; where a secret cannot be read, the lookups wait."""
+    connection = connect_worker(foundation.settings)
+    lanes = [_lookup_lane(one, foundation, connection) for one in integrations if one.enabled and one.virima]
+    pool = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+    return Lookups([lane for lane in lanes if lane], pool, foundation.clock)
+
+
+def _lookup_lane(integration: Integration, foundation: Foundation, connection: Connection) -> LookupLane | None:
+    virima = integration.virima
+    assert virima is not None
+    try:
+        lookup, config = build_virima(integration, foundation)
+    except SecretMissingError as error:
+        log(_LOG, logging.ERROR, "integration cannot look resolvers up", integration=integration.name, fault=str(error))
+        return None
+    queue = LookupQueue(connection, integration.name, config=config)
+    return LookupLane(integration.name, virima.lookup, lookup, queue, virima.cache, virima.timeout)
+
+
+def build_virima(integration: Integration, foundation: Foundation) -> tuple[Lookup, str]:
+    """Return the lookup of an integration, and a digest of its `virima` block and secrets.
+
+    Raises:
+        ConfigurationError: it has no `virima` block.
+        SecretMissingError: one of the block's secrets cannot be read, or the URL is none to send credentials to.
+    """
+    virima = integration.virima
+    if virima is None:
+        where = f"{integration.name}: its mapping file has no virima block"
+        raise ConfigurationError([f"{where}: add one with url, username, password and lookup"])
+    reader = foundation.secrets
+    url = reader.read(virima.url)
+    if fault := check_url(url):
+        raise SecretMissingError(f"virima.url: {fault}")
+    account = Account(reader.read(virima.username), reader.read(virima.password))
+    foundation.redactor.add(account.basic.removeprefix("Basic "))
+    client = VirimaClient(url, account, ca_file=virima.ca_file)
+    parts = (url, account.username, account.password, virima.lookup, virima.ca_file or "")
+    config = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    return Lookup(client, mode=virima.lookup, timeout=virima.timeout, clock=foundation.clock), config

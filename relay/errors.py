@@ -39,3 +39,7 @@ class PayloadError(RelayError):
 
 class TooManyRecordsError(RelayError):
     """A payload with more records than one webhook may hold."""
+
+
+class RequestBodyError(RelayError):
+    """A request that the service's specification does not have; the message names the fields, and never a value."""

@@ -28,8 +28,9 @@ def set_up_logs(*, form: str, level: str, redactor: Redactor) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(redactor) if form == "json" else _TextFormatter(redactor))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("urllib3", "werkzeug"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    # Its warnings quote heads that it cannot parse, with the cookies in them.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -25,6 +25,10 @@ RECLAIMED = Counter("relay_reclaimed", "Deliveries taken back from workers that 
 MISSING_ENTRIES = Counter(
     "relay_missing_entries", "Queue entries that somebody else deleted: an alarm", ("integration",)
 )
+LOOKUPS = Counter(
+    "relay_lookups", "Lookups of resolvers in Virima, by what came of them", ("integration", "outcome", "cached")
+)  # fmt: skip
+LOOKUP_SECONDS = Histogram("relay_lookup_seconds", "Time that Virima took for one", ("integration",), buckets=_SLOW)
 DRAINED = Counter(
     "relay_journal_drained", "Records that went from the intake journal to Redis", ("integration", "result")
 )  # fmt: skip

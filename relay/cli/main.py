@@ -21,6 +21,7 @@ _COMMANDS = {
     "deliveries": ("relay.cli.deliveries", "Look for deliveries; replay and discard dead letters."),
     "rejections": ("relay.cli.rejections", "Look at webhooks that could not be mapped; replay and discard them."),
     "audit": ("relay.cli.audit", "Read the audit trail, export it, and check its seals."),
+    "virima": ("relay.cli.virima", "Try an integration's Virima out: who the relay is there, and whom it finds."),
     "simulate": ("relay.cli.simulate", "Run a simulated IEM or Virima."),
 }
 

@@ -5,27 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from relay.core.outcomes import Answer
-from relay.iem.http import Poster
+from relay.http.account import Account
+from relay.http.caller import Caller, Reply
 
 TOKEN_PATH = "/api/v1/user/token"  # noqa: S105 - a path, not a token
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An API user of IEM."""
-
-    username: str
-    password: str
-
-    @property
-    def basic(self) -> str:
-        """The value of an Authorization header (RFC 7617)."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+_MOST_MESSAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +37,31 @@ class GrantedToken:
 class IemClient:
     """IEM as one account sees it. Nothing raises on what IEM answers: refusals are answers, for the table to classify."""
 
-    def __init__(self, poster: Poster, account: Account) -> None:
-        self._poster = poster
+    def __init__(self, caller: Caller, account: Account) -> None:
+        self._caller = caller
         self._account = account
 
     def generate_token(self, *, timeout: float) -> GrantedToken | Answer:
         """Ask for a token with the account's credentials; return it, or the answer that holds none. `timeout` in seconds."""
         headers = {"Authorization": self._account.basic}
-        reply = self._poster.post(TOKEN_PATH, headers=headers, body=None, timeout=timeout)
-        data = reply.content.get("data")
+        reply = self._caller.exchange("POST", TOKEN_PATH, headers=headers, body=None, timeout=timeout)
+        data = (reply.content or {}).get("data")
         value = data.get("access_token") if isinstance(data, dict) else None
-        if reply.answer.status == 200 and isinstance(value, str) and _is_sendable(value):
+        if reply.status == 200 and isinstance(value, str) and _is_sendable(value):
             return GrantedToken(value, read_expiry(value))
-        return reply.answer
+        return _answer_of(reply)
 
     def push(self, target: Target, sys_id: str, state: int, token: str | None, *, timeout: float) -> Answer:
         """Tell IEM a ticket's state, with `token` in the Cookie, or without one by basic authentication. `timeout` in seconds."""
         path = f"/gbp/push/{quote(target.customer_id, safe='')}?integrationid={quote(target.integration_id, safe='')}"
         credential = {"Authorization": self._account.basic} if token is None else {"Cookie": f"access_token={token}"}
         headers = {"Content-Type": "application/json", **credential}
-        return self._poster.post(path, headers=headers, body=push_body(sys_id, state), timeout=timeout).answer
+        body = push_body(sys_id, state)
+        return _answer_of(self._caller.exchange("POST", path, headers=headers, body=body, timeout=timeout))
 
     def close(self) -> None:
         """Close the connections."""
-        self._poster.close()
+        self._caller.close()
 
 
 def push_body(sys_id: str, state: int) -> bytes:
@@ -91,6 +82,22 @@ def read_expiry(token: str) -> float | None:
     if not isinstance(expiry, int | float) or isinstance(expiry, bool):
         return None
     return float(expiry) if 0 < expiry < 1e11 else None
+
+
+def _answer_of(reply: Reply) -> Answer:
+    """Return a reply as the outcomes' table wants it: half an answer is none."""
+    if reply.fault is not None:
+        return Answer(None, fault=reply.fault)
+    return Answer(reply.status, _message_of(reply.content or {}, reply.status), reply.retry_after)
+
+
+def _message_of(content: Mapping[str, Any], status: int | None) -> str | None:
+    """Return what IEM says: success in `message` alone, a refusal in `detail` too (guide section 3)."""
+    for name in ("message",) if status == 200 else ("message", "detail", "msg"):
+        text = content.get(name)
+        if isinstance(text, str) and text:
+            return text[:_MOST_MESSAGE]
+    return None
 
 
 def _is_sendable(token: str) -> bool:

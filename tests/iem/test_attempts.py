@@ -14,8 +14,9 @@ from relay.clock import Clock
 from relay.core.integration import Env, Iem, Plain
 from relay.core.outcomes import Delivered, Outcome, Park, Reason, Retry
 from relay.delivery import Deliverer, longest_attempt
-from relay.iem.client import Account, IemClient
-from relay.iem.http import Poster
+from relay.http.account import Account
+from relay.http.caller import Caller
+from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
 from relay.simulators.faults import Fault
 from relay.simulators.server import SimulatorServer
@@ -45,8 +46,8 @@ class Line:
 @pytest.fixture
 def line(redis: Connection) -> Iterator[Line]:
     with simulated_iem() as server:
-        poster = Poster(server.url, ca_file=None, connections=16)
-        client = IemClient(poster, Account(IEM_USER, IEM_PASSWORD))
+        caller = Caller(server.url, ca_file=None, connections=16)
+        client = IemClient(caller, Account(IEM_USER, IEM_PASSWORD))
         tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5, clock=Clock())
         iem = Iem(Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16)
         deliverer = Deliverer(iem, client, tokens, Clock())

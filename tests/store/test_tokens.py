@@ -15,8 +15,9 @@ from harness import RedisServer, wait_until
 from relay.clock import Clock as RelayClock
 from relay.core.outcomes import Answer, Park, Reason, Retry
 from relay.errors import StoreUnavailableError
-from relay.iem.client import Account, IemClient
-from relay.iem.http import Poster
+from relay.http.account import Account
+from relay.http.caller import Caller
+from relay.iem.client import IemClient
 from relay.iem.token_cache import NoToken, TokenCache
 from relay.simulators.faults import Fault
 from relay.simulators.iem import TOKEN_PATH, Iem
@@ -74,15 +75,15 @@ MakeCache = Callable[..., TokenCache]
 @pytest.fixture
 def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[MakeCache]:
     """Return what makes the cache of a process of its own: its own connections, over the one Redis."""
-    opened: list[Poster | Connection] = []
+    opened: list[Caller | Connection] = []
 
     def make(
         server: SimulatorServer, *, config: str = "account-1", url: str = redis_url, user: ApiUser = USER
     ) -> TokenCache:
-        poster = Poster(server.url, ca_file=None, connections=16)
+        caller = Caller(server.url, ca_file=None, connections=16)
         connection = Connection(url, timeout=2)
-        opened.extend((poster, connection))
-        client = IemClient(poster, Account(user.email, user.password))
+        opened.extend((caller, connection))
+        client = IemClient(caller, Account(user.email, user.password))
         return TokenCache(
             TokenStore(connection, "acme"),
             client,

@@ -24,16 +24,22 @@ local function settle_circuit(settled)
   redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'config', settled.config)
 end
 
+-- A probe that asked nobody is none: the next one may come at once.
+local function free_probe(settled)
+  if settled.probe and redis.call('HEXISTS', circuit_key, 'reason') == 1 then redis.call('HSET', circuit_key, 'probe_at', now) end
+end
+
 local function settle(settled)
   if tonumber(redis.call('ZSCORE', waiting, settled.id) or -1) ~= settled.due then return 0 end
   if settled.again then
+    free_probe(settled)
     redis.call('ZADD', waiting, settled.again, settled.id)
     return 1
   end
   redis.call('ZREM', waiting, settled.id)
   local delivery = read(delivery_key(settled.id), 'sys_id', 'number')
   audit('virima_lookup', { id = settled.id, sys_id = delivery.sys_id, number = delivery.number, actor = 'relay' }, settled.record)
-  if not settled.record.cached then settle_circuit(settled) end
+  if settled.record.cached then free_probe(settled) else settle_circuit(settled) end
   return 1
 end
 

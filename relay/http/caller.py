@@ -1,0 +1,151 @@
+"""One HTTP exchange, bounded in time and size: no redirects, no proxies, no cookies but a caller's, TLS verified."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Literal
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from relay import __version__
+from relay.http.cookies import Jar
+from relay.http.deadline import DeadlineAdapter, deadline_after
+
+#: A longer answer is none of a service that the relay calls (bytes).
+MOST_ANSWER = 1 << 20
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back; its repr has no word of the content."""
+
+    #: None: there was no answer.
+    status: int | None
+    #: The body where it was all there and a JSON object.
+    content: Mapping[str, Any] | None = field(default=None, repr=False)
+    #: Seconds that `Retry-After` asks for.
+    retry_after: float | None = None
+    #: Why it is not known what the answer said: none came, or not all of it. For people; never holds a secret.
+    fault: str | None = None
+
+
+class Caller:
+    """Calls one base URL over kept-alive connections; threads share it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        ca_file: str | None,
+        connections: int,
+        omit: Collection[str] = (),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`omit`: members of JSON objects, in whatever case, that are dropped while an answer is parsed."""
+        self._base_url = base_url.rstrip("/")
+        self._omit = frozenset(name.lower() for name in omit)
+        self._now = now
+        self._verify: str | bool = ca_file or True
+        self._session = requests.Session()
+        self._session.trust_env = False
+        # A session's own jar would be shared by all threads and by all who are logged in: cookies are the caller's.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def exchange(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+        jar: Jar | None = None,
+        into: Jar | None = None,
+    ) -> Reply:
+        """Send `body` to `path` and return what came back within `timeout` seconds; what went wrong is in the reply.
+
+        Cookies are sent from `jar`, and what the answer sets goes into `into`; without them no cookie is sent, and
+        none kept.
+        """
+        common = {"User-Agent": f"itsm-webhook-relay/{__version__}", "Accept": "application/json"}
+        status = None
+        try:
+            request = requests.Request(
+                method, self._base_url + path, headers={**common, **headers}, data=body
+            ).prepare()
+            if jar is not None and (cookies := jar.header_for(request)):
+                request.headers["Cookie"] = cookies
+            with deadline_after(timeout):
+                response = self._session.send(
+                    request, timeout=timeout, allow_redirects=False, stream=True, verify=self._verify
+                )
+                status = response.status_code
+                with response:
+                    if into is not None:
+                        into.keep(request, response.raw)
+                    return self._read(response)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            return Reply(status, fault=_describe(error))
+
+    def has_cookies_for(self, path: str, jar: Jar) -> bool:
+        """Tell whether `jar` holds a cookie that would go with a call of `path`."""
+        return jar.header_for(requests.Request("GET", self._base_url + path).prepare()) is not None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _read(self, response: requests.Response) -> Reply:
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > MOST_ANSWER:
+                return Reply(response.status_code, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB")
+        retry_after = _retry_after(response.headers.get("Retry-After"), self._now())
+        return Reply(response.status_code, self._parse(bytes(body)), retry_after)
+
+    def _parse(self, body: bytes) -> Mapping[str, Any] | None:
+        try:
+            content = json.loads(body, object_pairs_hook=self._keep_members if self._omit else None)
+        except (ValueError, RecursionError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    def _keep_members(self, members: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in members if name.lower() not in self._omit}
+
+
+def _retry_after(text: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3: seconds or a date)."""
+    if not text:
+        return None
+    if re.fullmatch(r"\d{1,9}", text.strip()):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())
+
+
+def _describe(error: Exception) -> str:
+    """Return the kind of failure and its innermost cause, without the URL and whatever else may stand in the text."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None and not isinstance(cause, OSError):
+        cause = inner
+    kind = type(error).__name__
+    reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+    return f"{kind}: {reason}"

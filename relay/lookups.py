@@ -1,0 +1,203 @@
+"""The use case: look up in Virima who resolved a ticket; after its delivery was accepted, and never in its way.
+
+A thread of its own takes what waits, a pool of its own asks Virima; deliveries share nothing with them but the store. One person
+is asked for by one process at a time, and what was found answers for everybody else for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from relay import metrics
+from relay.clock import Clock
+from relay.errors import StoreUnavailableError
+from relay.logs import log
+from relay.store.lookups import LookedUp, LookupQueue, Parking, Wanted
+from relay.virima.lookup import Lookup, LookupResult, Outcome
+from relay.virima.model import Reason
+
+_LOG = logging.getLogger("relay.virima")
+
+#: Lookups that are taken at a time, and calls under way for one integration in a process: a slow Virima leaves room for others.
+_TAKEN_AT_ONCE, _CALLS_AT_ONCE = 50, 2
+#: How often it is looked whether something waits (seconds).
+_LOOK_EVERY = 0.5
+#: A lookup makes at most so many calls; the lease on it outlives them by so much (seconds).
+_MOST_CALLS, _LEASE_MARGIN = 7, 10.0
+#: Somebody else is at it: try again after this (ms); and after a failure (ms).
+_AGAIN_AFTER, _AGAIN_AFTER_FAILURE = 300, 1_000
+#: Failures in a row that park an integration's lookups.
+_FAILURES_TO_PARK = 5
+
+_SECOND, _MINUTE = 1_000, 60_000
+#: What says that no lookup can succeed until somebody mends something: one is enough.
+_REFUSALS = {
+    Reason.WRONG_CREDENTIALS: (5 * _MINUTE, 60 * _MINUTE),
+    Reason.SERVICE_ACCOUNT_MFA: (5 * _MINUTE, 60 * _MINUTE),
+    Reason.WRONG_URL: (30 * _SECOND, 15 * _MINUTE),
+    Reason.REDIRECTED: (30 * _SECOND, 15 * _MINUTE),
+}
+#: What parks when it comes five times in a row: Virima is down, or does not let the account impersonate anybody.
+_IN_A_ROW = {
+    Reason.UNREACHABLE: ("down", 5 * _SECOND, 5 * _MINUTE),
+    Reason.SERVER_ERROR: ("down", 5 * _SECOND, 5 * _MINUTE),
+    Reason.RATE_LIMITED: ("down", 5 * _SECOND, 5 * _MINUTE),
+    Reason.UNEXPECTED_ANSWER: ("down", 5 * _SECOND, 5 * _MINUTE),
+    Reason.INCOMPLETE_ANSWER: ("down", 5 * _SECOND, 5 * _MINUTE),
+    Reason.REFUSED: ("refused", 30 * _SECOND, 15 * _MINUTE),
+}
+
+
+@dataclass(slots=True)
+class LookupLane:
+    """One integration's lookups in this process."""
+
+    integration: str
+    mode: Literal["impersonate", "session"]
+    lookup: Lookup
+    queue: LookupQueue
+    #: Seconds: for how long what was found is kept, and how long one call may take.
+    cache: float
+    timeout: float
+    calls: int = 0
+    #: When to look for more (monotonic seconds).
+    look_at: float = 0.0
+
+    @property
+    def lease(self) -> int:
+        """For how long a lookup is lent (ms)."""
+        return int((_MOST_CALLS * self.timeout + _LEASE_MARGIN) * 1000)
+
+
+class Lookups:
+    """Looks up what waits, for all integrations that have a `virima` block."""
+
+    def __init__(self, lanes: Collection[LookupLane], pool: Executor, clock: Clock) -> None:
+        self._lanes = lanes
+        self._pool = pool
+        self._clock = clock
+        self._counting = threading.Lock()
+
+    def start(self, stopping: threading.Event) -> threading.Thread:
+        """Look up in threads of their own until `stopping` is set. What is under way then is done again by another process."""
+
+        def run() -> None:
+            while not stopping.wait(_LOOK_EVERY):
+                with suppress(StoreUnavailableError):  # the worker tells that Redis is away; lookups wait there
+                    self.turn()
+
+        thread = threading.Thread(target=run, name="lookups", daemon=True)
+        thread.start()
+        return thread
+
+    def turn(self) -> None:
+        """Take what waits and may be asked for now. Raises StoreUnavailableError."""
+        for lane in self._lanes:
+            while lane.calls < _CALLS_AT_ONCE and self._clock.monotonic() >= lane.look_at:
+                if not self._take(lane):
+                    break
+
+    def _take(self, lane: LookupLane) -> bool:
+        """Take some lookups; False where no more are to be had now."""
+        now = self._clock.now_ms()
+        wanted, again = lane.queue.take(_TAKEN_AT_ONCE, lease=lane.lease, now=now)
+        if not wanted:
+            wait = _LOOK_EVERY if again is None else min(_LOOK_EVERY, max(0.0, (again - now) / 1000))
+            lane.look_at = self._clock.monotonic() + wait
+        by_email: dict[str, list[Wanted]] = defaultdict(list)
+        for one in wanted:
+            by_email[self._asked_for(lane, one)].append(one)
+        for email, group in by_email.items():
+            self._begin(lane, email, group)
+        return len(wanted) == _TAKEN_AT_ONCE
+
+    def _asked_for(self, lane: LookupLane, wanted: Wanted) -> str:
+        return wanted.resolved_by.strip() if lane.mode == "impersonate" else ""
+
+    def _begin(self, lane: LookupLane, email: str, group: Sequence[Wanted]) -> None:
+        """Settle a group by what is known of its email, have it asked for, or put it back where somebody is at it."""
+        known = lane.queue.known(lane.mode, email)
+        if known is not None:
+            self._settle(lane, [LookedUp(one, _cached(known)) for one in group])
+            return
+        owner = lane.queue.lock(lane.mode, email, for_ms=lane.lease) if lane.calls < _CALLS_AT_ONCE else None
+        if owner is None:
+            again = self._clock.now_ms() + _AGAIN_AFTER
+            self._settle(lane, [LookedUp(one, again=again) for one in group])
+            return
+        self._count(lane, 1)
+        self._pool.submit(self._ask, lane, email, group, owner)
+
+    def _ask(self, lane: LookupLane, email: str, group: Sequence[Wanted], owner: str) -> None:
+        try:
+            result = lane.lookup.look_up(email)
+            metrics.LOOKUP_SECONDS.labels(lane.integration).observe(result.duration_ms / 1000)
+            self._write_down(lane, email, group, result)
+        except StoreUnavailableError:
+            log(_LOG, logging.WARNING, "Redis is away: a lookup is made again", integration=lane.integration)
+        except Exception:
+            _LOG.exception("a bug in a lookup; it is made again")
+            raise
+        finally:
+            self._count(lane, -1)
+            with suppress(StoreUnavailableError):
+                lane.queue.unlock(lane.mode, email, owner)
+            lane.look_at = 0.0
+
+    def _write_down(self, lane: LookupLane, email: str, group: Sequence[Wanted], result: LookupResult) -> None:
+        """Leave the record of the one that was asked for; the rest of its group is answered by it, or asked for again."""
+        first, *rest = group
+        found = {"lookup": lane.mode, "email": email or None, **result.as_json()}
+        if result.outcome is Outcome.FAILED or result.reason in _REFUSALS:
+            again = self._clock.now_ms() + _AGAIN_AFTER_FAILURE
+            others = [LookedUp(one, again=again) for one in rest]
+        else:
+            lane.queue.remember(lane.mode, email, found, for_ms=int(lane.cache * 1000))
+            others = [LookedUp(one, _cached(found)) for one in rest]
+        self._settle(lane, [LookedUp(first, {**found, "cached": False}, parking=_parking(result.reason)), *others])
+
+    def _settle(self, lane: LookupLane, results: Sequence[LookedUp]) -> None:
+        written = lane.queue.settle(results, failures=_FAILURES_TO_PARK, now=self._clock.now_ms())
+        for result, is_ours in zip(results, written, strict=True):
+            if result.record is None or not is_ours:
+                continue
+            record = result.record
+            metrics.LOOKUPS.labels(lane.integration, record["outcome"], str(record["cached"]).lower()).inc()
+            log(
+                _LOG,
+                logging.WARNING if record["outcome"] == "failed" else logging.INFO,
+                "lookup",
+                integration=lane.integration,
+                delivery_id=result.wanted.id,
+                outcome=record["outcome"],
+                reason=record["reason"],
+                http_status=record["status"],
+                cached=record["cached"],
+                duration_ms=record["duration_ms"],
+            )
+
+    def _count(self, lane: LookupLane, change: int) -> None:
+        with self._counting:
+            lane.calls += change
+
+
+def _cached(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a lookup that was answered by what an earlier one found."""
+    return {**found, "status": None, "duration_ms": 0, "cached": True}
+
+
+def _parking(reason: Reason | None) -> Parking | None:
+    if reason in _REFUSALS:
+        first, most = _REFUSALS[reason]
+        return Parking(reason.value, at_once=True, probe_first=first, probe_most=most)
+    if reason in _IN_A_ROW:
+        name, first, most = _IN_A_ROW[reason]
+        return Parking(name, at_once=False, probe_first=first, probe_most=most)
+    return None

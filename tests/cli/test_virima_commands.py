@@ -1,0 +1,166 @@
+"""`relay virima whoami|lookup`: what a person sees who checks a configuration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+
+from relay.simulators.faults import Fault
+from relay.simulators.server import SimulatorServer
+from relay.simulators.virima import Virima
+from relay.simulators.virima_people import Person
+
+SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
+JANE = Person("jane@example.com", "Jane Doe", "jane-pass-word", organization="ACME")
+MAX = Person("max@example.com", "Max Factor", "max-pass-word", mfa_pending=True)
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    """A simulated Virima."""
+    with SimulatorServer(Virima([SERVICE, JANE, MAX])) as started:
+        yield started
+
+
+@pytest.fixture
+def run(tmp_path: Path, server: SimulatorServer) -> Run:
+    """A function that runs `relay virima`, where `acme` has a Virima and `plain` has none; keywords change the block."""
+
+    def relay(*arguments: str, **block: Any) -> subprocess.CompletedProcess[str]:
+        virima = {
+            "url": f"{server.url}/www_em/",
+            "username": SERVICE.email,
+            "password": {"env": "VIRIMA_PASSWORD"},
+            "lookup": "impersonate",
+            "timeout": "2s",
+        }
+        folder = tmp_path / "mappings"
+        write_mapping(folder, "acme", mapping("https://iem.example.com", virima={**virima, **block}))
+        write_mapping(folder, "plain", mapping("https://iem.example.com"))
+        (folder / "broken.yaml").write_text("source: servicenow\n", "utf-8")
+        environ = {"VIRIMA_PASSWORD": SERVICE.password, "WRONG_PASSWORD": "not-the-one", "RELAY_MAPPINGS": str(folder)}
+        command = [sys.executable, "-m", "relay", "virima", *arguments]
+        result = subprocess.run(
+            command, env={**base_environ(), **environ}, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert "Traceback" not in result.stderr
+        secrets = {SERVICE.password, JANE.password, MAX.password, "not-the-one"}
+        assert [one for one in secrets if one in result.stdout + result.stderr] == []
+        return result
+
+    return relay
+
+
+def sessions(server: SimulatorServer) -> int:
+    assert isinstance(server.service, Virima)
+    return len(server.service.sessions)
+
+
+def test_who_the_relay_is_is_told_and_no_session_stays_behind(run: Run, server: SimulatorServer) -> None:
+    result = run("whoami", "acme")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert (told["outcome"], told["email"], told["displayName"]) == ("found", SERVICE.email, "Relay Account")
+    assert sessions(server) == 0
+
+
+def test_a_resolver_is_looked_up(run: Run, server: SimulatorServer) -> None:
+    result = run("lookup", "acme", JANE.email, "--json")
+
+    content = json.loads(result.stdout)
+    duration = content.pop("duration_ms")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert 0 <= duration < 20_000
+    assert content == {
+        "outcome": "found",
+        "reason": None,
+        "status": 200,
+        "user": {
+            "id": 1002,
+            "userName": JANE.email,
+            "displayName": "Jane Doe",
+            "email": JANE.email,
+            "organizationName": "ACME",
+        },
+    }
+    assert sessions(server) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "block", "sentence"),
+    [
+        (("lookup", "acme", "nobody@example.com"), {}, "Virima knows no nobody@example.com: check the email"),
+        (("lookup", "acme", MAX.email), {}, "Virima knows max@example.com, but wants a second factor"),
+        (("whoami", "acme"), {"password": {"env": "WRONG_PASSWORD"}}, "check virima.username and virima.password"),
+        (("lookup", "acme", ""), {}, "no email was given"),
+        (("whoami", "acme"), {"url": "http://127.0.0.1:9/"}, "Virima did not answer: check virima.url"),
+        (("whoami", "acme"), {"ca_file": "/nonexistent/ca.pem", "url": "https://127.0.0.1:9/"}, "virima.ca_file"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence_and_the_status_1(
+    run: Run, arguments: tuple[str, ...], block: dict[str, Any], sentence: str
+) -> None:
+    result = run(*arguments, **block)
+
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (Fault(status=403, path="/www_em/login/dologin-impersonate"), "allow it to impersonate users"),
+        (Fault(status=404), "there is no LoginService at virima.url"),
+        (Fault(status=302, headers={"Location": "/"}), "set virima.url to the final one"),
+        (Fault(status=200, body="<html>"), "the answer is none of Virima's LoginService"),
+        (Fault(status=500), "Virima answered with an error of its own"),
+        (Fault(status=429), "Virima wants fewer calls"),
+        (Fault(oversize=2 << 20), "broke off, was too long or too slow"),
+    ],
+)
+def test_what_virima_answers_is_explained(run: Run, server: SimulatorServer, fault: Fault, sentence: str) -> None:
+    server.faults.add(fault)
+
+    result = run("lookup", "acme", JANE.email)
+
+    assert result.returncode == 1
+    assert sentence in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "sentence"),
+    [
+        ("nobody", 1, "there is no integration nobody"),
+        ("plain", 78, "plain: its mapping file has no virima block: add one with url, username, password and lookup"),
+        ("broken", 78, "missing key 'auth'"),
+    ],
+)
+def test_an_integration_without_a_virima_is_told(run: Run, name: str, status: int, sentence: str) -> None:
+    for arguments in (("whoami", name), ("lookup", name, JANE.email)):
+        result = run(*arguments)
+
+        assert result.returncode == status
+        assert sentence in result.stderr
+
+
+def test_a_secret_that_is_not_there_is_told(run: Run) -> None:
+    result = run("whoami", "acme", password={"env": "NOT_SET"})
+
+    assert result.returncode == 1
+    assert result.stderr == "the environment variable NOT_SET is not set: set it and start again\n"
+
+
+def test_mode_session_tells_the_service_account(run: Run) -> None:
+    result = run("lookup", "acme", JANE.email, "--json", lookup="session")
+
+    assert json.loads(result.stdout)["user"]["email"] == SERVICE.email

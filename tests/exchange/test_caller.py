@@ -1,0 +1,152 @@
+"""One bounded HTTP exchange: cookies that are handed in, methods, sizes, and what is on the wire."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from relay.http.caller import MOST_ANSWER, Caller, Reply
+from relay.http.cookies import Jar
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Tells what it was asked, and sets the cookie that `X-Set` asks for."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[tuple[str, str, str | None, bytes]] = []  # noqa: RUF012 - emptied by the fixture
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append((self.command, self.path, self.headers["Cookie"], body))
+        told = gzip.compress(b'{"ok": "' + b"x" * int(self.headers.get("X-Size", 0)) + b'"}')
+        self.send_response(int(self.headers.get("X-Status", 200)))
+        for name in ("X-Set", "X-Retry"):
+            if value := self.headers[name]:
+                self.send_header({"X-Set": "Set-Cookie", "X-Retry": "Retry-After"}[name], value)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    do_POST = do_GET  # noqa: N815 - the name that the base class looks for
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    """A server that listens."""
+    _Echo.asked.clear()
+    made = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def caller(server: ThreadingHTTPServer) -> Iterator[Caller]:
+    """A caller of it."""
+    made = Caller(f"http://127.0.0.1:{server.server_port}/base/", ca_file=None, connections=2)
+    yield made
+    made.close()
+
+
+def call(caller: Caller, *, jar: Jar | None = None, into: Jar | None = None, **headers: str) -> Reply:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return caller.exchange("GET", "/a", headers=sent, body=None, timeout=2, jar=jar, into=into)
+
+
+def test_get_and_post_go_below_the_base_url(caller: Caller) -> None:
+    call(caller)
+    caller.exchange("POST", "/b", headers={}, body=b"{}", timeout=2)
+
+    assert _Echo.asked == [("GET", "/base/a", None, b""), ("POST", "/base/b", None, b"{}")]
+
+
+def test_without_a_jar_no_cookie_is_kept(caller: Caller) -> None:
+    call(caller, X_Set="a=1; Path=/")
+    call(caller)
+
+    assert [cookie for _, _, cookie, _ in _Echo.asked] == [None, None]
+
+
+def test_cookies_are_sent_from_one_jar_and_kept_in_another(caller: Caller) -> None:
+    first, second = Jar(), Jar()
+    call(caller, into=first, X_Set="a=1; Path=/")
+    call(caller, jar=first, into=second, X_Set="b=2; Path=/")
+    call(caller, jar=first)
+    call(caller, jar=second)
+
+    assert [cookie for _, _, cookie, _ in _Echo.asked] == [None, "a=1", "a=1", "b=2"]
+    assert (repr(first), repr(second)) == ("Jar(1 cookies)", "Jar(1 cookies)")
+
+
+def test_a_cookie_that_the_answer_ends_is_sent_no_more(caller: Caller) -> None:
+    jar = Jar()
+    call(caller, into=jar, X_Set="a=1; Path=/")
+    assert caller.has_cookies_for("/a", jar)
+
+    call(caller, jar=jar, into=jar, X_Set="a=; Path=/; Max-Age=0")
+
+    assert not caller.has_cookies_for("/a", jar)
+
+
+def test_cookies_of_a_refusal_are_kept_too(caller: Caller) -> None:
+    jar = Jar()
+
+    assert call(caller, into=jar, X_Set="a=1; Path=/", X_Status="500").status == 500
+    assert caller.has_cookies_for("/a", jar)
+
+
+def test_cookies_that_another_jar_holds_are_dropped(caller: Caller) -> None:
+    first, second = Jar(), Jar()
+    for jar, cookies in ((first, ("a=1", "b=1")), (second, ("a=1", "b=2", "c=3"))):
+        for cookie in cookies:
+            call(caller, into=jar, X_Set=f"{cookie}; Path=/")
+
+    second.drop_those_of(first)
+    call(caller, jar=second)
+
+    assert _Echo.asked[-1][2] == "b=2; c=3"
+
+
+def test_a_small_answer_that_unpacks_to_a_large_one_is_too_long(caller: Caller) -> None:
+    assert call(caller, X_Size=str(MOST_ANSWER)) == Reply(200, fault="an answer of more than 1 MiB")
+    assert call(caller, X_Size="9") == Reply(200, {"ok": "x" * 9})
+
+
+def test_what_retry_after_asks_for_is_told(caller: Caller) -> None:
+    assert call(caller, X_Status="503", X_Retry="7").retry_after == 7
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_a_server_with_a_private_ca_is_trusted_only_by_its_file(
+    server: ThreadingHTTPServer, tmp_path: Path, *, trusts: bool
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("there is no openssl here to make a certificate with")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    url = f"https://127.0.0.1:{server.server_port}"
+    caller = Caller(url, ca_file=str(certificate) if trusts else None, connections=1)
+
+    reply = call(caller)
+
+    assert reply.status == (200 if trusts else None)
+    assert trusts or "SSL" in (reply.fault or "")
+    caller.close()

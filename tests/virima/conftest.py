@@ -1,0 +1,43 @@
+"""A simulated Virima for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from virima.site import JANE, MAX, SERVICE, make_client, make_lookup, url_of
+
+from relay.simulators.server import SimulatorServer
+from relay.simulators.virima import Virima
+from relay.virima.client import VirimaClient
+from relay.virima.lookup import Lookup
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[SimulatorServer]:
+    """The simulator, one for a file of tests."""
+    with SimulatorServer(Virima([SERVICE, JANE, MAX])) as server:
+        yield server
+
+
+@pytest.fixture
+def server(served: SimulatorServer) -> SimulatorServer:
+    """The simulator, as if just started."""
+    served.reset()
+    return served
+
+
+@pytest.fixture
+def client(server: SimulatorServer) -> Iterator[VirimaClient]:
+    """A client of it."""
+    made = make_client(url_of(server))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lookup(server: SimulatorServer) -> Iterator[Lookup]:
+    """Lookups in it by impersonation."""
+    made = make_lookup(url_of(server))
+    yield made
+    made.close()

@@ -1,0 +1,140 @@
+"""Whatever Virima, or what stands before it, answers: a lookup is over in time and says what it was."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from virima.site import JANE, TIMEOUT, RawServer, answer, logged_in, make_lookup
+
+from relay.simulators.faults import Fault
+from relay.simulators.server import SimulatorServer
+from relay.virima.lookup import Lookup, LookupResult, Outcome
+from relay.virima.model import Reason
+
+IMPERSONATE = "/www_em/login/dologin-impersonate"
+JANE_BODY = b'{"id":9,"email":"jane@example.com","userName":"jane"}'
+
+
+def looked_up(answers: dict[str, bytes | Callable[[], bytes]]) -> LookupResult:
+    login = answer(b'{"id":1}', "Set-Cookie: JSESSIONID=SERVICE; Path=/www_em/")
+    with RawServer({"dologin": login, "dologout": answer(b"{}"), **answers}) as raw:
+        lookup = make_lookup(raw.url)
+        result = lookup.look_up(JANE.email)
+        lookup.close()
+        return result
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "status"),
+    [
+        (answer(b"<html>Service unavailable</html>", "Content-Type: text/html"), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(b"", status="204 No Content"), Reason.UNEXPECTED_ANSWER, 204),
+        (answer(b""), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(b'{"id":9,"email":"ja'), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(b'{"id":9,"email":"ja', length=500), Reason.INCOMPLETE_ANSWER, 200),
+        (answer(b"[1]"), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(b"[" * 100_000), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(b'{"id":' + b"9" * 5000 + b"}"), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(b"\xff\xfe\x00"), Reason.UNEXPECTED_ANSWER, 200),
+        (answer(JANE_BODY, "Content-Encoding: gzip"), Reason.INCOMPLETE_ANSWER, 200),
+        (answer(b"{}", status="500 Oops"), Reason.SERVER_ERROR, 500),
+        (answer(b"{}", status="418 Teapot"), Reason.UNEXPECTED_ANSWER, 418),
+        (answer(JANE_BODY, "Location: http://127.0.0.1:9/", status="302 Found"), Reason.REDIRECTED, 302),
+        (b"", Reason.UNREACHABLE, None),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", Reason.UNREACHABLE, None),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", Reason.UNREACHABLE, None),
+    ],
+)
+def test_an_answer_of_no_use_is_a_failure_with_its_reason(sent: bytes, reason: Reason, status: int | None) -> None:
+    result = looked_up({"dologin-impersonate": sent})
+
+    assert (result.outcome, result.reason, result.status, result.user) == (Outcome.FAILED, reason, status, None)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer(JANE_BODY, "Content-Type: text/plain"),
+        answer(JANE_BODY),
+        answer(b"\xef\xbb\xbf" + JANE_BODY),
+        answer(b'{"id":"9","email":"JANE@example.com","userName":null,"displayName":5,"isAdmin":null,"x":[{}]}'),
+        answer(JANE_BODY, status="201 Created"),
+    ],
+    ids=["text/plain", "no content type", "byte order mark", "odd types", "201"],
+)
+def test_an_odd_answer_that_tells_the_user_is_good(sent: bytes) -> None:
+    result = looked_up({"dologin-impersonate": sent})
+
+    assert result.outcome is Outcome.FOUND
+    assert result.user is not None
+    assert result.user.id == 9
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(delay=30, path=IMPERSONATE), Reason.UNREACHABLE),
+        (Fault(drip=0.05, path=IMPERSONATE), Reason.INCOMPLETE_ANSWER),
+        (Fault(drip=0.05, drip_head=True, path=IMPERSONATE), Reason.UNREACHABLE),
+        (Fault(oversize=50 << 20, path=IMPERSONATE), Reason.INCOMPLETE_ANSWER),
+        (Fault(drop="after", path=IMPERSONATE), Reason.UNREACHABLE),
+    ],
+    ids=["no answer", "dripping body", "dripping head", "50 MB", "dropped"],
+)
+def test_a_lookup_is_over_in_time(lookup: Lookup, server: SimulatorServer, fault: Fault, reason: Reason) -> None:
+    server.faults.add(fault)
+
+    began = time.monotonic()
+    result = lookup.look_up(JANE.email)
+
+    assert (result.outcome, result.reason) == (Outcome.FAILED, reason)
+    assert time.monotonic() - began < 4 * TIMEOUT
+
+
+@pytest.mark.parametrize("fault", [Fault(drip=0.05, path=IMPERSONATE), Fault(oversize=50 << 20, path=IMPERSONATE)])
+def test_a_session_that_half_an_answer_opened_is_logged_out(
+    lookup: Lookup, server: SimulatorServer, fault: Fault
+) -> None:
+    server.faults.add(fault)
+
+    lookup.look_up(JANE.email)
+
+    assert JANE.email not in logged_in(server)
+
+
+def test_a_redirect_is_not_followed_with_the_credentials() -> None:
+    with RawServer({}) as elsewhere:
+        moved = answer(b"", f"Location: {elsewhere.url}login/dologin", status="307 Temporary Redirect")
+
+        result = looked_up({"dologin": moved})
+
+        assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, Reason.REDIRECTED, 307)
+        assert elsewhere.heads == []
+
+
+def test_a_lookup_of_a_server_that_is_not_there_is_unreachable() -> None:
+    with RawServer({}) as gone:
+        url = gone.url
+    lookup = make_lookup(url)
+
+    result = lookup.look_up(JANE.email)
+
+    assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, Reason.UNREACHABLE, None)
+    assert result.detail
+    lookup.close()
+
+
+def test_a_server_that_takes_the_request_and_says_nothing_is_unreachable() -> None:
+    silence = threading.Event()
+
+    def stay_silent() -> bytes:
+        silence.wait(5 * TIMEOUT)
+        return b""
+
+    result = looked_up({"dologin": stay_silent})
+
+    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.UNREACHABLE)
+    assert result.duration_ms < 3000 * TIMEOUT

@@ -1,0 +1,130 @@
+"""The secrets that Virima sends stay out of every value, text, log and error."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+
+import pytest
+from virima.site import ACCOUNT, JANE, MAX, SERVICE, TIMEOUT, RawServer, answer, make_client, make_lookup, virima_of
+
+from relay.core.redact import Redactor
+from relay.http.caller import Caller
+from relay.logs import set_up_logs
+from relay.simulators.faults import Fault
+from relay.simulators.server import SimulatorServer
+from relay.virima.bodies import SECRETS, UserDetailsSchema
+from relay.virima.client import Session, VirimaClient
+from relay.virima.lookup import Lookup
+
+BODY = {
+    "id": 9,
+    "email": "jane@example.com",
+    "password": "s3cret-1",
+    "sessionId": "s3cret-2",
+    "twoFactorSecretKey": "s3cret-3",
+    "nested": [{"SESSIONID": "s3cret-4", "Password": {"deep": "s3cret-5"}, "kept": 1}],
+}
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """All that is logged, however unimportant."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+def secrets_of(server: SimulatorServer) -> set[str]:
+    basic = ACCOUNT.basic.removeprefix("Basic ")
+    return {*virima_of(server).secrets_sent(), SERVICE.password, JANE.password, MAX.password, basic}
+
+
+def test_no_value_of_any_operation_tells_one(
+    client: VirimaClient, server: SimulatorServer, logged: io.StringIO
+) -> None:
+    service, jane, pending = Session(), Session(), Session()
+    values: list[object] = [
+        client,
+        client.log_in_service(service, timeout=TIMEOUT),
+        client.impersonate(JANE.email, jane, by=service, timeout=TIMEOUT),
+        client.impersonate(MAX.email, pending, by=service, timeout=TIMEOUT),
+        client.logged_in_user(jane, timeout=TIMEOUT),
+        client.send_reset_mail(JANE.email, timeout=TIMEOUT),
+        client.reset_password(JANE.email, JANE.password, timeout=TIMEOUT),
+        client.set_up(SERVICE.email, SERVICE.password, timeout=TIMEOUT),
+        *(service, jane, pending, service.jar, jane.jar),
+        client.log_out(jane, timeout=TIMEOUT),
+    ]
+
+    told = "".join([*map(repr, values), *map(str, values), logged.getvalue()])
+    assert len(secrets_of(server)) > 6
+    assert [secret for secret in secrets_of(server) if secret in told] == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [None, Fault(drop="after"), Fault(drip=0.05), Fault(status=500), Fault(oversize=2 << 20), Fault(status=401)],
+)
+def test_no_lookup_tells_one(lookup: Lookup, server: SimulatorServer, logged: io.StringIO, fault: Fault | None) -> None:
+    lookup.look_up(JANE.email)
+    if fault:
+        server.faults.add(fault)
+    results = [lookup.look_up(JANE.email), lookup.look_up(MAX.email), lookup.who_am_i()]
+
+    told = "".join([repr(lookup), *map(repr, results), *(json.dumps(one.as_json()) for one in results)])
+    assert [secret for secret in secrets_of(server) if secret in told + logged.getvalue()] == []
+
+
+def test_they_are_dropped_while_an_answer_is_parsed_however_deep() -> None:
+    with RawServer({"dologin": answer(json.dumps(BODY).encode())}) as raw:
+        caller = Caller(raw.url, ca_file=None, connections=1, omit=SECRETS)
+        reply = caller.exchange("POST", "/login/dologin", headers={}, body=b"{}", timeout=TIMEOUT)
+        caller.close()
+
+    assert reply.content == {"id": 9, "email": "jane@example.com", "nested": [{"kept": 1}]}
+    assert repr(reply) == "Reply(status=200, retry_after=None, fault=None)"
+
+
+def test_the_schema_has_no_place_for_them() -> None:
+    loaded = UserDetailsSchema().load(BODY)
+
+    assert "s3cret" not in repr(loaded)
+    assert not {"password", "session_id", "two_factor_secret_key"} & set(type(loaded).__slots__)
+
+
+def test_an_error_of_a_body_tells_none() -> None:
+    client = make_client("http://127.0.0.1:9/")
+
+    try:
+        client.log_in("a@example.com", "s3cret-1", Session(), timeout=TIMEOUT, more={"oldSessionId": ["s3cret-2"]})
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        told = "".join(traceback.format_exception(error)) + repr(error)
+
+    assert "oldSessionId: expected text" in told
+    assert "s3cret-2" not in told.replace('more={"oldSessionId": ["s3cret-2"]}', "")
+    client.close()
+
+
+def test_a_head_that_cannot_be_parsed_is_not_quoted_in_a_log() -> None:
+    broken = answer(b'{"id":9}', "Broken header", "Set-Cookie: JSESSIONID=s3cret-1; Path=/www_em/")
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    with redirect_stderr(io.StringIO()) as stderr, RawServer({"dologin": broken}) as raw:
+        set_up_logs(form="json", level="debug".upper(), redactor=Redactor())
+        lookup = make_lookup(raw.url)
+        lookup.look_up(JANE.email)
+        lookup.close()
+    root.handlers, root.level = before, level
+
+    assert "s3cret" not in stderr.getvalue()
