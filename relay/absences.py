@@ -29,6 +29,8 @@ class Absences:
 
     def set_aside(self, now: int) -> Iterator[tuple[str, DeliveryQueue]]:
         """Park what nobody delivers for, and return these integrations' queues: they still want sweeping."""
+        # Somebody may have emptied Redis since web said that there is something of them.
+        self._registry.add(*(one.name for one in self._catalogue.usable() if one.enabled))
         for name, absence in self._look().items():
             self._circuit.set_aside(name, absence, now=now)
             yield name, self._queue_of(name)

@@ -27,7 +27,7 @@ from relay.http.caller import Caller
 from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake
-from relay.journal import Journal, open_journal
+from relay.journal import Journal
 from relay.logs import log, set_up_logs
 from relay.lookups import LookupLane, Lookups
 from relay.mappings import Catalogue, read_mappings
@@ -50,7 +50,7 @@ from relay.virima.client import VirimaClient
 from relay.virima.lookup import Lookup
 
 #: How long web waits for Redis (seconds): connecting and one answer stay below the 2 s within which senders are told.
-_WEB_PATIENCE, _WEB_CONNECT = 1.0, 0.7
+_WEB_PATIENCE, _WEB_CONNECT = 0.8, 0.6
 #: After it did not answer, those whose turn comes within this time are told so at once.
 _WEB_REST = 0.5
 #: How long readiness waits for it, within its own second.
@@ -141,14 +141,13 @@ def build_intake(settings: Settings, connection: Connection, journal: Journal | 
 
 
 def build_journal(settings: Settings) -> Journal | None:
-    """Return the intake journal, if there is to be one.
+    """Return the intake journal, if there is to be one. A fault of it ends no process: readiness tells of it.
 
-    Raises:
-        ConfigurationError: it cannot be written.
+    What can never be one is refused before, at the start (`relay.web.gunicorn_conf`).
     """
     if settings.journal is None:
         return None
-    return open_journal(settings.journal, most_bytes=settings.journal_max)
+    return Journal(settings.journal, most_bytes=settings.journal_max)
 
 
 def build_drainer(settings: Settings, journal: Journal) -> Drainer:

@@ -22,6 +22,8 @@ _LOCK = "drain.lock"
 _LOOK_EVERY = 0.5
 #: Entries, and records, that are handed over in one step: after a crash they are accepted once more, to no effect.
 _ENTRIES_AT_ONCE, _RECORDS_AT_ONCE = 100, 500
+#: Steps for one integration before it is another's turn: what still comes in must not keep others waiting.
+_STEPS_A_TURN = 5
 
 
 class Drainer:
@@ -49,20 +51,24 @@ class Drainer:
         """Drain whatever comes, until `stop`. Of all processes of a machine one does so: the others wait for its end."""
         while not self._stopping.is_set():
             try:
-                if self._is_the_one():
-                    self.drain()
+                if self._is_the_one() and self.drain():
+                    continue
             except (JournalError, OSError) as error:
                 self._tell(str(error))
             self._stopping.wait(_LOOK_EVERY)
         if self._lock:
             self._lock.close()
 
-    def drain(self) -> None:
-        """Hand over what waits, of each integration until Redis does not take it. Raises JournalError."""
+    def drain(self) -> int:
+        """Hand over some of what waits, of one integration after the other; returns how many webhooks. Raises JournalError."""
+        total = 0
         for integration in self._journal.waiting():
             drained = 0
             try:
-                while entries := _some(self._journal.oldest(integration, _ENTRIES_AT_ONCE)):
+                for _ in range(_STEPS_A_TURN):
+                    entries = _some(self._journal.oldest(integration, _ENTRIES_AT_ONCE))
+                    if not entries:
+                        break
                     self._hand_over(integration, entries)
                     drained += len(entries)
             except (StoreUnavailableError, BacklogFullError) as error:
@@ -71,6 +77,8 @@ class Drainer:
                 self._told = None
             if drained:
                 log(_LOG, logging.INFO, "journal drained", integration=integration, webhooks=drained)
+            total += drained
+        return total
 
     def _hand_over(self, integration: str, entries: Sequence[Entry]) -> None:
         """In one step, or where Redis does not take that, one after the other up to the one that it does not take."""

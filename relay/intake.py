@@ -16,8 +16,11 @@ from relay.errors import JournalError, StoreUnavailableError, TooManyRecordsErro
 from relay.journal import Journal
 from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
 
-#: Senders are told within 2 s, whatever Redis and the journal's disk do (ms); the journal has this much of it at least (seconds).
-_TOLD_WITHIN, _JOURNAL_LEAST = 1_900, 0.25
+#: Senders are told within 2 s, whatever Redis and the journal's disk do (ms).
+_TOLD_WITHIN = 1_900
+#: What the journal has of it at least where Redis was asked before, and at most where it can be asked afterwards, and what Redis
+#: needs then (seconds).
+_JOURNAL_LEAST, _JOURNAL_FIRST, _REDIS_LAST = 0.25, 0.8, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +87,27 @@ class Intake:
         def in_redis() -> list[Verdict]:
             return self._queue_of(integration.name).accept_records(records, now)
 
-        def in_journal(journal: Journal) -> list[Verdict]:
-            left = (received_at + _TOLD_WITHIN - self._now_ms()) / 1000
+        def seconds_left() -> float:
+            return min(max((received_at + _TOLD_WITHIN - self._now_ms()) / 1000, 0.0), _TOLD_WITHIN / 1000)
+
+        def in_journal(journal: Journal, most: float) -> list[Verdict]:
             verdicts = [_journaled(submission) for submission in submissions]
             an_id = next((one.id for one in verdicts if one.status == "journaled"), verdicts[0].id)
-            patience = min(max(left, _JOURNAL_LEAST), _TOLD_WITHIN / 1000)
+            patience = min(max(seconds_left(), _JOURNAL_LEAST), most)
             journal.append(integration.name, an_id, received_at, records, patience=patience)
             return verdicts
 
         if self._journal is None:
             return in_redis()
         try:
-            return in_journal(self._journal) if self._journal.holds(integration.name) else in_redis()
+            holds = self._journal.holds(integration.name)
+            return in_journal(self._journal, _JOURNAL_FIRST) if holds else in_redis()
         except JournalError:
+            if seconds_left() < _REDIS_LAST:
+                raise
             return in_redis()
         except StoreUnavailableError:
-            return in_journal(self._journal)
+            return in_journal(self._journal, _TOLD_WITHIN / 1000)
 
     def _submit(
         self, integration: Integration, mapped: Mapped, sender: Sender, received_at: int, now: int

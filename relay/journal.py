@@ -13,6 +13,7 @@ import queue
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -57,6 +58,10 @@ class JournalState:
     fault: str | None = None
 
 
+#: After the disk took too long, those who come within this time are told so at once (seconds).
+_REST = 0.5
+
+_FileId = tuple[int, int] | None
 _Ask = tuple[tuple[str, str, int, str], "Future[None]"]
 
 
@@ -68,10 +73,12 @@ class Journal:
         self.folder = folder
         self._most_bytes = most_bytes
         self._threads = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        #: Each connection with what it opened: which file that is.
+        self._opened: dict[sqlite3.Connection, _FileId] = {}
         self._asks: queue.SimpleQueue[_Ask] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._writer: threading.Thread | None = None
+        self._rests_until = 0.0
 
     def append(
         self, integration: str, an_id: str, received_at: int, records: Sequence[str], *, patience: float
@@ -81,6 +88,8 @@ class Journal:
         Raises:
             JournalError: they are not known to be there.
         """
+        if time.monotonic() < self._rests_until:
+            raise JournalError("the journal's disk took too long a moment ago")
         stored: Future[None] = Future()
         self._asks.put(((integration, an_id, received_at, json.dumps(records, separators=(",", ":"))), stored))
         self._start_writer()
@@ -88,6 +97,7 @@ class Journal:
             stored.result(timeout=patience)
         except FutureTimeoutError:
             stored.cancel()
+            self._rests_until = time.monotonic() + _REST
             raise JournalError(f"the journal's disk takes longer than {patience:.1f} s") from None
 
     def holds(self, integration: str) -> bool:
@@ -134,8 +144,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; nothing may use the journal any more."""
-        for connection in self._opened:
-            connection.close()
+        while self._opened:
+            self._opened.popitem()[0].close()
 
     def _fullness(self, connection: sqlite3.Connection) -> str | None:
         def pragma(name: str) -> int:
@@ -155,8 +165,8 @@ class Journal:
         try:
             with self._connected() as connection:
                 yield connection
-        except sqlite3.Error as error:
-            self._threads.connection = None
+        except (sqlite3.Error, OSError) as error:
+            self._disconnect()
             raise JournalError(f"the journal {self.folder / _FILE}: {error}") from error
 
     def _connected(self) -> sqlite3.Connection:
@@ -165,10 +175,26 @@ class Journal:
             connection = self._threads.connection = self._connect()
         return connection
 
+    def _disconnect(self) -> None:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        self._threads.connection = None
+        if connection is not None:
+            self._opened.pop(connection, None)
+            connection.close()
+
     def _connect(self) -> sqlite3.Connection:
-        path = (self.folder / _FILE).resolve()
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_BUSY, check_same_thread=False)
-        self._opened.append(connection)
+        path = self.folder / _FILE
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # tickets are nobody else's business
+        connection = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False)
+        try:
+            self._set_up(connection)
+            self._opened[connection] = _file_id(path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
         (whose,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and whose != _APPLICATION_ID:
@@ -180,7 +206,7 @@ class Journal:
         if not tables:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.executescript(_SCHEMA)
-        return connection
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # The writer
 
@@ -202,15 +228,40 @@ class Journal:
 
     def _store(self, asks: Sequence[_Ask]) -> None:
         try:
-            with self._using() as connection:
-                asked = "INSERT INTO entries (integration, id, received_at, records) VALUES (?, ?, ?, ?)"
-                connection.executemany(asked, [row for row, _ in asks])
+            rows = [row for row, _ in asks]
+            # A file that was removed takes commits as if nothing had happened, until its last user ends: then a new one does.
+            if not (self._insert(rows) or self._insert(rows)):
+                raise JournalError(f"the journal {self.folder / _FILE}: somebody removes its files")
         except JournalError as error:
             for _, stored in asks:
                 stored.set_exception(JournalError(str(error)))
         else:
             for _, stored in asks:
                 stored.set_result(None)
+
+    def _insert(self, rows: Sequence[tuple[str, str, int, str]]) -> bool:
+        """Store rows; False where they went into files that are not in their place any more."""
+        with self._using() as connection:
+            asked = "INSERT INTO entries (integration, id, received_at, records) VALUES (?, ?, ?, ?)"
+            connection.executemany(asked, rows)
+        if self._is_in_place(connection):
+            return True
+        self._disconnect()
+        return False
+
+    def _is_in_place(self, connection: sqlite3.Connection) -> bool:
+        path = self.folder / _FILE
+        try:
+            log_size = path.with_name(f"{_FILE}-wal").stat().st_size
+            return log_size > 0 and _file_id(path) == self._opened.get(connection)
+        except OSError:
+            return False
+
+
+def _file_id(path: Path) -> _FileId:
+    """Return what tells a file from another one of its name; of an emptied file nothing."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino) if found.st_size else None
 
 
 def open_journal(folder: Path, *, most_bytes: int) -> Journal:
@@ -222,9 +273,11 @@ def open_journal(folder: Path, *, most_bytes: int) -> Journal:
     journal = Journal(folder, most_bytes=most_bytes)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(folder / _FILE, os.O_CREAT | os.O_RDWR, 0o600))  # tickets are nobody else's business
+        os.close(os.open(folder / _FILE, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise ConfigurationError([f"RELAY_JOURNAL: the folder {folder} cannot be written: {error.strerror}"]) from None
-    if fault := journal.look(0).fault:
-        raise ConfigurationError([f"RELAY_JOURNAL: {fault}"])
+    try:
+        journal.waiting()
+    except JournalError as error:
+        raise ConfigurationError([f"RELAY_JOURNAL: {error}"]) from None
     return journal

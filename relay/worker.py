@@ -14,6 +14,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass
 
 from relay import metrics
@@ -34,6 +35,8 @@ _LOG = logging.getLogger("relay.worker")
 
 #: Wake-ups can get lost: every integration is looked at this often anyway (seconds).
 _LOOK_EVERY = 1.0
+#: After the connection for wake-ups was lost it is opened again so soon (seconds).
+_LISTEN_AGAIN = 0.5
 #: Wait for Redis: doubling from the first to the most (seconds).
 _STORE_WAIT_FIRST, _STORE_WAIT_MOST = 0.1, 2.0
 
@@ -182,13 +185,13 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 subscriber = self._connection.subscribe(WAKE_CHANNEL)
-                self._events.put(_Wake(None))
-                while not self._stopping.is_set():
-                    message = subscriber.get_message(timeout=1.0)
-                    if message is not None and message["type"] == "message":
-                        self._events.put(_Wake(message["data"]))
-            except (StoreUnavailableError, OSError, ValueError):
-                self._stopping.wait(_STORE_WAIT_MOST)
+                with closing(subscriber):
+                    self._events.put(_Wake(None))
+                    while not self._stopping.is_set():
+                        if name := subscriber.next(timeout=1.0):
+                            self._events.put(_Wake(name))
+            except StoreUnavailableError:
+                self._stopping.wait(_LISTEN_AGAIN)
 
     # What goes out
 

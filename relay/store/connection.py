@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
@@ -88,7 +89,7 @@ class Connection:
 
         return self._guard(evaluate)
 
-    def subscribe(self, channel: str) -> redis.client.PubSub:
+    def subscribe(self, channel: str) -> Subscriber:
         """Return a subscriber of `channel`, on a connection of its own."""
 
         def make(client: Client) -> redis.client.PubSub:
@@ -96,7 +97,18 @@ class Connection:
             subscriber.subscribe(channel)
             return subscriber
 
-        return cast("redis.client.PubSub", self._guard(make))
+        return Subscriber(self._guard(make))
+
+    def warm_up(self, *scripts: str) -> None:
+        """Connect and load scripts, so that the first webhook need not wait for that. Redis being away is no fault here."""
+        with suppress(StoreUnavailableError):
+            for script in scripts:
+                self.call("SCRIPT LOAD", script_text(script))
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether Redis did not answer in time a moment ago."""
+        return time.monotonic() < self._asked_again_at
 
     def close(self) -> None:
         """Close every connection; the next call opens a new one."""
@@ -133,6 +145,30 @@ class Connection:
         if client is not made:
             made.close()
         return client
+
+
+class Subscriber:
+    """What comes over a channel."""
+
+    def __init__(self, pubsub: redis.client.PubSub) -> None:
+        self._pubsub = pubsub
+
+    def next(self, *, timeout: float) -> str | None:
+        """Return the next message, or None where none came within `timeout` seconds.
+
+        Raises:
+            StoreUnavailableError: the connection is lost.
+        """
+        try:
+            message = self._pubsub.get_message(timeout=timeout)
+        except (RedisError, OSError, ValueError) as error:
+            raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
+        return str(message["data"]) if message is not None and message["type"] == "message" else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(RedisError, OSError):
+            self._pubsub.close()
 
 
 def _describe(error: Exception) -> str:
@@ -180,7 +216,11 @@ def _make_client(url: str, timeout: float, connect_timeout: float) -> Client:
 
 
 #: Push messages about a provider's maintenance would make idle connections look broken.
-_ONE_SERVER: dict[str, Any] = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+_ONE_SERVER: dict[str, Any] = {
+    "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    # Telling the server which library this is would be one more answer to wait for on each connection.
+    "driver_info": None,
+}
 
 
 def _host(text: str) -> tuple[str, int]:

@@ -14,8 +14,8 @@ from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.durability import read_setting
 
-#: All of a webhook's writing and waiting is over within this time (seconds).
-_PATIENCE = 1.6
+#: So long after a webhook's write was sent Redis is not asked any more (seconds): with one more answer it is still told in time.
+_PATIENCE = 0.9
 #: Bytes that wait. In the server, where finding the one number costs next to nothing.
 _HELD_BACK = "return tonumber(string.match(redis.call('INFO', 'persistence'), 'aof_buffer_length:(%d+)') or 0)"
 _LOOK_AGAIN = 0.002
@@ -40,16 +40,17 @@ class FlushWatch:
         Raises:
             StoreUnavailableError: it still waits there, or Redis does not answer: nothing is known to be stored.
         """
-        if not self._may_hold_back():
-            return
-        while self._is_holding_back():
+        while self._may_hold_back(began):
             if time.monotonic() - began > _PATIENCE:
-                raise StoreUnavailableError("Redis holds writes back: its disk is too busy for appendfsync everysec")
+                raise StoreUnavailableError("Redis is slow, or holds writes back: its disk is too busy")
+            if not self._is_holding_back():
+                return
             threading.Event().wait(_LOOK_AGAIN)
 
-    def _may_hold_back(self) -> bool:
+    def _may_hold_back(self, began: float) -> bool:
+        """Tell what is known of the server's policy, asked for again now and then where there is time."""
         now = time.monotonic()
-        if now - self._asked_at >= _POLICY_KEPT:
+        if now - self._asked_at >= _POLICY_KEPT and now - began <= _PATIENCE:
             # A server that hides its configuration may be one that does.
             self._holds_back = read_setting(self._connection, "appendfsync") in {"everysec", None}
             self._asked_at = now

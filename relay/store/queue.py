@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from relay.core.model import Ignored, Mapped, Rejected, Update
 from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
 from relay.core.resolver import why_skipped
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
-from relay.errors import BacklogFullError
+from relay.errors import BacklogFullError, StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.flush import FlushWatch
 from relay.store.keys import key
@@ -98,6 +99,8 @@ class Swept:
     left: int
 
 
+#: Seconds.
+_REGISTER_EVERY = 60.0
 _SWEPT_AT_ONCE = 1000
 #: As long as heartbeats are remembered (ms).
 _CONSUMER_GONE_AFTER = 600_000
@@ -127,7 +130,7 @@ class DeliveryQueue:
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
         self._flush = FlushWatch(connection, self._key)
-        self._is_registered = False
+        self._register_at = 0.0
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
         """Store the records of one webhook, all or none, and return the verdict on each.
@@ -140,17 +143,20 @@ class DeliveryQueue:
     def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
         """As `accept`, of records that were encoded before: the journal's."""
         began = time.monotonic()
-        self._register()
         answer = self._connection.run("accept", self._key, [now, self._retention, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
         self._flush.wait(began)
+        self._register()
         return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
 
     def _register(self) -> None:
-        if not self._is_registered:
-            Registry(self._connection).add(self._integration)
-            self._is_registered = True
+        """Say now and then that there is something of this integration; workers say so too of those that they deliver."""
+        now = time.monotonic()
+        if now >= self._register_at:
+            with suppress(StoreUnavailableError):
+                Registry(self._connection).add(self._integration)
+                self._register_at = now + _REGISTER_EVERY
 
     def take(self, consumer: str, most: int, *, lease: int, config: str, now: int) -> Batch:
         """Hand up to `most` deliveries to `consumer`, each for `lease` milliseconds; of a parked integration only a probe."""

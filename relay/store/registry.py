@@ -16,9 +16,10 @@ class Registry:
         """Return all of them."""
         return set(self._connection.call("SMEMBERS", INTEGRATIONS))
 
-    def add(self, integration: str) -> None:
-        """Know `integration` from now on."""
-        self._connection.call("SADD", INTEGRATIONS, integration)
+    def add(self, *integrations: str) -> None:
+        """Know `integrations` from now on."""
+        if integrations:
+            self._connection.call("SADD", INTEGRATIONS, *integrations)
 
     def forget(self, integration: str) -> None:
         """Nothing is left of `integration`."""

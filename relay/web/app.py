@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import threading
 import time
 from urllib.parse import parse_qsl
 
@@ -48,6 +49,7 @@ def create_app(foundation: Foundation) -> Flask:
         for complaint in file.complaints():
             log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
     connection = connect_web(settings)
+    threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
     app = Flask("relay", static_folder=None)
     # Werkzeug cuts a chunked body off at the limit without a word: one byte more shows that it was longer.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
@@ -69,7 +71,7 @@ def create_app(foundation: Foundation) -> Flask:
     app.register_blueprint(make_webhooks(parts))
     operations = build_operations(settings, connection, catalogue)
     app.register_blueprint(make_api(operations, settings.admin_token))
-    watch = make_watch(build_pulse(settings), catalogue, journal)
+    watch = make_watch(build_pulse(settings), catalogue, journal, lambda: connection.is_resting)
     app.register_blueprint(make_health(watch, catalogue, settings))
     app.register_blueprint(make_metrics(watch))
     app.before_request(_begin)

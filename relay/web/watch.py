@@ -62,7 +62,15 @@ class _Background(Generic[_T]):
 class Watch:
     """Looks at Redis and at the journal's disk in threads of their own, so that one that hangs does not hang the asker."""
 
-    def __init__(self, pulse: Pulse, names: Callable[[], list[str]], journal: Journal | None) -> None:
+    def __init__(
+        self,
+        pulse: Pulse,
+        names: Callable[[], list[str]],
+        journal: Journal | None,
+        is_resting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`is_resting`: whether webhooks have just found that Redis does not answer; then it is not asked again."""
+        self._is_resting = is_resting
         self._pulse = pulse
         self._names = names
         self._journal = journal
@@ -78,7 +86,8 @@ class Watch:
         deadline = time.monotonic() + _PATIENCE
         self._redis_look.begin()
         self._journal_look.begin()
-        found = self._redis_look.result(deadline) or Look(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
+        found = self._redis_look.result(time.monotonic() if self._is_resting() else deadline)
+        found = found or Look(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
         if self._journal:
             journal = self._journal_look.result(deadline)
             found = replace(found, journal=journal or JournalState(fault=f"its disk takes longer than {_PATIENCE} s"))
@@ -101,7 +110,9 @@ class Watch:
             return Look(now_ms(), fault=str(error))
 
 
-def make_watch(pulse: Pulse, catalogue: Catalogue, journal: Journal | None) -> Watch:
+def make_watch(pulse: Pulse, catalogue: Catalogue, journal: Journal | None, is_resting: Callable[[], bool]) -> Watch:
     """Return the watch over Redis, over the integrations of `catalogue` and over the journal, if there is one."""
     registry = Registry(pulse.connection)
-    return Watch(pulse, lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}), journal)
+    return Watch(
+        pulse, lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}), journal, is_resting
+    )

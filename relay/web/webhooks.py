@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, g, request
@@ -14,7 +15,7 @@ from relay.core.ids import is_id
 from relay.core.integration import Integration
 from relay.core.payload import parse_body
 from relay.core.signature import Request
-from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError, TooManyRecordsError
+from relay.errors import BacklogFullError, JournalError, PayloadError, StoreUnavailableError, TooManyRecordsError
 from relay.intake import Intake, Receipt, Sender
 from relay.journal import Journal
 from relay.mappings import Catalogue
@@ -94,8 +95,9 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
 
 
 def _status_of(parts: WebhookParts, name: str, delivery_id: str) -> str | None:
-    if parts.journal and parts.journal.has(name, delivery_id):
-        return "journaled"
+    with suppress(JournalError):  # what Redis knows it tells without the journal
+        if parts.journal and parts.journal.has(name, delivery_id):
+            return "journaled"
     return parts.deliveries.status_of(name, delivery_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from relay.drainer import Drainer
 from relay.errors import JournalError
 from relay.journal import Entry, Journal, open_journal
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Submission, encode
+from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
 
 MIB = 1 << 20
 DAY_SECONDS = 86_400
@@ -161,6 +162,28 @@ def test_an_integration_that_is_full_does_not_hold_up_another(redis: Connection,
     full.attempt(DELIVERED)
     Drainer(journal, queues.__getitem__, lambda: full.now).drain()
     assert full.status(waits.id) == "queued"
+
+
+def test_an_integration_that_never_gets_empty_leaves_others_their_turn(redis: Connection, journal: Journal) -> None:
+    busy, other = (Bench(redis, make_integration(name)) for name in ("busy", "other"))
+    tickets = count(1_000)
+
+    class Fed(DeliveryQueue):
+        """A queue that a new webhook waits for whenever it has taken some."""
+
+        def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
+            write_down(journal, busy, *(resolution("1", ticket=next(tickets)) for _ in range(len(records))))
+            return super().accept_records(records, now)
+
+    write_down(journal, busy, resolution("1", ticket=1))
+    [goes] = write_down(journal, other, resolution("1", ticket=2))
+    queues = {"busy": Fed(redis, "busy", retention=DAY_SECONDS), "other": other.queue}
+
+    drained = Drainer(journal, queues.__getitem__, lambda: busy.now).drain()
+
+    assert drained > 1
+    assert other.status(goes.id) == "queued"
+    assert journal.waiting() == ["busy"]
 
 
 def test_one_process_drains_and_another_takes_over_when_it_ends(bench: Bench, journal: Journal) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +33,14 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def append(journal: Journal, *ids: str, integration: str = "acme", record: str = "{}") -> None:
     for an_id in ids:
         journal.append(integration, an_id, 1_000, [record], patience=PATIENCE)
+
+
+def is_appended(journal: Journal, an_id: str) -> bool:
+    try:
+        append(journal, an_id)
+    except JournalError:
+        return False
+    return True
 
 
 def records(journal: Journal, integration: str = "acme") -> list[str]:
@@ -119,6 +128,66 @@ def test_a_full_journal_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_full_journal_is_opened_all_the_same(tmp_path: Path) -> None:
+    full = open_journal(tmp_path, most_bytes=4 * MIB)
+    with pytest.raises(JournalError):  # noqa: PT012 - which append is the last is not known
+        while True:
+            append(full, "ID", record="x" * 100_000)
+    full.close()
+
+    journal = open_journal(tmp_path, most_bytes=4 * MIB)
+
+    assert journal.waiting() == ["acme"]
+    journal.close()
+
+
+@pytest.mark.parametrize("trouble", ["full", "broken"])
+def test_a_journal_that_fails_again_and_again_keeps_no_file_open(tmp_path: Path, trouble: str) -> None:
+    journal = open_journal(tmp_path, most_bytes=4 * MIB)
+    if trouble == "full":
+        while is_appended(journal, "ID"):
+            journal.append("acme", "ID", 0, ["x" * 100_000], patience=PATIENCE) if journal.look(
+                0
+            ).fault is None else None
+    else:
+        journal.close()
+        for path in tmp_path.iterdir():
+            path.write_bytes(b"broken" * 1_000)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    for _ in range(20):
+        assert not is_appended(journal, "ID")
+        journal.holds("acme")
+        journal.look(0)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 6
+    journal.close()
+
+
+@pytest.mark.parametrize("gone", ["intake.db", "intake.db-wal", "all", "emptied"])
+def test_what_is_answered_is_there_though_somebody_removed_the_files(tmp_path: Path, gone: str) -> None:
+    folder = tmp_path / "journal"
+    journal = open_journal(folder, most_bytes=64 * MIB)
+    append(journal, "ID1")
+    journal.remove(journal.oldest("acme", 1))
+    match gone:
+        case "all":
+            for path in list(folder.iterdir()):
+                path.unlink()
+        case "emptied":
+            os.truncate(folder / "intake.db", 0)
+        case _:
+            (folder / gone).unlink()
+
+    answered = is_appended(journal, "ID2")
+
+    script = "import sys; from pathlib import Path; from relay.journal import Journal\n"
+    script += "print(Journal(Path(sys.argv[1]), most_bytes=1 << 26).has('acme', 'ID2'))"
+    found = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False)
+    journal.close()
+    assert not answered or found.stdout == "True\n", found.stderr
+
+
 def test_a_journal_that_was_full_takes_more_when_it_is_drained(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, most_bytes=4 * MIB)
     with pytest.raises(JournalError):  # noqa: PT012 - which append is the last is not known
@@ -141,8 +210,23 @@ def test_a_disk_that_hangs_is_told_in_time(tmp_path: Path, journal: Journal) -> 
 
     other.execute("ROLLBACK")
     other.close()
-    append(journal, "ID2")
+    wait_until(lambda: is_appended(journal, "ID2"), "the disk is asked again")
     assert journal.has("acme", "ID2")
+
+
+def test_after_the_disk_took_too_long_those_behind_are_told_at_once(tmp_path: Path, journal: Journal) -> None:
+    other = sqlite3.connect(tmp_path / "intake.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalError):
+        journal.append("acme", "ID1", 0, ["{}"], patience=0.05)
+
+    began = time.monotonic()
+    with pytest.raises(JournalError, match="a moment ago"):
+        append(journal, "ID2")
+
+    assert time.monotonic() - began < 0.05
+    other.execute("ROLLBACK")
+    other.close()
 
 
 def test_who_gave_up_waiting_is_not_stored_behind_their_back(tmp_path: Path, journal: Journal) -> None:
@@ -157,7 +241,7 @@ def test_who_gave_up_waiting_is_not_stored_behind_their_back(tmp_path: Path, jou
     other.execute("ROLLBACK")
     other.close()
     first.join()
-    append(journal, "ID3")
+    wait_until(lambda: is_appended(journal, "ID3"), "the disk is asked again")
 
     assert not journal.has("acme", "ID2")
 

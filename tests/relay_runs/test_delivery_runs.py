@@ -311,3 +311,19 @@ def _pending(site: Site) -> int:
     text = requests.get(f"{site.relay.url}/metrics", timeout=5).text
     line = next(line for line in text.splitlines() if line.startswith('relay_pending{integration="acme"}'))
     return int(float(line.rsplit(" ", 1)[1]))
+
+
+def test_wake_ups_come_again_after_redis_was_away(site: Site) -> None:
+    site.relay.start_worker()
+    redis = Connection(site.redis.url, timeout=5)
+
+    def listeners() -> int:
+        return int(redis.call("EVAL", "return redis.call('PUBSUB', 'NUMSUB', 'relay:wake')[2]", 0))
+
+    wait_until(lambda: listeners() == 1, "the worker listens")
+    redis.close()
+    site.redis.send(signal.SIGKILL)
+    site.redis.start()
+
+    wait_until(lambda: listeners() == 1, "it listens again")
+    assert "Traceback" not in site.relay.processes[-1].log

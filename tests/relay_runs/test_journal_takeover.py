@@ -169,6 +169,20 @@ def test_a_full_journal_is_503_and_not_ready(relay: Relay, redis: RedisServer) -
     wait_until(lambda: pending(redis) == 300, "what it has taken is queued, each update once", patience=40)
 
 
+def test_a_full_journal_keeps_no_web_from_starting_and_is_drained(relay: Relay, redis: RedisServer) -> None:
+    relay.environ["RELAY_JOURNAL_MAX"] = "4MiB"
+    web = relay.start_web(processes=1)
+    redis.send(signal.SIGKILL)
+    batch = [{"sys_id": sys_id(number), **RESOLVED, "number": "INC" + "x" * 250} for number in range(300)]
+    wait_until(lambda: relay.post(batch).status_code == 503, "it is full")
+    kill_all(web)
+
+    relay.start_web(processes=1)
+    redis.start()
+
+    wait_until(lambda: pending(redis) == 300, "what it had taken is queued", patience=40)
+
+
 def test_killing_web_while_it_drains_loses_and_repeats_nothing(relay: Relay, redis: RedisServer) -> None:
     web = relay.start_web()
     redis.send(signal.SIGKILL)

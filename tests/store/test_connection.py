@@ -322,7 +322,7 @@ def run_the_queue(connection: Connection) -> None:
     bench = Bench(connection)
     subscriber = connection.subscribe(WAKE_CHANNEL)
     first, second = bench.accept_tickets(1, 2)
-    wait_until(lambda: subscriber.get_message(timeout=0.1), "the wake-up")
+    wait_until(lambda: subscriber.next(timeout=0.1), "the wake-up")
     subscriber.close()
     assert bench.attempt(DELIVERED) == "delivered"
     assert bench.attempt(NOT_NOW, delay=SECOND) == "retrying"
