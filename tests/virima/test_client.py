@@ -40,10 +40,9 @@ def test_a_login_tells_the_user_and_opens_a_session(client: VirimaClient, server
     assert logged_in(server) == [SERVICE.email]
 
 
-@pytest.mark.parametrize("base", [str.rstrip, lambda url, _: url, lambda url, _: f"{url}/"])
-def test_the_base_url_may_end_with_a_slash(server: SimulatorServer, base: object) -> None:
-    assert callable(base)
-    client = make_client(base(url_of(server), "/"))
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_the_base_url_may_end_with_a_slash(server: SimulatorServer, end: str) -> None:
+    client = make_client(url_of(server).rstrip("/") + end)
 
     assert isinstance(client.log_in_service(Session(), timeout=TIMEOUT), Found)
     client.close()
@@ -68,7 +67,7 @@ def test_wrong_credentials_are_refused(server: SimulatorServer, account: Account
 def test_an_impersonation_has_a_session_of_its_own(client: VirimaClient, server: SimulatorServer) -> None:
     service, session = log_in(client), Session()
 
-    answer = client.impersonate(JANE.email.upper().lower(), session, by=service, timeout=TIMEOUT)
+    answer = client.impersonate(JANE.email, session, by=service, timeout=TIMEOUT)
 
     assert isinstance(answer, Found)
     assert (answer.user.email, answer.user.organization_name) == (JANE.email, "ACME")

@@ -8,13 +8,19 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import redirect_stderr
+from pathlib import Path
 
 import pytest
+from harness import mapping, write_mapping
 from virima.site import ACCOUNT, JANE, MAX, SERVICE, TIMEOUT, RawServer, answer, make_client, make_lookup, virima_of
 
+from relay.bootstrap import Foundation, build_virima
 from relay.core.redact import Redactor
 from relay.http.caller import Caller
 from relay.logs import set_up_logs
+from relay.mappings import read_mapping
+from relay.secret_reader import SecretReader
+from relay.settings import load_settings
 from relay.simulators.faults import Fault
 from relay.simulators.server import SimulatorServer
 from relay.virima.bodies import SECRETS, UserDetailsSchema
@@ -121,10 +127,28 @@ def test_a_head_that_cannot_be_parsed_is_not_quoted_in_a_log() -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     with redirect_stderr(io.StringIO()) as stderr, RawServer({"dologin": broken}) as raw:
-        set_up_logs(form="json", level="debug".upper(), redactor=Redactor())
+        set_up_logs(form="json", level="DEBUG", redactor=Redactor())
         lookup = make_lookup(raw.url)
         lookup.look_up(JANE.email)
         lookup.close()
     root.handlers, root.level = before, level
 
     assert "s3cret" not in stderr.getvalue()
+
+
+def test_the_credentials_of_a_lookup_are_blotted_out_of_logs(tmp_path: Path) -> None:
+    block = {
+        "url": "https://virima.example.com",
+        "username": SERVICE.email,
+        "password": {"env": "PW"},
+        "lookup": "session",
+    }
+    path = write_mapping(tmp_path, "acme", mapping("https://iem.example.com", virima=block))
+    integration = read_mapping(path).integration
+    assert integration
+    redactor = Redactor()
+    foundation = Foundation(load_settings({}), SecretReader({"PW": SERVICE.password}, redactor), redactor)
+
+    build_virima(integration, foundation).close()
+
+    assert redactor.redact(f"{SERVICE.password} {ACCOUNT.basic}") == "[redacted] Basic [redacted]"
