@@ -84,12 +84,15 @@ class Lookups:
         self._pool = pool
         self._clock = clock
         self._counting = threading.Lock()
+        self._has_room = threading.Event()
 
     def start(self, stopping: threading.Event) -> threading.Thread:
         """Look up in threads of their own until `stopping` is set. What is under way then is done again by another process."""
 
         def run() -> None:
-            while not stopping.wait(_LOOK_EVERY):
+            while not stopping.is_set():
+                self._has_room.wait(_LOOK_EVERY)
+                self._has_room.clear()
                 with suppress(StoreUnavailableError):  # the worker tells that Redis is away; lookups wait there
                     self.turn()
 
@@ -114,26 +117,28 @@ class Lookups:
         by_email: dict[str, list[Wanted]] = defaultdict(list)
         for one in wanted:
             by_email[self._asked_for(lane, one)].append(one)
+        room = _CALLS_AT_ONCE - lane.calls
         for email, group in by_email.items():
-            self._begin(lane, email, group)
-        return len(wanted) == _TAKEN_AT_ONCE
+            room -= self._begin(lane, email, group, has_room=room > 0)
+        return len(wanted) == _TAKEN_AT_ONCE and room > 0
 
     def _asked_for(self, lane: LookupLane, wanted: Wanted) -> str:
         return wanted.resolved_by.strip() if lane.mode == "impersonate" else ""
 
-    def _begin(self, lane: LookupLane, email: str, group: Sequence[Wanted]) -> None:
-        """Settle a group by what is known of its email, have it asked for, or put it back where somebody is at it."""
+    def _begin(self, lane: LookupLane, email: str, group: Sequence[Wanted], *, has_room: bool) -> bool:
+        """Settle a group by what is known of its email, or have it asked for; True for that. Else it goes back and waits."""
         known = lane.queue.known(lane.mode, email)
         if known is not None:
             self._settle(lane, [LookedUp(one, _cached(known)) for one in group])
-            return
-        owner = lane.queue.lock(lane.mode, email, for_ms=lane.lease) if lane.calls < _CALLS_AT_ONCE else None
+            return False
+        owner = lane.queue.lock(lane.mode, email, for_ms=lane.lease) if has_room else None
         if owner is None:
-            again = self._clock.now_ms() + _AGAIN_AFTER
+            again = self._clock.now_ms() + (_AGAIN_AFTER if has_room else 0)
             self._settle(lane, [LookedUp(one, again=again) for one in group])
-            return
+            return False
         self._count(lane, 1)
         self._pool.submit(self._ask, lane, email, group, owner)
+        return True
 
     def _ask(self, lane: LookupLane, email: str, group: Sequence[Wanted], owner: str) -> None:
         try:
@@ -150,6 +155,7 @@ class Lookups:
             with suppress(StoreUnavailableError):
                 lane.queue.unlock(lane.mode, email, owner)
             lane.look_at = 0.0
+            self._has_room.set()
 
     def _write_down(self, lane: LookupLane, email: str, group: Sequence[Wanted], result: LookupResult) -> None:
         """Leave the record of the one that was asked for; the rest of its group is answered by it, or asked for again."""

@@ -82,7 +82,8 @@ class Operations:
         if state and state.reason in _ABSENT:
             raise HinderedError(f"{name} {_ABSENT[state.reason]}")
         before = self.circuit.resume(name, actor=actor, why=why, now=self.now_ms())
-        if before is None:
+        [backlog] = self.pulse.backlogs([name])
+        if before is None and backlog.virima_parked is None:
             raise HinderedError(f"{name} is not parked")
         return self.integration(name)
 
@@ -203,6 +204,8 @@ class Operations:
             "retrying": backlog.retrying,
             "dead": backlog.dead,
             "rejections": backlog.rejections,
+            "lookups_waiting": backlog.lookups,
+            "lookups_parked": backlog.virima_parked,
         }
 
 

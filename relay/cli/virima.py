@@ -65,7 +65,7 @@ def look_up(integration: str, email: str, *, as_json: bool) -> None:
 @contextmanager
 def _opened(name: str) -> Iterator[Lookup]:
     foundation = lay_foundation()
-    lookup = build_virima(_find(load_catalogue(foundation), name), foundation)
+    lookup, _ = build_virima(_find(load_catalogue(foundation), name), foundation)
     try:
         yield lookup
     finally:

@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 from relay.bootstrap import (
     Foundation,
     build_absences,
+    build_lookups,
     build_sealer,
     connect_worker,
     lay_foundation,
@@ -25,6 +26,7 @@ from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.housekeeping import Keep
 from relay.lanes import open_lanes
 from relay.logs import log
+from relay.mappings import Catalogue
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
 from relay.worker import Crew, Worker
@@ -49,28 +51,36 @@ def worker() -> None:
     signal.signal(signal.SIGINT, stop)
     foundation = lay_foundation()
     connection = connect_worker(foundation.settings)
-    delivering = _hire(foundation, connection)
+    catalogue = _read_catalogue(foundation)
+    delivering = _hire(foundation, catalogue, connection)
     running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
         build_sealer(foundation.settings).start(stopping)
+        build_lookups(foundation, catalogue.usable()).start(stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
 
 
-def _hire(foundation: Foundation, connection: Connection) -> Worker:
-    """Return the worker that the settings and the mapping files describe; the log tells which of these cannot be used.
+def _read_catalogue(foundation: Foundation) -> Catalogue:
+    """Return the mapping files; the log tells which of them cannot be used.
 
     Raises:
-        ConfigurationError: the folder of mapping files cannot be read.
+        ConfigurationError: their folder cannot be read.
     """
-    settings, catalogue = foundation.settings, load_catalogue(foundation)
+    catalogue = load_catalogue(foundation)
     if catalogue.fault:
         raise ConfigurationError([catalogue.fault])
     for file in catalogue.broken():
         for complaint in file.complaints():
             log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
+    return catalogue
+
+
+def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) -> Worker:
+    """Return the worker that the settings and the mapping files describe."""
+    settings = foundation.settings
     return Worker(
         worker_name(),
         open_lanes(foundation, catalogue.usable(), connection),

@@ -26,6 +26,8 @@ TYPES = (
     "mapping_refused",
     "virima_lookup",
 )
+#: What a lookup's record has in any case.
+_LOOKUP = dict.fromkeys(("lookup", "email", "outcome", "reason", "cached", "user", "status", "duration_ms"))
 #: Where a record stands among those of all integrations: its id's two numbers, then the integration.
 _Place = tuple[int, int, str]
 _PAGE = 1_000
@@ -175,6 +177,7 @@ def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
         "sys_id": fields.get("sys_id") or None,
         "number": fields.get("number") or None,
         "actor": fields.get("actor") or None,
+        **(_LOOKUP if fields["type"] == "virima_lookup" else {}),
         **more,
     }
 

@@ -106,6 +106,11 @@ def _check_workers(look: Look, settings: Settings) -> dict[str, Any]:
     oldest = min((backlog.oldest for backlog in flowing if backlog.oldest is not None), default=None)
     age = None if look.youngest_beat is None else max(0, look.at - look.youngest_beat)
     complaints = [f"{backlog.integration} is parked: {backlog.parked}" for backlog in look.backlogs if backlog.parked]
+    complaints += [
+        f"{one.integration}: lookups in Virima are parked: {one.virima_parked}"
+        for one in look.backlogs
+        if one.virima_parked
+    ]
     complaints += [text for backlog in look.backlogs for text in _nearly_full(backlog, settings)]
     if age is None or age > _SILENT_AFTER:
         complaints.append("no worker has been heard of lately: start `relay worker`")

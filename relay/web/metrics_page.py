@@ -69,6 +69,8 @@ def _queues(look: Look) -> list[Metric]:
     dead = GaugeMetricFamily("relay_dead_letters", "Deliveries that were given up", labels=["integration"])
     rejected = GaugeMetricFamily("relay_rejections", "Webhooks that could not be mapped", labels=["integration"])
     parked = GaugeMetricFamily("relay_parked", "1 where the integration is parked", labels=["integration", "reason"])
+    lookups = GaugeMetricFamily("relay_lookups_waiting", "Resolvers to be looked up in Virima", labels=["integration"])
+    virima = GaugeMetricFamily("relay_lookups_parked", "1 where Virima is left alone", labels=["integration", "reason"])
     for backlog in look.backlogs:
         name = [backlog.integration]
         pending.add_metric(name, backlog.pending)
@@ -78,7 +80,10 @@ def _queues(look: Look) -> list[Metric]:
         rejected.add_metric(name, backlog.rejections)
         if backlog.parked:
             parked.add_metric([*name, backlog.parked], 1)
+        lookups.add_metric(name, backlog.lookups)
+        if backlog.virima_parked:
+            virima.add_metric([*name, backlog.virima_parked], 1)
     beat = GaugeMetricFamily("relay_worker_heartbeat_age_seconds", "Since the youngest heartbeat of a worker")
     if look.youngest_beat is not None:
         beat.add_metric([], max(0, look.at - look.youngest_beat) / 1000)
-    return [pending, oldest, retrying, dead, rejected, parked, beat]
+    return [pending, oldest, retrying, dead, rejected, parked, lookups, virima, beat]

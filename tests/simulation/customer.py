@@ -1,4 +1,4 @@
-"""IEM as one customer sees it, at the other end of `Poster`: in any mood, slow, and with a memory of every push.
+"""IEM as one customer sees it, at the other end of `Caller`: in any mood, slow, and with a memory of every push.
 
 It answers what DESIGN section 7 lists. A push can land without an answer, and one whose sender died can still land until its
 own timeout: the lease on the ticket outlives that.
@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from simulation.stage import Crash, Process, Stage, expect
 
-from relay.core.outcomes import Answer
+from relay.http.caller import Caller, Reply
+from relay.http.cookies import Jar
 from relay.iem.client import TOKEN_PATH
-from relay.iem.http import Poster, Reply
 
 #: How long IEM takes at least (ms).
 QUICKEST = 20
@@ -135,11 +136,11 @@ class Customer:
             raise
         if self.mood not in _GIVES_TOKENS:
             reply = self._refuse(until)
-            call.is_refused = reply.answer.status == 401
+            call.is_refused = reply.status == 401
         else:
             token = f"token-{len(self.token_calls)}"
             self._valid.add(token)
-            reply = Reply(Answer(200, "ok"), {"data": {"access_token": token}})
+            reply = Reply(200, {"message": "ok", "data": {"access_token": token}})
         call.ended_at = self.stage.now
         return reply
 
@@ -160,7 +161,7 @@ class Customer:
 
     def _judge(self, push: Push, token: str | None, until: int) -> Reply:
         if token is not None and (token not in self._valid or self.mood is Mood.CONFUSED) and self._reads_tokens():
-            return Reply(Answer(401, "Access token has expired"), {})
+            return Reply(401, {"detail": "Access token has expired"})
         if self.mood in _APPLIES:
             push.landed_at = self.stage.now
         if self.mood is Mood.FORGETFUL:
@@ -181,21 +182,31 @@ class Customer:
         status, message, retry_after = self.mood.value
         if status is None:
             self.stage.pause(earliest=until, latest=until)
-            return Reply(Answer(None, fault="timeout"), {})
-        return Reply(Answer(status, message, retry_after or None), {})
+            return Reply(None, fault="timeout")
+        return Reply(status, {"message": message} if message else None, retry_after or None)
 
     def _take_time(self, until: int) -> None:
         self.stage.pause(earliest=min(self.stage.now + QUICKEST, until), latest=until)
 
 
-class Line(Poster):
+class Line(Caller):
     """What a worker's `IemClient` posts with."""
 
     def __init__(self, customer: Customer, process: Process) -> None:
         self._customer = customer
         self._process = process
 
-    def post(self, path: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Reply:
+    def exchange(
+        self,
+        method: Literal["GET", "POST"],  # noqa: ARG002 - the signature of `Caller`
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+        jar: Jar | None = None,  # noqa: ARG002
+        into: Jar | None = None,  # noqa: ARG002
+    ) -> Reply:
         """Have IEM answer within `timeout` seconds."""
         until = self._customer.stage.now + max(1, int(timeout * 1000))
         if path == TOKEN_PATH:

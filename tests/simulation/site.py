@@ -18,7 +18,8 @@ from relay.core.integration import Integration
 from relay.core.mapping_file import parse_mapping_file
 from relay.delivery import Deliverer
 from relay.housekeeping import Keep
-from relay.iem.client import Account, IemClient
+from relay.http.account import Account
+from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake, Receipt, Sender
 from relay.lanes import Lane

@@ -149,6 +149,6 @@ def test_the_credentials_of_a_lookup_are_blotted_out_of_logs(tmp_path: Path) -> 
     redactor = Redactor()
     foundation = Foundation(load_settings({}), SecretReader({"PW": SERVICE.password}, redactor), redactor)
 
-    build_virima(integration, foundation).close()
+    build_virima(integration, foundation)[0].close()
 
     assert redactor.redact(f"{SERVICE.password} {ACCOUNT.basic}") == "[redacted] Basic [redacted]"

@@ -36,4 +36,6 @@ end
 if action == 'park' then park()
 elseif action == 'set_aside' then set_aside()
 elseif circuit.reason then resume() end
+-- Whoever resumes an integration has mended something: Virima is asked again, too.
+if action == 'resume' then redis.call('HDEL', key('virima'), 'probe_at') end
 return circuit.reason or ''

@@ -47,7 +47,7 @@ local function take(most, lease, config)
   local circuit = read(circuit_key, 'reason', 'probe_at', 'config')
   local probe = 0
   if circuit.reason then
-    local probe_at = tonumber(circuit.probe_at)
+    local probe_at = tonumber(circuit.probe_at or 0)
     -- Somebody mended the configuration: see at once whether it works.
     if now < probe_at and circuit.config == config then return { string.format('%.0f', probe_at) } end
     redis.call('HSET', circuit_key, 'probe_at', now + lease, 'config', config)
