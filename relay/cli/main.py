@@ -20,6 +20,7 @@ _COMMANDS = {
     "integrations": ("relay.cli.integrations", "See how integrations stand; park and resume them."),
     "deliveries": ("relay.cli.deliveries", "Look for deliveries; replay and discard dead letters."),
     "rejections": ("relay.cli.rejections", "Look at webhooks that could not be mapped; replay and discard them."),
+    "explain": ("relay.cli.explain", "Tell the whole story of a ticket or a delivery."),
     "audit": ("relay.cli.audit", "Read the audit trail, export it, and check its seals."),
     "virima": ("relay.cli.virima", "Try an integration's Virima out: who the relay is there, and whom it finds."),
     "simulate": ("relay.cli.simulate", "Run a simulated IEM or Virima."),

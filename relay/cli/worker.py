@@ -29,6 +29,7 @@ from relay.logs import log
 from relay.mappings import Catalogue
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
+from relay.store.trail import Trail
 from relay.worker import Crew, Worker
 
 _LOG = logging.getLogger("relay.worker")
@@ -56,6 +57,7 @@ def worker() -> None:
     running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
+        _note_mappings(catalogue, Trail(connection), foundation.clock.now_ms())
         build_sealer(foundation.settings).start(stopping)
         build_lookups(foundation, catalogue.usable()).start(stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
@@ -76,6 +78,18 @@ def _read_catalogue(foundation: Foundation) -> Catalogue:
         for complaint in file.complaints():
             log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
     return catalogue
+
+
+def _note_mappings(catalogue: Catalogue, trail: Trail, now: int) -> None:
+    """Have the audit trail tell which mappings are at work from now on, and which files were refused."""
+    for file in catalogue.files():
+        digest = file.integration.digest if file.integration else None
+        try:
+            trail.note_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
+        except StoreUnavailableError as error:
+            log(
+                _LOG, logging.ERROR, "the trail could not be told of a mapping", integration=file.name, fault=str(error)
+            )
 
 
 def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) -> Worker:

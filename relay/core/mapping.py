@@ -42,24 +42,25 @@ def map_record(integration: Integration, record: Any) -> Mapped:
     if not isinstance(record, dict):
         problem = f"a record is an object with fields, this is {_kind(record)}"
         return Rejected((FieldError("records", problem, _shown(record)),), record)
-    values = {name: find_value(paths, record) for name, paths in integration.fields.items()}
+    found = {name: find_value(paths, record) for name, paths in integration.fields.items()}
+    values = {name: value for name, (value, _) in found.items()}
     sys_id, state = values.get("sys_id"), values.get("state")
     errors = [
         error for error in (_check_sys_id(integration, sys_id, record), _check_state(integration, state)) if error
     ]
     if errors or sys_id is None or state is None:
         return Rejected(tuple(errors), record)
-    facts = _facts(values, sys_id, state)
+    facts = replace(_facts(values, sys_id, state), via={name: which for name, (_, which) in found.items() if which})
     return _decide(integration, facts, state, record)
 
 
-def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Value | None:
-    """Return the first value that one of `paths` yields."""
-    for path in paths:
+def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> tuple[Value | None, int]:
+    """Return the first value that one of `paths` yields, and which of them it was; None and 0 where none does."""
+    for which, path in enumerate(paths):
         value = normalise(path.search(record))
         if value is not None:
-            return value
-    return None
+            return value, which
+    return None, 0
 
 
 def relayed_state(integration: Integration, table: str | None, itsm_state: str) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,6 +20,8 @@ class Facts:
     #: Unix milliseconds.
     updated_at: int | None = None
     resolved_by: str | None = None
+    #: Of fields that were not found at their first path: which one it was (from 0). For people who ask where a value comes from.
+    via: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

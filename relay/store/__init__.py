@@ -18,6 +18,7 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `lookups`       | zset   | accept, lookups       | while there are some     | delivery id → when its resolver is to be looked up (Unix ms); while one is at it, when its lease ends |
 | `virima`        | hash   | lookups               | while Virima fails       | failures in a row; why and since when lookups are parked, how they are probed |
 | `virima:<digest>` | string | lookups             | `virima.cache`           | what was found out of a user; with `:lock` who is at it |
+| `mapping`       | string | trail                 | for ever                 | the mapping that the trail recorded last: its digest, or that it was refused |
 | `seals`         | stream | trail                 | as the records           | the seals over `audit`, one behind the other           |
 | `seals:anchor`  | hash   | trail                 | for ever                 | the last seal that was dropped                         |
 | `numbers`       | hash   | accept                | as the deliveries        | ticket number → sys_id                                 |
@@ -26,7 +27,7 @@ Keys without a tag: `relay:integrations` (set: integrations that had an update, 
 and the channel `relay:wake`, on which accept and settle name an integration that has work: a hint, never needed for correctness.
 
 A record's fields: what the update says (`sys_id number table itsm_state iem_state version updated_at resolved_by`), where it comes
-from (`mapping from created_at`), how it stands (`status reason finished_at superseded_by duplicates`), where it is now (`place`:
+from (`mapping from created_at`, `via`: which of a field's paths yielded it, where it was not the first), how it stands (`status reason finished_at superseded_by duplicates`), where it is now (`place`:
 `queue` with `entry`, `flight` with `lease` and `fence`, `retry` with `next_at`, `behind` another delivery of its ticket), and its
 attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each, of very many the first and the last ones). A closed dead letter
 has `closed` (why) and, where it was replayed, `replayed_as`; the new delivery has `replay_of`.

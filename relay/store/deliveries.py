@@ -162,6 +162,7 @@ def _read(integration: str, delivery_id: str, fields: Mapping[str, str], parked:
         "replay_of": fields.get("replay_of"),
         "replayed_as": fields.get("replayed_as"),
         "closed": fields.get("closed"),
+        "via": {name: int(which) for name, which in (one.split(":") for one in fields.get("via", "").split())},
     }
 
 

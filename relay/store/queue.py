@@ -273,6 +273,7 @@ def _relay(integration: Integration, submission: Submission, update: Update) -> 
         "rejection": submission.rejection,
         "actor": submission.actor,
         "lookup": _lookup_of(integration, facts.resolved_by),
+        "via": " ".join(f"{name}:{which}" for name, which in facts.via.items()) or None,
     }
 
 

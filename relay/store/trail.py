@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _LOOKUP = dict.fromkeys(("lookup", "email", "outcome", "reason", "cached", "user
 #: Where a record stands among those of all integrations: its id's two numbers, then the integration.
 _Place = tuple[int, int, str]
 _PAGE = 1_000
+#: Of a mapping file's faults so many are recorded.
+_MOST_FAULTS = 10
 #: So many records at most are looked through for one page of a filter that few of them pass.
 _MOST_LOOKED_AT = 10_000
 
@@ -116,6 +119,14 @@ class Trail:
                 return records, None
             top = f"({found[-1][0]}"
         return records, _place(found[-1][0], name)
+
+    def note_mapping(self, integration: str, *, digest: str | None, faults: Sequence[str], now: int) -> bool:
+        """Record which mapping is at work, or why its file was refused (`digest` None), unless that is what was recorded last."""
+        kind = "mapping_loaded" if digest else "mapping_refused"
+        told = {"mapping": digest} if digest else {"faults": list(faults)[:_MOST_FAULTS]}
+        state = digest or "refused " + hashlib.sha256("\n".join(faults).encode()).hexdigest()[:12]
+        arguments: list[str | int] = [now, "mapping", kind, state, json.dumps(told)]
+        return bool(self._connection.run("trail", key(integration, "queue"), arguments))
 
     # Seals
 

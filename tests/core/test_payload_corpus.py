@@ -52,7 +52,7 @@ def tell(mapped: Mapped) -> dict[str, Any]:
 
 
 def tell_facts(facts: Facts) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(facts).items() if value is not None}
+    told = {name: value for name, value in asdict(facts).items() if value is not None and name != "via"}
     return told if facts.updated_at is None else {**told, "updated_at": format_time(facts.updated_at)}
 
 

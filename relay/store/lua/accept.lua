@@ -1,7 +1,7 @@
 -- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
 -- ARGV[2] retention (ms); ARGV[3] how many may be pending; ARGV[4…] a JSON object per record, with `kind`:
 --   relay   id sys_id iem_state itsm_state identity window collapse created_at received_at, and where known
---           number table version version_key updated_at resolved_by mapping from;
+--           number table version version_key updated_at resolved_by mapping from via;
 --           lookup (of the resolver in Virima: `mode`, and `skip` where nobody can be asked for);
 --           replay_of (a dead letter that this is a new delivery of) or rejection (that this was), with actor
 --   ignore  sys_id received_at, and where known version_key updated_at
@@ -84,7 +84,7 @@ local function create(update, status)
     sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
     iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
     resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = update.created_at,
-    status = status, parked_before = parked_before(update.created_at), replay_of = update.replay_of,
+    status = status, parked_before = parked_before(update.created_at), replay_of = update.replay_of, via = update.via,
   })
   redis.call('HSET', ticket_key(update.sys_id), 'd:' .. update.id, '')
   if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end

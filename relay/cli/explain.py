@@ -1,0 +1,18 @@
+"""`relay explain`: one ticket's whole story."""
+
+from __future__ import annotations
+
+import click
+
+from relay.cli.terminal import with_operations
+from relay.explain import explain as explained
+from relay.operations import Operations
+
+
+@click.command
+@click.argument("wanted", metavar="SYS_ID|NUMBER|DELIVERY_ID")
+@with_operations
+def explain(operations: Operations, wanted: str) -> None:
+    """Tell a ticket's whole story: what came, what it meant, each attempt, who resolved it, what happens next and when."""
+    for line in explained(operations, wanted):
+        click.echo(line)
