@@ -36,6 +36,8 @@ _AGAIN_AFTER, _AGAIN_AFTER_FAILURE = 300, 1_000
 #: Failures in a row that park an integration's lookups.
 _FAILURES_TO_PARK = 5
 
+#: What the trail tells where the relay itself is at fault.
+_BUG = {"outcome": "failed", "reason": "bug", "status": None, "duration_ms": 0, "user": None, "cached": False}
 _SECOND, _MINUTE = 1_000, 60_000
 #: What says that no lookup can succeed until somebody mends something: one is enough.
 _REFUSALS = {
@@ -93,8 +95,12 @@ class Lookups:
             while not stopping.is_set():
                 self._has_room.wait(_LOOK_EVERY)
                 self._has_room.clear()
-                with suppress(StoreUnavailableError):  # the worker tells that Redis is away; lookups wait there
+                try:
                     self.turn()
+                except StoreUnavailableError:
+                    continue  # the worker tells that Redis is away; lookups wait there
+                except Exception:  # noqa: BLE001 - the loop of a thread: a bug must not end the lookups
+                    _LOG.exception("a bug in looking for lookups")
 
         thread = threading.Thread(target=run, name="lookups", daemon=True)
         thread.start()
@@ -147,9 +153,11 @@ class Lookups:
             self._write_down(lane, email, group, result)
         except StoreUnavailableError:
             log(_LOG, logging.WARNING, "Redis is away: a lookup is made again", integration=lane.integration)
-        except Exception:
-            _LOG.exception("a bug in a lookup; it is made again")
-            raise
+        except Exception:  # noqa: BLE001 - the same for one of them: it is told, and not made again and again
+            _LOG.exception("a bug in a lookup")
+            bug = _BUG | {"lookup": lane.mode, "email": email or None}
+            with suppress(StoreUnavailableError):
+                self._settle(lane, [LookedUp(one, bug) for one in group])
         finally:
             self._count(lane, -1)
             with suppress(StoreUnavailableError):

@@ -47,9 +47,8 @@ class Sealer:
                     self.seal_all()
                 except StoreUnavailableError:
                     continue  # the worker tells that Redis is away; what is new is sealed when it is back
-                except Exception:
+                except Exception:  # noqa: BLE001 - the loop of a thread: a bug is told, and what can be sealed next time is
                     _LOG.exception("a bug in sealing the audit trail")
-                    raise
 
         thread = threading.Thread(target=run, name="sealer", daemon=True)
         thread.start()

@@ -102,7 +102,7 @@ def _told(text: str) -> dict[str, str]:
 
 
 def _read(update: Update) -> dict[str, str]:
-    facts = {name: value for name, value in asdict(update.facts).items() if value is not None}
+    facts = {name: value for name, value in asdict(update.facts).items() if value is not None and name != "via"}
     if update.facts.updated_at is not None:
         facts["updated_at"] = format_time(update.facts.updated_at)
     return {"iem_state": str(update.iem_state), "state": facts.pop("itsm_state"), **facts}

@@ -10,7 +10,19 @@ from typing import Any, Literal
 import pytest
 from harness import wait_until
 from store.bench import DELIVERED, MINUTE, RETENTION, SECOND, Bench, make_integration, resolution
-from virima.site import ACCOUNT, JANE, MAX, SERVICE, TIMEOUT, calls, logged_in, make_lookup, url_of, virima_of
+from virima.site import (
+    ACCOUNT,
+    JANE,
+    MAX,
+    SERVICE,
+    TIMEOUT,
+    calls,
+    logged_in,
+    make_client,
+    make_lookup,
+    url_of,
+    virima_of,
+)
 
 from relay.clock import Clock
 from relay.core.integration import Env, Plain, Virima
@@ -24,6 +36,7 @@ from relay.store.connection import Connection
 from relay.store.lookups import LookedUp, LookupQueue
 from relay.store.pulse import Pulse
 from relay.store.trail import Trail, TrailQuery
+from relay.virima.lookup import Lookup, LookupResult
 
 Mode = Literal["impersonate", "session"]
 CACHE = 3600.0
@@ -278,3 +291,22 @@ def test_no_secret_of_virimas_reaches_redis(site: Site) -> None:
     assert JANE.display_name in everything
     for secret in {*virima_of(site.server).secrets_sent(), SERVICE.password, JANE.password}:
         assert secret not in everything
+
+
+def test_a_bug_in_a_lookup_is_recorded_and_not_repeated(site: Site) -> None:
+    class Buggy(Lookup):
+        """A lookup that was written in haste."""
+
+        def look_up(self, email: str) -> LookupResult:
+            raise ZeroDivisionError(email)
+
+    site.accept(JANE.email)
+    site.accept(JANE.email, ticket=2)
+    process = site.process()
+    [lane] = process._lanes
+    lane.lookup = Buggy(make_client(url_of(site.server)), mode="impersonate", timeout=TIMEOUT, clock=Clock())
+
+    site.run(process, turns=3)
+
+    assert [(one["outcome"], one["reason"]) for one in site.records()] == [("failed", "bug")] * 2
+    assert site.waiting == 0
