@@ -149,7 +149,7 @@ def test_who_may_not_or_says_nonsense_is_told_so_as_ever(relay: Relay, redis: Re
     wait_until(lambda: pending(redis) == 1, "the good record of the batch is queued")
     connection = Connection(redis.url, timeout=5)
     assert connection.call("EXISTS", f"relay:{{acme}}:r:{unmapped.json()['rejection_id']}") == 1
-    assert relay.delivery_status(batch.json()["journal_id"]) == "queued"
+    wait_until(lambda: relay.delivery_status(batch.json()["journal_id"]) == "queued", "it has left the journal")
 
 
 def test_a_full_journal_is_503_and_not_ready(relay: Relay, redis: RedisServer) -> None:
