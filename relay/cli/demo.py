@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 from relay.cli.supervisor import say
 from relay.simulators.iem import Iem
 from relay.simulators.iem_access import ApiUser, Installation
+from relay.simulators.record import Exchange
 from relay.simulators.server import SimulatorServer
 from relay.simulators.virima import Virima
 from relay.simulators.virima_people import Person
@@ -108,6 +109,9 @@ def tell_demo(demo: Demo, base_url: str, wait_for: Callable[[Callable[[], bool]]
         return False
     _tell_iem(demo, incident["sys_id"])
     say("demo", f"5 delivered  GET {url}/deliveries/{delivery} says so to the sender")
+    if wait_for(lambda: bool(_lookups(demo))):
+        lookup = _lookups(demo)[0]
+        say("demo", f"6 resolver   looked up for the audit trail: {lookup.method} {lookup.target} → {lookup.status}")
     body = json.dumps({**make_incident(), "resolved_by": _RESOLVER})
     say("demo", "Send another one:")
     say("demo", f"  curl -u {_SENDER}:{password} {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
@@ -126,6 +130,10 @@ def _tell_iem(demo: Demo, sys_id: str) -> None:
     say("demo", f"3 token      fetched once for all processes: {token.method} {token.target} → {token.status}")
     body = json.dumps({"state": 6, "sysid": sys_id}, separators=(",", ":"))
     say("demo", f"4 pushed     {push.method} {push.target} {body} → {push.status} Success")
+
+
+def _lookups(demo: Demo) -> list[Exchange]:
+    return [one for one in demo.virima.record.exchanges if one.target.endswith("dologin-impersonate")]
 
 
 def _ask(url: str, credentials: str, body: dict[str, str] | None = None) -> dict[str, Any]:

@@ -90,7 +90,9 @@ def test_the_demo_takes_one_resolution_to_success_and_stays_up(up: Up) -> None:
     up.wait_for("Health:")
 
     said = up.said
-    steps = [said.index(step) for step in ("1 accepted", "2 mapped", "3 token", "4 pushed", "5 delivered")]
+    steps = [
+        said.index(step) for step in ("1 accepted", "2 mapped", "3 token", "4 pushed", "5 delivered", "6 resolver")
+    ]
     assert steps == sorted(steps)
     assert '{"state":6,"sysid":' in said
     assert "200 Success" in said
@@ -134,7 +136,7 @@ def test_after_a_kill_of_everything_it_starts_again_on_the_same_data(up: Up) -> 
 
     up.start("--demo")
 
-    up.wait_for("5 delivered")
+    up.wait_for("Send another one")
 
 
 def test_a_child_that_dies_is_started_again(up: Up) -> None:
@@ -181,7 +183,7 @@ def test_a_redis_that_does_not_answer_is_told(up: Up) -> None:
 def test_given_a_redis_it_starts_none(up: Up, redis_url: str) -> None:
     up.start("--demo", RELAY_REDIS_URL=redis_url)
 
-    up.wait_for("5 delivered")
+    up.wait_for("Send another one")
 
     assert not any(b"valkey" in Path(f"/proc/{one}/cmdline").read_bytes() for one in up.processes())
 
