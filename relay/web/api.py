@@ -26,7 +26,7 @@ _MOST_ITEMS, _USUAL_ITEMS = 500, 50
 #: One call replays at most so many; the answer says how many are left.
 _MOST_REPLAYED = 5_000
 _TRAIL_FILTERS = ("integration", "sys_id", "number", "delivery_id", "user", "type", "since", "until")
-_TRAIL_CURSOR = re.compile(r"\d{1,20}-\d{1,20}@[a-z0-9-]{1,63}")
+_TRAIL_CURSOR = re.compile(r"\d{1,19}-\d{1,19}@[a-z0-9-]{1,63}")
 _FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "until")
 
 

@@ -178,3 +178,48 @@ def test_a_body_that_is_no_object_is_refused(web: Relay) -> None:
     assert api(web, "integrations/acme/park", method="POST", data="[1]").status_code == 422
     assert api(web, "integrations/acme/park", method="POST", data="{").status_code == 400
     assert api(web, "integrations/acme/park", method="POST", json={"why": 7}).status_code == 422
+
+
+def test_the_audit_trail_is_told_newest_first_in_pages(web: Relay, letters: list[str]) -> None:
+    web.post({"sys_id": sys_id(9), "state": "6"}, name="open")
+
+    first = api(web, "audit", params={"limit": "3"}).json()
+    rest = api(web, "audit", params={"limit": "500", "cursor": first["next_cursor"]}).json()
+
+    assert len(first["items"]) == 3
+    records = [*first["items"], *rest["items"]]
+    assert rest["next_cursor"] is None
+    assert [one["type"] for one in records] == ["accepted", *["dead"] * 3, *["accepted"] * 3]
+    assert [one["integration"] for one in records] == ["open", *["acme"] * 6]
+    assert set(records[1]) >= {"id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor", "reason"}
+
+
+def test_the_audit_trail_is_filtered(web: Relay, letters: list[str]) -> None:
+    def ids(**params: str) -> list[tuple[str, str]]:
+        found = api(web, "audit", params=params).json()["items"]
+        return [(one["type"], one["delivery_id"]) for one in found]
+
+    both = [("dead", letters[1]), ("accepted", letters[1])]
+    assert ids(delivery_id=letters[1]) == ids(number="INC2") == ids(sys_id=sys_id(2)) == both
+    assert ids(type="accepted", number="INC2") == both[1:]
+    assert len(ids(user=api(web, "audit").json()["items"][-1]["actor"])) == 3
+    assert ids(until="2001-01-01T00:00:00Z") == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"type": "nonsense"},
+        {"since": "yesterday"},
+        {"until": "x"},
+        {"limit": "0"},
+        {"cursor": "garbage"},
+        {"cursor": "1-1@../x"},
+        {"cursor": "99999999999999999999999-1@acme"},
+    ],
+)
+def test_a_wrong_question_to_the_trail_is_422_and_says_which(web: Relay, params: dict[str, str]) -> None:
+    answer = api(web, "audit", params=params)
+
+    assert answer.status_code == 422, answer.text
+    assert next(iter(params)) in answer.json()["detail"]

@@ -1,0 +1,69 @@
+"""A long audit trail is exported and verified in as little memory as a short one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+
+from relay.clock import now_ms
+from relay.core.seal import SealingKey
+from relay.sealing import Sealer
+from relay.store.connection import Connection
+from relay.store.trail import Trail
+
+#: Ten times as many records may take so much more memory (MiB): what an allocator keeps.
+MOST_MORE = 8
+FILL = """
+for number = 1, tonumber(ARGV[1]) do
+  redis.call('XADD', KEYS[1], '*', 'type', 'accepted', 'at', '1790000000000', 'delivery', '01M833CSKZ03Y65ZGKT8WRMZBJ',
+    'sys_id', '9d385017c611228701d22104cc95c371', 'number', 'INC' .. number, 'actor', 'servicenow@10.0.0.1', 'more',
+    '{"itsm_state":"6","iem_state":6,"resolved_by":"beth.anglin@example.com","mapping":"0123456789ab"}')
+end
+"""
+
+
+def fill(redis: Connection, count: int) -> None:
+    for _ in range(count // 2_000):
+        redis.call("EVAL", FILL, 1, "relay:{acme}:audit", 2_000)
+    redis.call("SADD", "relay:integrations", "acme")
+    sealer = Sealer(Trail(redis), SealingKey(None), lambda: ["acme"], retention=86_400, now_ms=now_ms)
+    while sealer.seal("acme"):
+        pass
+
+
+def peak(environ: dict[str, str], *arguments: str) -> int:
+    """Return the most memory that a command took (MiB)."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "relay", "audit", *arguments], env=environ, stdout=subprocess.DEVNULL
+    ) as one:
+        _, status, usage = os.wait4(one.pid, 0)
+        one.returncode = os.waitstatus_to_exitcode(status)
+    assert one.returncode == 0
+    return usage.ru_maxrss // 1024
+
+
+def test_a_trail_ten_times_as_long_takes_no_more_memory(
+    tmp_path: Path, redis: Connection, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
+    environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": redis_url}
+    file = str(tmp_path / "trail.jsonl")
+    peaks: dict[int, list[int]] = {}
+
+    for count in (6_000, 60_000):
+        redis.call("FLUSHALL")
+        fill(redis, count)
+        peaks[count] = [
+            peak(environ, "export", "--output", file),
+            peak(environ, "verify"),
+            peak(environ, "verify", file),
+        ]
+
+    with capsys.disabled():
+        print(f"\ntrail: export, verify and verify of a file take MiB at most: {peaks}")
+    assert all(long - short <= MOST_MORE for short, long in zip(peaks[6_000], peaks[60_000], strict=True))
