@@ -44,6 +44,7 @@ from relay.store.lookups import LookupQueue
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 from relay.store.registry import Registry
+from relay.store.seals import Chain
 from relay.store.tokens import TokenStore
 from relay.store.trail import Trail
 from relay.virima.client import VirimaClient
@@ -166,6 +167,7 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
         pulse=Pulse(connection),
         registry=Registry(connection),
         trail=Trail(connection),
+        chain=Chain(connection),
         now_ms=now_ms,
     )
 
@@ -174,7 +176,9 @@ def build_sealer(settings: Settings) -> Sealer:
     """Return what seals the audit trails, on a connection of its own."""
     connection = connect_worker(settings)
     registry, key = Registry(connection), SealingKey(settings.audit_key)
-    return Sealer(Trail(connection), key, registry.names, retention=settings.audit_retention, now_ms=now_ms)
+    return Sealer(
+        Trail(connection), Chain(connection), key, registry.names, retention=settings.audit_retention, now_ms=now_ms
+    )
 
 
 def worker_name() -> str:

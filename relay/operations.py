@@ -17,6 +17,7 @@ from relay.store.deliveries import DeliveryReader, Page, Query
 from relay.store.letters import Letters
 from relay.store.pulse import Backlog, Pulse
 from relay.store.registry import Registry
+from relay.store.seals import Chain
 from relay.store.trail import Trail, TrailQuery
 
 #: Why nobody resumes it by hand.
@@ -51,6 +52,7 @@ class Operations:
     pulse: Pulse
     registry: Registry
     trail: Trail
+    chain: Chain
     now_ms: Callable[[], int]
 
     def names(self, integration: str | None = None) -> list[str]:
@@ -109,9 +111,9 @@ class Operations:
     def verify(self, integration: str | None, keys: Sequence[SealingKey]) -> Iterator[Report]:
         """Check the trails in Redis against their seals, one integration after the other."""
         for name in self.names(integration):
-            anchor = self.trail.anchor(name)
+            anchor = self.chain.anchor(name)
             behind = self.trail.walk_behind(name, anchor.last if anchor else None)
-            yield verify(name, behind, self.trail.seals(name), keys, anchor)
+            yield verify(name, behind, self.chain.seals(name), keys, anchor)
 
     def page(self, integration: str | None, query: Query, *, limit: int, cursor: str | None) -> Page:
         """Return some deliveries, newest first."""

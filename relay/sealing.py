@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from relay.core.seal import MOST_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
 from relay.errors import StoreUnavailableError
 from relay.logs import log
+from relay.store.seals import Chain
 from relay.store.trail import Trail
 
 _LOG = logging.getLogger("relay.audit")
@@ -25,6 +26,7 @@ class Sealer:
     def __init__(
         self,
         trail: Trail,
+        chain: Chain,
         key: SealingKey,
         names: Callable[[], Iterable[str]],
         *,
@@ -33,6 +35,7 @@ class Sealer:
     ) -> None:
         """`retention` in seconds: how long records stay in Redis. Only what is sealed is ever dropped."""
         self._trail = trail
+        self._chain = chain
         self._key = key
         self._names = names
         self._retention = int(retention * 1000)
@@ -63,13 +66,13 @@ class Sealer:
     def seal(self, integration: str) -> int:
         """Seal what is new in one trail; returns how many records were sealed. Raises StoreUnavailableError."""
         sealed = 0
-        before: Seal | Anchor | None = self._trail.last_seal(integration) or self._trail.anchor(integration)
+        before: Seal | Anchor | None = self._chain.last(integration) or self._chain.anchor(integration)
         for _ in range(_SEALS_AT_ONCE):
             records = self._trail.behind(integration, before.last if before else None, most=MOST_RECORDS)
             if not records:
                 break
             seal = make_seal(self._key, integration, before, records)
-            if not self._trail.add_seal(seal):
+            if not self._chain.add(seal):
                 break  # another process was first
             before, sealed = seal, sealed + len(records)
         return sealed
@@ -78,10 +81,10 @@ class Sealer:
         """Drop seals whose youngest record is older than the retention, with their records. Raises StoreUnavailableError."""
         oldest = self._now_ms() - self._retention
         last: Seal | None = None
-        for number, seal in enumerate(self._trail.seals(integration, at_once=1)):
+        for number, seal in enumerate(self._chain.seals(integration, at_once=1)):
             if id_order(seal.last)[0] >= oldest or number == _DROPPED_AT_ONCE:
                 break
             last = seal
         if last is not None:
-            self._trail.drop(make_anchor(self._key, last))
+            self._chain.drop(make_anchor(self._key, last))
             log(_LOG, logging.INFO, "audit records are old enough to go", integration=integration, up_to=last.last)

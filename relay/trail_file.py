@@ -11,21 +11,22 @@ from dataclasses import asdict
 from typing import Any
 
 from relay.core.seal import Anchor, Finding, Record, Report, Seal, SealingKey, id_order, verify
+from relay.store.seals import Chain
 from relay.store.trail import Trail, TrailQuery
 
 _VERSION = 1
 
 
 def write_sealed(
-    trail: Trail, integration: str, *, since: int | None = None, until: int | None = None
+    trail: Trail, chain: Chain, integration: str, *, since: int | None = None, until: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Return the lines of one integration's section, from `since` to `until` (Unix ms), rounded outwards to whole seals."""
-    anchor = trail.anchor(integration)
+    anchor = chain.anchor(integration)
     yield {"export": {"version": _VERSION, "integration": integration, "complete": True, "from_start": since is None}}
     if anchor and since is None:
         yield {"anchor": asdict(anchor)}
     behind = anchor.last if anchor else None
-    for seal in trail.seals(integration):
+    for seal in chain.seals(integration):
         begins, ends = id_order(seal.records[0][0])[0], id_order(seal.last)[0]
         if until is not None and begins > until:
             return

@@ -117,7 +117,7 @@ def _lines(operations: Operations, name: str, query: TrailQuery, form: str) -> I
     is_filtered = any((query.sys_id, query.number, query.delivery_id, query.user, query.type))
     if is_filtered or form == "csv":
         return write_chosen(operations.trail, name, query)
-    return write_sealed(operations.trail, name, since=query.since, until=query.until)
+    return write_sealed(operations.trail, operations.chain, name, since=query.since, until=query.until)
 
 
 def _counted(lines: Iterable[dict[str, Any]], update: Callable[[int], None]) -> Iterator[dict[str, Any]]:

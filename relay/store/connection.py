@@ -6,7 +6,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol, cast
@@ -145,6 +145,11 @@ class Connection:
         if client is not made:
             made.close()
         return client
+
+
+def pairs(answer: Any) -> Mapping[str, str]:
+    """Return fields and values by field, whichever form the client gave the answer."""
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 class Subscriber:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.core.values import format_time
-from relay.store.connection import Connection
+from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 
 #: The statuses that a delivery reads as; `parked` is derived: pending, and its integration is parked.
@@ -102,7 +102,7 @@ class DeliveryReader:
             json.dumps(wanted),
         ]
         more, last, *found = self._connection.run("page", key(name, "queue"), [0, *arguments])
-        items = [_read(name, an_id, _pairs(flat), parked) for an_id, flat in found]
+        items = [_read(name, an_id, pairs(flat), parked) for an_id, flat in found]
         return items, last if more else ""
 
     def _of_ticket(self, name: str, query: Query, limit: int, cursor: str, *, parked: bool) -> list[dict[str, Any]]:
@@ -117,14 +117,10 @@ class DeliveryReader:
         return [item for item in items if _matches(item, query)][: limit + 1]
 
     def _fields(self, name: str, delivery_id: str) -> Mapping[str, str]:
-        return _pairs(self._connection.call("HGETALL", key(name, f"d:{delivery_id}")))
+        return pairs(self._connection.call("HGETALL", key(name, f"d:{delivery_id}")))
 
     def _parked(self, name: str) -> bool:
         return bool(self._connection.call("HEXISTS", key(name, "circuit"), "reason"))
-
-
-def _pairs(answer: Any) -> Mapping[str, str]:
-    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _index_of(status: str) -> str:

@@ -1,16 +1,16 @@
-"""An integration's audit trail and its seals: reading them, sealing what is new, dropping what was kept for long enough."""
+"""The audit trails: reading them, by page, by filter, from one end to the other. `store.seals` has what vouches for them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.seal import Anchor, Record, Seal, id_order
+from relay.core.seal import Record, id_order
 from relay.core.values import format_time
-from relay.store.connection import Connection
+from relay.store.connection import Connection, pairs
 from relay.store.deliveries import Page
 from relay.store.keys import key
 
@@ -128,30 +128,6 @@ class Trail:
         arguments: list[str | int] = [now, "mapping", kind, state, json.dumps(told)]
         return bool(self._connection.run("trail", key(integration, "queue"), arguments))
 
-    # Seals
-
-    def seals(self, integration: str, *, at_once: int = 100) -> Iterator[Seal]:
-        """Return an integration's seals, oldest first, read so many `at_once`."""
-        start = "-"
-        while True:
-            found = self._connection.call("XRANGE", key(integration, "seals"), start, "+", "COUNT", at_once)
-            yield from (_read_seal(integration, an_id, flat) for an_id, flat in found)
-            if len(found) < at_once:
-                return
-            start = f"({found[-1][0]}"
-
-    def last_seal(self, integration: str) -> Seal | None:
-        """Return the youngest seal."""
-        found = self._connection.call("XREVRANGE", key(integration, "seals"), "+", "-", "COUNT", 1)
-        return _read_seal(integration, *found[0]) if found else None
-
-    def anchor(self, integration: str) -> Anchor | None:
-        """Return what the chain's head hangs on where older seals were dropped."""
-        fields = _pairs(self._connection.call("HGETALL", key(integration, "seals:anchor")))
-        if not fields:
-            return None
-        return Anchor(integration, int(fields["number"]), fields["seal"], fields["last"], fields["key"], fields["mac"])
-
     def behind(
         self, integration: str, after: str | None, *, up_to: str = "+", most: int = _PAGE
     ) -> list[dict[str, Any]]:
@@ -160,24 +136,10 @@ class Trail:
         found = self._connection.call("XRANGE", key(integration, "audit"), start, up_to, "COUNT", most)
         return [_read(integration, an_id, flat) for an_id, flat in found]
 
-    def add_seal(self, seal: Seal) -> bool:
-        """Add a seal to the chain; False where another process added one of this number first."""
-        records = _pack(seal.records)
-        arguments: list[str | int] = [0, "seal", seal.number, seal.previous, seal.key, records, seal.mac]
-        return bool(self._connection.run("trail", key(seal.integration, "queue"), arguments))
-
-    def drop(self, anchor: Anchor) -> None:
-        """Drop the seals up to the anchor's, with their records, and hang the chain on the anchor: in one step."""
-        milliseconds, sequence = id_order(anchor.last)
-        arguments: list[str | int] = [
-            0, "drop", anchor.number, anchor.seal, anchor.last, anchor.key, anchor.mac, f"{milliseconds}-{sequence + 1}",
-        ]  # fmt: skip
-        self._connection.run("trail", key(anchor.integration, "queue"), arguments)
-
 
 def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
     """Return an audit record as DESIGN section 3 reads it."""
-    fields = _pairs(flat)
+    fields = pairs(flat)
     more = json.loads(fields["more"]) if fields.get("more") else {}
     return {
         "id": an_id,
@@ -191,31 +153,6 @@ def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
         **(_LOOKUP if fields["type"] == "virima_lookup" else {}),
         **more,
     }
-
-
-def _read_seal(integration: str, an_id: str, flat: Any) -> Seal:
-    fields = _pairs(flat)
-    number, _ = id_order(an_id)
-    return Seal(integration, number, fields["previous"], fields["key"], _unpack(fields["records"]), fields["mac"])
-
-
-def _pack(records: Sequence[tuple[str, str]]) -> str:
-    """Return ids and digests as one text, each time as its distance from the first one: half the memory."""
-    start = id_order(records[0][0])[0]
-    orders = ((id_order(an_id), digest) for an_id, digest in records)
-    return f"{start} " + " ".join(f"{ms - start}-{sequence} {digest}" for (ms, sequence), digest in orders)
-
-
-def _unpack(text: str) -> tuple[tuple[str, str], ...]:
-    start, *rest = text.split(" ")
-    ids = (id_order(one) for one in rest[::2])
-    return tuple(
-        (f"{int(start) + ms}-{sequence}", digest) for (ms, sequence), digest in zip(ids, rest[1::2], strict=True)
-    )
-
-
-def _pairs(answer: Any) -> Mapping[str, str]:
-    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _users_of(record: Record) -> set[str]:

@@ -20,6 +20,7 @@ from relay.core.seal import SealingKey, id_order
 from relay.core.values import format_time
 from relay.sealing import Sealer
 from relay.store.connection import Connection
+from relay.store.seals import Chain
 from relay.store.trail import Trail
 
 KEY, OLD_KEY = "the key of the auditors", "the key of before"
@@ -40,7 +41,7 @@ def bench(redis: Connection) -> Bench:
 
 
 def seal(redis: Connection, key: str) -> None:
-    Sealer(Trail(redis), SealingKey(key), lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
+    Sealer(Trail(redis), Chain(redis), SealingKey(key), lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_a_line_that_is_cut_out_of_an_export_is_missed(
 
 
 def test_an_excerpt_by_time_is_whole_seals(run: Run, bench: Bench, tmp_path: Path) -> None:
-    second = list(Trail(bench.redis).seals("acme"))[1]
+    second = list(Chain(bench.redis).seals("acme"))[1]
     since = format_time(id_order(second.last)[0])
 
     exported = run("export", "--since", since, "--output", "excerpt.jsonl")

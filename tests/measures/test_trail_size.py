@@ -14,6 +14,7 @@ from relay.clock import now_ms
 from relay.core.seal import SealingKey
 from relay.sealing import Sealer
 from relay.store.connection import Connection
+from relay.store.seals import Chain
 from relay.store.trail import Trail
 
 #: Ten times as many records may take so much more memory (MiB): what an allocator keeps.
@@ -31,7 +32,7 @@ def fill(redis: Connection, count: int) -> None:
     for _ in range(count // 2_000):
         redis.call("EVAL", FILL, 1, "relay:{acme}:audit", 2_000)
     redis.call("SADD", "relay:integrations", "acme")
-    sealer = Sealer(Trail(redis), SealingKey(None), lambda: ["acme"], retention=86_400, now_ms=now_ms)
+    sealer = Sealer(Trail(redis), Chain(redis), SealingKey(None), lambda: ["acme"], retention=86_400, now_ms=now_ms)
     while sealer.seal("acme"):
         pass
 

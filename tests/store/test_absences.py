@@ -16,6 +16,7 @@ from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.deliveries import DeliveryReader
 from relay.store.registry import Registry
+from relay.store.seals import Chain
 from relay.store.trail import Trail
 
 
@@ -139,7 +140,12 @@ def test_a_removed_integration_is_swept_and_forgotten_when_nothing_is_left(site:
     assert site.look(absences) == ["acme"]
     bench.wait(RETENTION + DAY)
     in_a_year = Sealer(
-        Trail(bench.redis), SealingKey(None), lambda: ["acme"], retention=60, now_ms=lambda: now_ms() + 365 * DAY
+        Trail(bench.redis),
+        Chain(bench.redis),
+        SealingKey(None),
+        lambda: ["acme"],
+        retention=60,
+        now_ms=lambda: now_ms() + 365 * DAY,
     )
     in_a_year.seal_all()
 

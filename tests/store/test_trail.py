@@ -23,6 +23,7 @@ from relay.clock import now_ms
 from relay.core.seal import SealingKey, verify
 from relay.sealing import Sealer
 from relay.store.connection import Connection
+from relay.store.seals import Chain
 from relay.store.trail import Trail, TrailQuery
 
 KEY = SealingKey("the auditors' key")
@@ -38,14 +39,22 @@ def trail(redis: Connection) -> Trail:
     return Trail(redis)
 
 
+@pytest.fixture
+def chain(redis: Connection) -> Chain:
+    return Chain(redis)
+
+
 def sealer(trail: Trail, *, retention: float = 90 * DAY / SECOND, later: int = 0) -> Sealer:
-    return Sealer(trail, KEY, lambda: ["acme"], retention=retention, now_ms=lambda: now_ms() + later)
+    return Sealer(
+        trail, Chain(trail._connection), KEY, lambda: ["acme"], retention=retention, now_ms=lambda: now_ms() + later
+    )
 
 
 def is_good(trail: Trail) -> bool:
-    anchor = trail.anchor("acme")
+    chain = Chain(trail._connection)
+    anchor = chain.anchor("acme")
     behind = trail.walk_behind("acme", anchor.last if anchor else None)
-    return verify("acme", behind, trail.seals("acme"), [KEY], anchor).finding is None
+    return verify("acme", behind, chain.seals("acme"), [KEY], anchor).finding is None
 
 
 def walk(trail: Trail, names: list[str], query: TrailQuery, limit: int) -> list[dict[str, Any]]:
@@ -125,7 +134,7 @@ def test_a_filter_that_few_pass_is_answered_in_pages_that_end_early(bench: Bench
     assert [one["type"] for one in walk(trail, ["acme"], TrailQuery(type="accepted"), limit=10)] == ["accepted"]
 
 
-def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Trail) -> None:
+def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Trail, chain: Chain) -> None:
     for ticket in range(300):
         bench.accept(resolution("1", ticket=ticket))
     first = sealer(trail).seal("acme")
@@ -134,11 +143,11 @@ def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Tr
     second = sealer(trail).seal("acme")
 
     assert (first, second, sealer(trail).seal("acme")) == (300, 1, 0)
-    assert [len(seal.records) for seal in trail.seals("acme")] == [256, 44, 1]
+    assert [len(seal.records) for seal in chain.seals("acme")] == [256, 44, 1]
     assert is_good(trail)
 
 
-def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url: str) -> None:
+def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url: str, chain: Chain) -> None:
     connections = [Connection(redis_url, timeout=5) for _ in range(4)]
 
     def seal_on(connection: Connection) -> int:
@@ -152,13 +161,13 @@ def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url:
     done += sealer(trail).seal("acme")
 
     assert done == 200
-    assert [seal.number for seal in trail.seals("acme")] == list(range(1, len(list(trail.seals("acme"))) + 1))
+    assert [seal.number for seal in chain.seals("acme")] == list(range(1, len(list(chain.seals("acme"))) + 1))
     assert is_good(trail)
     for connection in connections:
         connection.close()
 
 
-def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail: Trail) -> None:
+def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail: Trail, chain: Chain) -> None:
     for ticket in range(3):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -168,8 +177,8 @@ def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail
     sealer(trail).seal("acme")
 
     assert [one["number"] for one in trail.walk("acme")] == ["INC0000003"]
-    assert [seal.number for seal in trail.seals("acme")] == [4]
-    anchor = trail.anchor("acme")
+    assert [seal.number for seal in chain.seals("acme")] == [4]
+    anchor = chain.anchor("acme")
     assert anchor is not None
     assert anchor.number == 3
     assert is_good(trail)
@@ -183,14 +192,14 @@ def test_what_was_never_sealed_is_not_dropped(bench: Bench, trail: Trail) -> Non
     assert trail.count("acme") == 1
 
 
-def test_what_is_young_stays(bench: Bench, trail: Trail) -> None:
+def test_what_is_young_stays(bench: Bench, trail: Trail, chain: Chain) -> None:
     bench.accept(resolution("1"))
     sealer(trail).seal("acme")
 
     sealer(trail).drop_old("acme")
 
     assert trail.count("acme") == 1
-    assert trail.anchor("acme") is None
+    assert chain.anchor("acme") is None
 
 
 def rewrite(redis: Connection, trail_key: str, change: dict[str, str] | None, which: int) -> None:
@@ -209,7 +218,7 @@ def rewrite(redis: Connection, trail_key: str, change: dict[str, str] | None, wh
     "change", [None, {"actor": "somebody else"}, {"more": '{"resolved_by":"x@example.com"}'}, {"at": "1"}]
 )
 def test_who_changes_a_record_in_redis_is_found_out(
-    bench: Bench, trail: Trail, redis: Connection, change: dict[str, str] | None
+    bench: Bench, trail: Trail, redis: Connection, change: dict[str, str] | None, chain: Chain
 ) -> None:
     for ticket in range(5):
         bench.accept(resolution("1", ticket=ticket))
@@ -218,6 +227,6 @@ def test_who_changes_a_record_in_redis_is_found_out(
 
     rewrite(redis, bench.key("audit"), change, 2)
 
-    report = verify("acme", trail.walk("acme"), trail.seals("acme"), [KEY])
+    report = verify("acme", trail.walk("acme"), chain.seals("acme"), [KEY])
     assert report.finding is not None
     assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", victim)
