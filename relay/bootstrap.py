@@ -32,6 +32,7 @@ from relay.logs import log, set_up_logs
 from relay.lookups import LookupLane, Lookups
 from relay.mappings import Catalogue, read_mappings
 from relay.operations import Operations
+from relay.reload import Reloader
 from relay.replay import Replay
 from relay.sealing import Sealer
 from relay.secret_reader import SecretReader
@@ -39,6 +40,7 @@ from relay.settings import Settings, load_settings, read_environment
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.deliveries import DeliveryReader
+from relay.store.last_good import LastGood
 from relay.store.letters import Letters
 from relay.store.lookups import LookupQueue
 from relay.store.pulse import Pulse
@@ -97,11 +99,21 @@ def lay_foundation(environ: Mapping[str, str] | None = None) -> Foundation:
 
 def load_catalogue(foundation: Foundation) -> Catalogue:
     """Return the integrations of the mappings folder; a folder that cannot be read is a fault of the catalogue."""
+    folder = foundation.settings.mappings
     try:
-        folder = foundation.settings.mappings
         return Catalogue(read_mappings(folder), folder=folder)
     except ConfigurationError as error:
-        return Catalogue([], str(error))
+        return Catalogue([], str(error), folder)
+
+
+def open_catalogue(foundation: Foundation, connection: Connection, *, keeps: bool = True) -> tuple[Catalogue, Reloader]:
+    """Return the integrations of the mappings folder, the last good versions of broken files among them; and what keeps them
+    current. `keeps` as in `Reloader`."""
+    folder = foundation.settings.mappings
+    catalogue = Catalogue([], folder=folder)
+    reloader = Reloader(catalogue, folder, LastGood(connection), keeps=keeps)
+    reloader.look()
+    return catalogue, reloader
 
 
 def connect_web(settings: Settings) -> Connection:
@@ -234,12 +246,18 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
     return Outbound(Deliverer(iem, client, tokens, foundation.clock), config)
 
 
-def build_lookups(foundation: Foundation, integrations: Iterable[Integration]) -> Lookups:
-    """Return what looks resolvers up, on a connection of its own; where a secret cannot be read, the lookups wait."""
-    connection = connect_worker(foundation.settings)
-    lanes = [_lookup_lane(one, foundation, connection) for one in integrations if one.enabled and one.virima]
+def build_lookups(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> Lookups:
+    """Return what looks resolvers up, by a connection of its own; where a secret cannot be read, the lookups wait."""
     pool = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
-    return Lookups([lane for lane in lanes if lane], pool, foundation.clock)
+    return Lookups(open_lookup_lanes(foundation, integrations, connection), pool, foundation.clock)
+
+
+def open_lookup_lanes(
+    foundation: Foundation, integrations: Iterable[Integration], connection: Connection
+) -> list[LookupLane]:
+    """Return a lane for each enabled integration with a `virima` block whose secrets can be read."""
+    lanes = [_lookup_lane(one, foundation, connection) for one in integrations if one.enabled and one.virima]
+    return [lane for lane in lanes if lane]
 
 
 def _lookup_lane(integration: Integration, foundation: Foundation, connection: Connection) -> LookupLane | None:

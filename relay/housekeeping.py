@@ -44,6 +44,10 @@ class Housekeeper:
         """When something is to be done next (monotonic seconds)."""
         return min(self._beat_at, self._reclaim_at, self._sweep_at)
 
+    def sweep_soon(self) -> None:
+        """Have the next turn look which integrations nobody delivers for."""
+        self._sweep_at = 0.0
+
     def keep_house(self, lanes: Collection[Lane], now_ms: int) -> None:
         """Do what is due. It comes after the worker's deliveries: a heartbeat means that these got on."""
         now = self._monotonic()

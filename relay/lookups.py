@@ -88,6 +88,10 @@ class Lookups:
         self._counting = threading.Lock()
         self._has_room = threading.Event()
 
+    def replace(self, lanes: Collection[LookupLane]) -> None:
+        """Look up by `lanes` from now on. Safe in any thread; what is under way ends as it began."""
+        self._lanes = lanes
+
     def start(self, stopping: threading.Event) -> threading.Thread:
         """Look up in threads of their own until `stopping` is set. What is under way then is done again by another process."""
 

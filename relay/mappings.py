@@ -1,8 +1,8 @@
-"""The folder of mapping files: which integrations there are, and what is wrong with each file."""
+"""The folder of mapping files: which integrations there are, and what is wrong with each file. See also `relay.reload`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,10 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MappingFile:
-    """One file of the folder: the integration that it describes, or the faults that it has instead."""
+    """One file of the folder: the integration that it describes, and the faults that it has.
+
+    With both it is a bad edit: the integration is the last good version.
+    """
 
     name: str
     path: Path
@@ -26,6 +29,8 @@ class MappingFile:
     faults: tuple[Fault, ...] = ()
     #: Where everything stands in the file, as far as it could be read.
     document: Document | None = None
+    #: The file's content, as far as it is UTF-8.
+    text: str = ""
 
     def complaints(self) -> list[str]:
         """Return `path:line:column: message` for each fault."""
@@ -38,28 +43,49 @@ def read_mappings(folder: Path) -> list[MappingFile]:
     Raises:
         ConfigurationError: the folder cannot be read.
     """
+    return [read_mapping(path) for path in mapping_paths(folder)]
+
+
+def mapping_paths(folder: Path) -> list[Path]:
+    """Return the folder's mapping files, by name.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
+    """
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith(("_", ".")))
     except OSError as error:
         raise ConfigurationError([f"RELAY_MAPPINGS: the folder {folder} cannot be read: {error.strerror}"]) from None
-    return [read_mapping(path) for path in paths if path.suffix in {".yaml", ".yml"}]
+    return [path for path in paths if path.suffix in {".yaml", ".yml"}]
 
 
 def read_mapping(path: Path) -> MappingFile:
     """Return what the file at `path` describes."""
-    name = path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return MappingFile(
+                _name_of(path), path, faults=(_fault("the file is larger than 1 MiB: this is no mapping file"),)
+            )
+        return parse_mapping(path, path.read_bytes())
+    except OSError as error:
+        return MappingFile(_name_of(path), path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
+
+
+def parse_mapping(path: Path, content: bytes) -> MappingFile:
+    """Return what `content`, read from `path`, describes."""
+    name = _name_of(path)
     if fault := _check_name(name, path):
         return MappingFile(name, path, faults=(fault,))
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return MappingFile(name, path, faults=(_fault("the file is larger than 1 MiB: this is no mapping file"),))
-        text = path.read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return MappingFile(name, path, faults=(_fault(f"the file is not UTF-8 text (byte {error.start})"),))
-    except OSError as error:
-        return MappingFile(name, path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
     parsed = parse_mapping_file(name, text, load_presets())
-    return MappingFile(name, path, parsed.integration, parsed.faults, parsed.document)
+    return MappingFile(name, path, parsed.integration, parsed.faults, parsed.document, text)
+
+
+def _name_of(path: Path) -> str:
+    return path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
 
 
 def _check_name(name: str, path: Path) -> Fault | None:
@@ -82,6 +108,10 @@ class Catalogue:
         self._folder = folder
         self._files = {file.name: file for file in files}
         self.fault = fault
+
+    def replace(self, files: Iterable[MappingFile], fault: str | None) -> None:
+        """Have all who use this catalogue see other files from now on; threads may look at it meanwhile."""
+        self._files, self.fault = {file.name: file for file in files}, fault
 
     def find(self, name: str) -> MappingFile | None:
         """Return the file of integration `name`, usable or not, or None where there is none."""

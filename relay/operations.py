@@ -181,6 +181,7 @@ class Operations:
         file, state = self.catalogue.find(name), self.circuit.read(name)
         one = file.integration if file else None
         [backlog] = self.pulse.backlogs([name])
+        noted = self.trail.mapping_noted_at(name)
         return {
             "name": name,
             "status": _standing(file, state),
@@ -197,6 +198,7 @@ class Operations:
             "mapping": one.digest if one else None,
             "file": str(file.path) if file else None,
             "faults": file.complaints() if file else [],
+            "faults_since": format_time(noted) if file and file.faults and noted else None,
         }
 
     def _counts(self, backlog: Backlog) -> dict[str, Any]:

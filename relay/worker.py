@@ -12,7 +12,7 @@ import queue
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
@@ -57,6 +57,14 @@ class _Result:
 
 
 @dataclass(frozen=True, slots=True)
+class _Change:
+    """Lanes that are new or different since a mapping file changed, and the integrations that are delivered no more."""
+
+    lanes: Sequence[Lane]
+    gone: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Wake:
     #: None: everything.
     integration: str | None
@@ -93,7 +101,9 @@ class Worker:
         self._now_ms = clock.now_ms
         self._monotonic = clock.monotonic
         self._chance = chance
-        self._events: queue.SimpleQueue[_Result | _Wake] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[_Result | _Wake | _Change] = queue.SimpleQueue()
+        #: Those that are delivered no more, while attempts of theirs are in flight.
+        self._retired: list[Lane] = []
         self._unsettled: dict[str, list[_Result]] = defaultdict(list)
         self._stopping = threading.Event()
         self._store = _StoreWait()
@@ -103,6 +113,13 @@ class Worker:
         """Take nothing more, finish what is in flight, and let `run` return. Safe in a signal handler."""
         self._stopping.set()
         self._events.put(_Wake(None))
+
+    def change(self, lanes: Sequence[Lane], gone: Collection[str]) -> None:
+        """Deliver by `lanes` from now on, for their integrations, and no more for those `gone`. Safe in any thread.
+
+        What is in flight ends by the lane that it began with.
+        """
+        self._events.put(_Change(tuple(lanes), frozenset(gone)))
 
     def run(self, *, grace: float) -> bool:
         """Work until `stop`; then finish what is in flight within `grace` seconds. False where some was left behind.
@@ -132,19 +149,23 @@ class Worker:
             self._find_store()
 
     def _drain(self, deadline: float) -> bool:
-        while (busy(self._lanes.values()) or any(self._unsettled.values())) and self._monotonic() < deadline:
+        while (busy(self._busy_lanes()) or any(self._unsettled.values())) and self._monotonic() < deadline:
             self._gather(max(0.0, min(0.2, deadline - self._monotonic())))
             try:
                 self._settle()
             except StoreUnavailableError as error:
                 self._lose_store(error)
-        left = busy(self._lanes.values()) + sum(map(len, self._unsettled.values()))
+        left = busy(self._busy_lanes()) + sum(map(len, self._unsettled.values()))
         try:
             self._pulse.retire(self._name)
         except StoreUnavailableError:
             log(_LOG, logging.WARNING, "Redis is away while the worker stops")
         log(_LOG, logging.INFO, "worker stopped", worker=self._name, left_in_flight=left or None)
         return left == 0
+
+    def _busy_lanes(self) -> list[Lane]:
+        """Return every lane that has, or may have, something in flight."""
+        return [*self._lanes.values(), *(lane for lane in self._retired if lane.in_flight)]
 
     # What comes in
 
@@ -154,7 +175,7 @@ class Worker:
         if now < self._store.until:
             return self._store.until - now
         wanting = [
-            lane.look_at for lane in self._lanes.values() if room_for(lane, self._lanes.values(), self._crew.size) > 0
+            lane.look_at for lane in self._lanes.values() if room_for(lane, self._busy_lanes(), self._crew.size) > 0
         ]
         return max(0.0, min([*wanting, self._housekeeper.due_at]) - now)
 
@@ -168,8 +189,10 @@ class Worker:
         except queue.Empty:
             return
 
-    def _note(self, event: _Result | _Wake) -> None:
+    def _note(self, event: _Result | _Wake | _Change) -> None:
         match event:
+            case _Change(lanes=lanes, gone=gone):
+                self._adopt(lanes, gone)
             case _Result(lane=lane):
                 lane.in_flight -= 1
                 self._unsettled[lane.integration.name].append(event)
@@ -179,6 +202,21 @@ class Worker:
             case _Wake(integration=str(name)):
                 if name in self._lanes:
                     self._lanes[name].look_at = 0.0
+
+    def _adopt(self, lanes: Sequence[Lane], gone: Collection[str]) -> None:
+        for name in {*gone, *(lane.integration.name for lane in lanes)}:
+            if old := self._lanes.pop(name, None):
+                self._retired.append(old)
+        self._lanes.update((lane.integration.name, lane) for lane in lanes)
+        self._retired = [lane for lane in self._retired if lane.in_flight]
+        self._housekeeper.sweep_soon()
+        log(
+            _LOG,
+            logging.INFO,
+            "integrations changed",
+            changed=[lane.integration.name for lane in lanes],
+            gone=sorted(gone),
+        )
 
     def _listen(self) -> None:
         """Turn wake-ups into events. They are hints: losing some only costs time."""
@@ -200,7 +238,7 @@ class Worker:
         due = [lane for lane in self._lanes.values() if lane.look_at <= now]
         due.sort(key=lambda _: self._chance())  # no integration is always the last
         for lane in due:
-            room = room_for(lane, self._lanes.values(), self._crew.size)
+            room = room_for(lane, self._busy_lanes(), self._crew.size)
             if room > 0:
                 self._take_from(lane, room)
 
@@ -264,13 +302,13 @@ class Worker:
     def _settle(self) -> None:
         for name, results in self._unsettled.items():
             if results:
-                lane = self._lanes[name]
                 now = self._now_ms()
-                statuses = lane.queue.settle([one.settlement for one in results], now=now)
+                statuses = results[-1].lane.queue.settle([one.settlement for one in results], now=now)
                 for result, status in zip(results, statuses, strict=True):
                     self._tell(result, status, now)
                 results.clear()
-                lane.look_at = 0.0
+                if name in self._lanes:
+                    self._lanes[name].look_at = 0.0
 
     def _tell(self, result: _Result, status: str, now: int) -> None:
         settlement, assignment = result.settlement, result.settlement.assignment

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from relay.bootstrap import build_operations, connect_worker, lay_foundation, load_catalogue
+from relay.bootstrap import build_operations, connect_worker, lay_foundation, open_catalogue
 from relay.errors import ConfigurationError
 from relay.operations import Operations
 
@@ -23,10 +23,11 @@ why_option = click.option("--why", default="", help="Why, for the audit trail.")
 def open_operations() -> Operations:
     """Return the operations of the relay that the environment describes."""
     foundation = lay_foundation()
-    catalogue = load_catalogue(foundation)
+    connection = connect_worker(foundation.settings)
+    catalogue, _ = open_catalogue(foundation, connection, keeps=False)
     if catalogue.fault:
         raise ConfigurationError([catalogue.fault])
-    return build_operations(foundation.settings, connect_worker(foundation.settings), catalogue)
+    return build_operations(foundation.settings, connection, catalogue)
 
 
 def actor() -> str:

@@ -15,11 +15,10 @@ from prometheus_client import start_http_server
 from relay.bootstrap import (
     Foundation,
     build_absences,
-    build_lookups,
     build_sealer,
     connect_worker,
     lay_foundation,
-    load_catalogue,
+    open_catalogue,
     worker_name,
 )
 from relay.errors import ConfigurationError, StoreUnavailableError
@@ -27,9 +26,10 @@ from relay.housekeeping import Keep
 from relay.lanes import open_lanes
 from relay.logs import log
 from relay.mappings import Catalogue
+from relay.reload import Reloader
+from relay.staff import Staff
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
-from relay.store.trail import Trail
 from relay.worker import Crew, Worker
 
 _LOG = logging.getLogger("relay.worker")
@@ -52,44 +52,17 @@ def worker() -> None:
     signal.signal(signal.SIGINT, stop)
     foundation = lay_foundation()
     connection = connect_worker(foundation.settings)
-    catalogue = _read_catalogue(foundation)
+    catalogue, reloader = open_catalogue(foundation, connection)
+    if catalogue.fault:
+        raise ConfigurationError([catalogue.fault])
     delivering = _hire(foundation, catalogue, connection)
     running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
-        _note_mappings(catalogue, Trail(connection), foundation.clock.now_ms())
-        build_sealer(foundation.settings).start(stopping)
-        build_lookups(foundation, catalogue.usable()).start(stopping)
+        _start_assistants(Staff(foundation, catalogue, delivering), reloader, stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
-
-
-def _read_catalogue(foundation: Foundation) -> Catalogue:
-    """Return the mapping files; the log tells which of them cannot be used.
-
-    Raises:
-        ConfigurationError: their folder cannot be read.
-    """
-    catalogue = load_catalogue(foundation)
-    if catalogue.fault:
-        raise ConfigurationError([catalogue.fault])
-    for file in catalogue.broken():
-        for complaint in file.complaints():
-            log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
-    return catalogue
-
-
-def _note_mappings(catalogue: Catalogue, trail: Trail, now: int) -> None:
-    """Have the audit trail tell which mappings are at work from now on, and which files were refused."""
-    for file in catalogue.files():
-        digest = file.integration.digest if file.integration else None
-        try:
-            trail.note_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
-        except StoreUnavailableError as error:
-            log(
-                _LOG, logging.ERROR, "the trail could not be told of a mapping", integration=file.name, fault=str(error)
-            )
 
 
 def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) -> Worker:
@@ -103,6 +76,16 @@ def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) 
         keep=Keep(settings.max_dead, build_absences(settings, connection, catalogue)),
         clock=foundation.clock,
     )
+
+
+def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Event) -> None:
+    """Start what a worker process does beside delivering, each in a thread of its own."""
+    staff.note_mappings()
+    build_sealer(staff.foundation.settings).start(stopping)
+    staff.lookups.start(stopping)
+    reloader.look()  # Redis is there: the last good versions of broken files, too
+    staff.bring_up_to_date()
+    reloader.start(stopping, every=staff.foundation.settings.reload_interval, changed=staff.bring_up_to_date)
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:

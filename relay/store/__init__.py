@@ -18,7 +18,8 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `lookups`       | zset   | accept, lookups       | while there are some     | delivery id → when its resolver is to be looked up (Unix ms); while one is at it, when its lease ends |
 | `virima`        | hash   | lookups               | while Virima fails       | failures in a row; why and since when lookups are parked, how they are probed |
 | `virima:<digest>` | string | lookups             | `virima.cache`           | what was found out of a user; with `:lock` who is at it |
-| `mapping`       | string | trail                 | for ever                 | the mapping that the trail recorded last: its digest, or that it was refused |
+| `mapping`       | hash   | trail                 | for ever                 | what the trail recorded last of the mapping file (its digest, or that it was refused), and since when |
+| `mapping:good`  | string | last_good             | for ever                 | the last good version of the mapping file              |
 | `seals`         | stream | trail                 | as the records           | the seals over `audit`, one behind the other           |
 | `seals:anchor`  | hash   | trail                 | for ever                 | the last seal that was dropped                         |
 | `numbers`       | hash   | accept                | as the deliveries        | ticket number → sys_id                                 |

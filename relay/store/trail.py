@@ -128,6 +128,11 @@ class Trail:
         arguments: list[str | int] = [now, "mapping", kind, state, json.dumps(told)]
         return bool(self._connection.run("trail", key(integration, "queue"), arguments))
 
+    def mapping_noted_at(self, integration: str) -> int | None:
+        """Return since when (Unix ms) the mapping file is as the trail recorded it last."""
+        since = self._connection.call("HGET", key(integration, "mapping"), "since")
+        return int(since) if since else None
+
     def behind(
         self, integration: str, after: str | None, *, up_to: str = "+", most: int = _PAGE
     ) -> list[dict[str, Any]]:

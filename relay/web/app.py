@@ -22,7 +22,7 @@ from relay.bootstrap import (
     build_operations,
     build_pulse,
     connect_web,
-    load_catalogue,
+    open_catalogue,
 )
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
@@ -44,11 +44,9 @@ _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 def create_app(foundation: Foundation) -> Flask:
     """Return the application. Neither Redis nor the mapping files need be there: it says what is missing."""
     settings = foundation.settings
-    catalogue = load_catalogue(foundation)
-    for file in catalogue.broken():
-        for complaint in file.complaints():
-            log(_LOG, logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
     connection = connect_web(settings)
+    catalogue, reloader = open_catalogue(foundation, connection)
+    reloader.start(threading.Event(), every=settings.reload_interval)
     threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
     app = Flask("relay", static_folder=None)
     # Werkzeug cuts a chunked body off at the limit without a word: one byte more shows that it was longer.

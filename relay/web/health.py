@@ -91,7 +91,7 @@ def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
     broken = [complaint for file in catalogue.broken() for complaint in file.complaints()[:1]]
     found = {"componentType": "component", "observedValue": usable, "observedUnit": "usable integrations"}
     if catalogue.fault:
-        return {"status": "fail", **found, "output": catalogue.fault}
+        return {"status": "warn" if usable else "fail", **found, "output": catalogue.fault}
     if not usable:
         none = "no usable mapping file" if broken else "no mapping file in RELAY_MAPPINGS"
         return {"status": "fail", **found, "output": "; ".join([none, *broken])}

@@ -7,8 +7,8 @@
 --   anchor, ARGV[8] the id from which records stay. Returns 1.
 
 if ARGV[2] == 'mapping' then
-  if redis.call('GET', key('mapping')) == ARGV[4] then return 0 end
-  redis.call('SET', key('mapping'), ARGV[4])
+  if redis.call('HGET', key('mapping'), 'state') == ARGV[4] then return 0 end
+  redis.call('HSET', key('mapping'), 'state', ARGV[4], 'since', now)
   audit(ARGV[3], { actor = 'relay' }, cjson.decode(ARGV[5]))
   return 1
 end
