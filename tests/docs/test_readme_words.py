@@ -25,8 +25,6 @@ TWO_COMMANDS = (
     "python3 -m venv .venv && .venv/bin/pip install '.[embedded]' && .venv/bin/relay up --demo",
     ".venv/bin/pip install '.[test]' && .venv/bin/pytest",
 )
-#: Settings that are read and do nothing else; whoever makes one work takes it out here and in the README.
-WITHOUT_EFFECT = ("RELAY_RELOAD_INTERVAL",)
 
 
 def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
@@ -102,11 +100,6 @@ def test_the_runbook_names_503_answers_by_their_titles() -> None:
 
     assert told
     assert set(told) <= set(_TITLES.values())
-
-
-@pytest.mark.parametrize("name", WITHOUT_EFFECT)
-def test_a_setting_without_effect_is_said_to_have_none(name: str) -> None:
-    assert f"`{name}`" in section("Not there yet")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
