@@ -40,6 +40,9 @@ class Sealer:
         self._names = names
         self._retention = int(retention * 1000)
         self._now_ms = now_ms
+        #: The number of the last seal that this process saw, and trails whose end is none of ours.
+        self._last: dict[str, int] = {}
+        self._alarmed: set[str] = set()
 
     def start(self, stopping: threading.Event) -> threading.Thread:
         """Seal in a thread of its own until `stopping` is set."""
@@ -60,13 +63,20 @@ class Sealer:
     def seal_all(self) -> None:
         """Seal what is new in every trail, and drop what is old. Raises StoreUnavailableError."""
         for name in self._names():
-            self.seal(name)
-            self.drop_old(name)
+            try:
+                self.seal(name)
+                self.drop_old(name)
+            except StoreUnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 - one trail that somebody damaged must not keep the others from being sealed
+                _LOG.exception("a trail cannot be sealed")
 
     def seal(self, integration: str) -> int:
         """Seal what is new in one trail; returns how many records were sealed. Raises StoreUnavailableError."""
         sealed = 0
         before: Seal | Anchor | None = self._chain.last(integration) or self._chain.anchor(integration)
+        if not self._trusts(integration, before):
+            return 0
         for _ in range(_SEALS_AT_ONCE):
             records = self._trail.behind(integration, before.last if before else None, most=MOST_RECORDS)
             if not records:
@@ -75,7 +85,20 @@ class Sealer:
             if not self._chain.add(seal):
                 break  # another process was first
             before, sealed = seal, sealed + len(records)
+        self._last[integration] = before.number if before else 0
         return sealed
+
+    def _trusts(self, integration: str, before: Seal | Anchor | None) -> bool:
+        """Tell whether the chain's end is one of ours: what somebody rewrote must not be sealed once more, by the true key."""
+        number = before.number if before else 0
+        is_ours = before is None or before.key != self._key.name or self._key.mac(before.text) == before.mac
+        if is_ours and number >= self._last.get(integration, 0):
+            return True
+        if integration not in self._alarmed:
+            message = "the audit trail's seals were changed: it is not sealed any more, see `relay audit verify`"
+            log(_LOG, logging.ERROR, message, integration=integration)
+            self._alarmed.add(integration)
+        return False
 
     def drop_old(self, integration: str) -> None:
         """Drop seals whose youngest record is older than the retention, with their records. Raises StoreUnavailableError."""
@@ -87,4 +110,5 @@ class Sealer:
             last = seal
         if last is not None:
             self._chain.drop(make_anchor(self._key, last))
+            self._last[integration] = max(self._last.get(integration, 0), last.number)
             log(_LOG, logging.INFO, "audit records are old enough to go", integration=integration, up_to=last.last)

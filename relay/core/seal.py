@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +24,7 @@ _PLACE = frozenset({"id", "integration"})
 _PLAIN = "sha256"
 
 Record = Mapping[str, Any]
+_Entry = tuple[str, str]
 Kind = Literal["edited", "removed", "added", "moved", "seal"]
 
 
@@ -106,6 +108,8 @@ class Report:
     seals: int = 0
     sealed: int = 0
     unsealed: int = 0
+    #: Seals without a key: they show accidents only.
+    unkeyed: int = 0
     first: str | None = None
     last: str | None = None
     #: Whether the head of the chain is its beginning, or anchored by a seal of ours.
@@ -158,42 +162,65 @@ def verify(
     """
     report = Report(integration)
     known = {key.name: key for key in keys}
-    coming = _Coming(records)
+    coming = _Coming(integration, records)
     link: Seal | Anchor | None = before or anchor
     if anchor is not None:
-        report.finding = _check_mac(anchor, known, f"the anchor behind seal {anchor.number}")
+        report.finding = _check_place(anchor, integration) or _check_mac(
+            anchor, known, f"the anchor behind seal {anchor.number}"
+        )
+        report.finding = report.finding or _check_stale(coming.up_to(anchor.last), anchor)
         report.anchored = report.finding is None
     for seal in seals:
         if report.finding:
             return report
-        report.finding = _check_link(seal, link, known, may_follow_unknown=is_excerpt and link is None)
+        report.finding = _check_place(seal, integration)
+        report.finding = report.finding or _check_link(
+            seal, link, known, may_follow_unknown=is_excerpt and link is None
+        )
         if link is None and seal.number == 1:
             report.anchored = True
-        report.finding = report.finding or _compare(seal, coming.up_to(seal.last))
+        if report.finding is None:
+            report.finding = coming.stranger or _compare(seal, coming.up_to(seal.last))
+        report.unkeyed += seal.key == _PLAIN
         report.seals, report.sealed = report.seals + 1, report.sealed + len(seal.records)
         report.first, report.last = report.first or seal.records[0][0], seal.last
         link = seal
     if report.finding is None:
         report.unsealed = coming.count_rest()
+        report.finding = coming.stranger
     return report
 
 
 class _Coming:
-    """Records in their order, of which those up to an id are taken at a time."""
+    """Records in their order, of which those up to an id are taken at a time; `stranger` where one says it is another trail's."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, integration: str, records: Iterable[Record]) -> None:
+        self._integration = integration
         self._records: Iterator[Record] = iter(records)
-        self._next: Record | None = next(self._records, None)
+        self.stranger: Finding | None = None
+        self._next: Record | None = self._read()
 
     def up_to(self, last: str) -> list[Record]:
         taken = []
         while self._next is not None and id_order(str(self._next["id"])) <= id_order(last):
             taken.append(self._next)
-            self._next = next(self._records, None)
+            self._next = self._read()
         return taken
 
     def count_rest(self) -> int:
-        return (self._next is not None) + sum(1 for _ in self._records)
+        count = 0
+        while self._next is not None:
+            count += 1
+            self._next = self._read()
+        return count
+
+    def _read(self) -> Record | None:
+        record = next(self._records, None)
+        if record is not None and record.get("integration") != self._integration and self.stranger is None:
+            an_id = str(record["id"])
+            sentence = f"record {an_id} says that it is of another integration than {self._integration}"
+            self.stranger = Finding("edited", an_id, sentence)
+        return record
 
 
 def _check_link(
@@ -209,11 +236,19 @@ def _check_link(
             return Finding(
                 "seal", "", f"seal {seal.number} does not follow the one before it: one of them was replaced"
             )
+    if seal.key == _PLAIN and before is not None and before.key != _PLAIN:
+        return Finding(
+            "seal", "", f"seal {seal.number} has no key, though the one before it has: the chain was made anew"
+        )
     return _check_mac(seal, keys, f"seal {seal.number}")
 
 
 def _check_mac(sealed: Seal | Anchor, keys: Mapping[str, SealingKey], what: str) -> Finding | None:
     key = keys.get(sealed.key)
+    if key is None and sealed.key == _PLAIN:
+        return Finding(
+            "seal", "", f"{what} was made without a key, which shows accidents only: --allow-unkeyed takes it for good"
+        )
     if key is None:
         return Finding("seal", "", f"{what} was made with the key {sealed.key}, which is not among those given")
     if not hmac.compare_digest(key.mac(sealed.text).encode(), sealed.mac.encode("utf-8", "replace")):
@@ -221,21 +256,51 @@ def _check_mac(sealed: Seal | Anchor, keys: Mapping[str, SealingKey], what: str)
     return None
 
 
-def _compare(seal: Seal, records: Sequence[Record]) -> Finding | None:
-    """Return the first difference between what `seal` names and what is there."""
-    sealed = dict(seal.records)
-    found = {str(record["id"]): digest_of(record) for record in records}
-    strays = {digest for an_id, digest in found.items() if sealed.get(an_id) != digest}
-    wanted = {digest for an_id, digest in sealed.items() if found.get(an_id) != digest}
-    for an_id in sorted({*sealed, *found}, key=id_order):
-        there, named = found.get(an_id), sealed.get(an_id)
-        if there == named:
-            continue
-        if there is None:
-            kind: Kind = "moved" if named in strays else "removed"
-        elif named is None:
-            kind = "moved" if there in wanted else "added"
-        else:
-            kind = "moved" if there in wanted or named in strays else "edited"
-        return Finding(kind, an_id, f"record {an_id} was {kind} after it had been sealed (seal {seal.number})")
+def _check_place(sealed: Seal | Anchor, integration: str) -> Finding | None:
+    what = f"seal {sealed.number}" if isinstance(sealed, Seal) else "the anchor"
+    if sealed.integration != integration:
+        return Finding("seal", "", f"{what} is of another integration than {integration}")
+    if isinstance(sealed, Seal) and not sealed.records:
+        return Finding("seal", "", f"{what} names no record: it is damaged")
     return None
+
+
+def _check_stale(records: Sequence[Record], anchor: Anchor) -> Finding | None:
+    if not records:
+        return None
+    an_id = str(records[0]["id"])
+    return Finding(
+        "added", an_id, f"record {an_id} was added where older records had been dropped (up to {anchor.last})"
+    )
+
+
+def _compare(seal: Seal, records: Sequence[Record]) -> Finding | None:
+    """Return the first difference between what `seal` names and what is there, order included."""
+    sealed = list(seal.records)
+    found = [(str(record["id"]), digest_of(record)) for record in records]
+    if found == sealed:
+        return None
+    at = next(
+        (at for at, (one, other) in enumerate(zip(found, sealed, strict=False)) if one != other),
+        min(len(found), len(sealed)),
+    )
+    there, named = (found[at] if at < len(found) else None), (sealed[at] if at < len(sealed) else None)
+    extra, missing = Counter(found) - Counter(sealed), Counter(sealed) - Counter(found)
+    kind, an_id = _kind_of(there, named, extra, missing)
+    return Finding(kind, an_id, f"record {an_id} was {kind} after it had been sealed (seal {seal.number})")
+
+
+def _kind_of(
+    there: _Entry | None, named: _Entry | None, extra: Counter[_Entry], missing: Counter[_Entry]
+) -> tuple[Kind, str]:
+    """Return what happened to which record, by what stands where `named` was sealed."""
+    strays, wanted = {digest for _, digest in extra}, {digest for _, digest in missing}
+    if there is not None and named is not None and there[0] == named[0] and named in missing:
+        return ("moved" if there[1] in wanted or named[1] in strays else "edited"), named[0]
+    named_is_first = named is not None and (there is None or id_order(named[0]) < id_order(there[0]))
+    if named is not None and named in missing and (named_is_first or there not in extra):
+        return ("moved" if named[1] in strays else "removed"), named[0]
+    if there is not None and there in extra:
+        return ("moved" if there[1] in wanted else "added"), there[0]
+    assert there is not None or named is not None
+    return "moved", (named or there or ("", ""))[0]

@@ -189,6 +189,8 @@ def _sha_of(script: str) -> str:
 def _make_client(url: str, timeout: float, connect_timeout: float) -> Client:
     options: dict[str, Any] = {
         "decode_responses": True,
+        # What is no UTF-8 is none of ours: it is shown, and raises nothing.
+        "encoding_errors": "replace",
         "protocol": 2,
         "socket_timeout": timeout,
         "socket_connect_timeout": connect_timeout,

@@ -36,7 +36,12 @@ class Chain:
         fields = pairs(self._connection.call("HGETALL", key(integration, "seals:anchor")))
         if not fields:
             return None
-        return Anchor(integration, int(fields["number"]), fields["seal"], fields["last"], fields["key"], fields["mac"])
+        try:
+            return Anchor(
+                integration, int(fields["number"]), fields["seal"], fields["last"], fields["key"], fields["mac"]
+            )
+        except (KeyError, ValueError):
+            return Anchor(integration, 0, "", "0-0", "damaged", "")
 
     def add(self, seal: Seal) -> bool:
         """Add a seal to the chain; False where another process added one of this number first."""
@@ -56,7 +61,10 @@ class Chain:
 def _read_seal(integration: str, an_id: str, flat: Any) -> Seal:
     fields = pairs(flat)
     number, _ = id_order(an_id)
-    return Seal(integration, number, fields["previous"], fields["key"], _unpack(fields["records"]), fields["mac"])
+    try:
+        return Seal(integration, number, fields["previous"], fields["key"], _unpack(fields["records"]), fields["mac"])
+    except (KeyError, ValueError):
+        return Seal(integration, number, "", "damaged", (), "")
 
 
 def _pack(records: Sequence[tuple[str, str]]) -> str:

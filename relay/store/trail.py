@@ -27,6 +27,8 @@ TYPES = (
     "mapping_refused",
     "virima_lookup",
 )
+#: Members that every record has, whatever else it tells.
+_OWN = frozenset({"id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor"})
 #: What a lookup's record has in any case.
 _LOOKUP = dict.fromkeys(("lookup", "email", "outcome", "reason", "cached", "user", "status", "duration_ms"))
 #: Where a record stands among those of all integrations: its id's two numbers, then the integration.
@@ -67,7 +69,7 @@ class Trail:
 
     def walk(self, integration: str, *, since: int | None = None, until: int | None = None) -> Iterator[dict[str, Any]]:
         """Return an integration's records, oldest first, a page at a time."""
-        start, end = "-" if since is None else str(since), "+" if until is None else str(until)
+        start, end = "-" if since is None else str(max(0, since)), "+" if until is None else str(max(0, until))
         while True:
             found = self._connection.call("XRANGE", key(integration, "audit"), start, end, "COUNT", _PAGE)
             yield from (_read(integration, an_id, flat) for an_id, flat in found)
@@ -107,8 +109,8 @@ class Trail:
         self, name: str, query: TrailQuery, limit: int, cursor: str | None
     ) -> tuple[list[dict[str, Any]], _Place | None]:
         """Return matching records, newest first, and where looking for them stopped before the end."""
-        top = _below(cursor, name) if cursor else "+" if query.until is None else str(query.until)
-        bottom = "-" if query.since is None else str(query.since)
+        top = _below(cursor, name) if cursor else "+" if query.until is None else str(max(0, query.until))
+        bottom = "-" if query.since is None else str(max(0, query.since))
         records: list[dict[str, Any]] = []
         for _ in range(_MOST_LOOKED_AT // _PAGE):
             found = self._connection.call("XREVRANGE", key(name, "audit"), top, bottom, "COUNT", _PAGE)
@@ -145,19 +147,23 @@ class Trail:
 def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
     """Return an audit record as DESIGN section 3 reads it."""
     fields = pairs(flat)
-    more = json.loads(fields["more"]) if fields.get("more") else {}
-    return {
+    record = {
         "id": an_id,
-        "at": format_time(int(float(fields["at"]))),
-        "type": fields["type"],
+        "at": None,
+        "type": fields.get("type", "damaged"),
         "integration": integration,
         "delivery_id": fields.get("delivery") or None,
         "sys_id": fields.get("sys_id") or None,
         "number": fields.get("number") or None,
         "actor": fields.get("actor") or None,
-        **(_LOOKUP if fields["type"] == "virima_lookup" else {}),
-        **more,
+        **(_LOOKUP if fields.get("type") == "virima_lookup" else {}),
     }
+    try:
+        record["at"] = format_time(int(float(fields["at"])))
+        more: dict[str, Any] = json.loads(fields["more"]) if fields.get("more") else {}
+        return {**record, **{name: value for name, value in more.items() if name not in _OWN}}
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
+        return {**record, "damaged": "somebody else wrote this: it is no record of the relay's"}
 
 
 def _users_of(record: Record) -> set[str]:

@@ -4,7 +4,7 @@
 -- ARGV[2] seal: ARGV[3] number, ARGV[4] MAC of the seal before, ARGV[5] key, ARGV[6] records (JSON), ARGV[7] MAC.
 --   Returns 1, or 0 where the chain has a seal of that number already, or lacks the one before.
 -- ARGV[2] drop: ARGV[3] number of the last seal to go, ARGV[4] its MAC, ARGV[5] its last record, ARGV[6] key and ARGV[7] MAC of the
---   anchor, ARGV[8] the id from which records stay. Returns 1.
+--   anchor, ARGV[8] the id from which records stay. Returns 1, or 0 where more than that was dropped already.
 
 if ARGV[2] == 'mapping' then
   if redis.call('HGET', key('mapping'), 'state') == ARGV[4] then return 0 end
@@ -27,6 +27,8 @@ if ARGV[2] == 'seal' then
   redis.call('XADD', seals, number .. '-0', 'previous', ARGV[4], 'key', ARGV[5], 'records', ARGV[6], 'mac', ARGV[7])
   return 1
 end
+-- Another process has dropped more by now: the chain must not hang on what is gone.
+if number <= tonumber(redis.call('HGET', anchor, 'number') or 0) then return 0 end
 redis.call('HSET', anchor, 'number', number, 'seal', ARGV[4], 'last', ARGV[5], 'key', ARGV[6], 'mac', ARGV[7])
 redis.call('XTRIM', key('audit'), 'MINID', ARGV[8])
 redis.call('XTRIM', seals, 'MINID', (number + 1) .. '-0')
