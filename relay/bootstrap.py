@@ -29,7 +29,7 @@ from relay.iem.token_cache import TokenCache
 from relay.intake import Intake
 from relay.journal import Journal
 from relay.logs import log, set_up_logs
-from relay.lookups import LookupLane, Lookups
+from relay.lookups import CALLS_AT_ONCE, LookupLane, Lookups
 from relay.mappings import Catalogue, read_mappings
 from relay.operations import Operations
 from relay.reload import Reloader
@@ -60,8 +60,8 @@ _WEB_REST = 0.5
 _PROBE_PATIENCE, _PROBE_CONNECT = 0.5, 0.3
 _LOG = logging.getLogger("relay")
 
-#: Lookups in Virima under way in one process, over all integrations.
-_LOOKUP_THREADS = 8
+#: Integrations whose lookups never wait for one another's.
+_MOST_LOOKUP_LANES = 64
 #: Workers have time.
 _WORKER_PATIENCE = 5.0
 
@@ -248,7 +248,8 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
 
 def build_lookups(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> Lookups:
     """Return what looks resolvers up, by a connection of its own; where a secret cannot be read, the lookups wait."""
-    pool = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+    # A place for each call that may be under way (threads are made when they are needed): a slow Virima takes nobody else's.
+    pool = ThreadPoolExecutor(_MOST_LOOKUP_LANES * CALLS_AT_ONCE, thread_name_prefix="lookup")
     return Lookups(open_lookup_lanes(foundation, integrations, connection), pool, foundation.clock)
 
 

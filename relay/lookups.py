@@ -26,7 +26,7 @@ from relay.virima.model import Reason
 _LOG = logging.getLogger("relay.virima")
 
 #: Lookups that are taken at a time, and calls under way for one integration in a process: a slow Virima leaves room for others.
-_TAKEN_AT_ONCE, _CALLS_AT_ONCE = 50, 2
+_TAKEN_AT_ONCE, CALLS_AT_ONCE = 20, 2
 #: How often it is looked whether something waits (seconds).
 _LOOK_EVERY = 0.5
 #: A lookup makes at most so many calls; the lease on it outlives them by so much (seconds).
@@ -92,6 +92,15 @@ class Lookups:
         """Look up by `lanes` from now on. Safe in any thread; what is under way ends as it began."""
         self._lanes = lanes
 
+    def close(self, *, within: float) -> None:
+        """Log the service accounts out, as far as Virima lets us `within` so many seconds."""
+        ending = [threading.Thread(target=lane.lookup.close, daemon=True) for lane in self._lanes]
+        for thread in ending:
+            thread.start()
+        deadline = self._clock.monotonic() + within
+        for thread in ending:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+
     def start(self, stopping: threading.Event) -> threading.Thread:
         """Look up in threads of their own until `stopping` is set. What is under way then is done again by another process."""
 
@@ -103,8 +112,6 @@ class Lookups:
                     self.turn()
                 except StoreUnavailableError:
                     continue  # the worker tells that Redis is away; lookups wait there
-                except Exception:  # noqa: BLE001 - the loop of a thread: a bug must not end the lookups
-                    _LOG.exception("a bug in looking for lookups")
 
         thread = threading.Thread(target=run, name="lookups", daemon=True)
         thread.start()
@@ -113,9 +120,15 @@ class Lookups:
     def turn(self) -> None:
         """Take what waits and may be asked for now. Raises StoreUnavailableError."""
         for lane in self._lanes:
-            while lane.calls < _CALLS_AT_ONCE and self._clock.monotonic() >= lane.look_at:
-                if not self._take(lane):
-                    break
+            try:
+                while lane.calls < CALLS_AT_ONCE and self._clock.monotonic() >= lane.look_at:
+                    if not self._take(lane):
+                        break
+            except StoreUnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 - a bug with one integration must not keep the others waiting
+                _LOG.exception("a bug in looking for lookups")
+                lane.look_at = self._clock.monotonic() + _LOOK_EVERY
 
     def _take(self, lane: LookupLane) -> bool:
         """Take some lookups; False where no more are to be had now."""
@@ -127,7 +140,7 @@ class Lookups:
         by_email: dict[str, list[Wanted]] = defaultdict(list)
         for one in wanted:
             by_email[self._asked_for(lane, one)].append(one)
-        room = _CALLS_AT_ONCE - lane.calls
+        room = CALLS_AT_ONCE - lane.calls
         for email, group in by_email.items():
             room -= self._begin(lane, email, group, has_room=room > 0)
         return len(wanted) == _TAKEN_AT_ONCE and room > 0
@@ -139,12 +152,17 @@ class Lookups:
         """Settle a group by what is known of its email, or have it asked for; True for that. Else it goes back and waits."""
         known = lane.queue.known(lane.mode, email)
         if known is not None:
-            self._settle(lane, [LookedUp(one, _cached(known)) for one in group])
+            self._settle_as_known(lane, group, known)
             return False
         owner = lane.queue.lock(lane.mode, email, for_ms=lane.lease) if has_room else None
         if owner is None:
             again = self._clock.now_ms() + (_AGAIN_AFTER if has_room else 0)
             self._settle(lane, [LookedUp(one, again=again) for one in group])
+            return False
+        if (known := lane.queue.known(lane.mode, email)) is not None:
+            # Somebody else found it out between that look and the lock.
+            lane.queue.unlock(lane.mode, email, owner)
+            self._settle_as_known(lane, group, known)
             return False
         self._count(lane, 1)
         self._pool.submit(self._ask, lane, email, group, owner)
@@ -178,8 +196,11 @@ class Lookups:
             others = [LookedUp(one, again=again) for one in rest]
         else:
             lane.queue.remember(lane.mode, email, found, for_ms=int(lane.cache * 1000))
-            others = [LookedUp(one, _cached(found)) for one in rest]
+            others = [LookedUp(one, _cached(lane, one, found)) for one in rest]
         self._settle(lane, [LookedUp(first, {**found, "cached": False}, parking=_parking(result.reason)), *others])
+
+    def _settle_as_known(self, lane: LookupLane, group: Sequence[Wanted], known: dict[str, Any]) -> None:
+        self._settle(lane, [LookedUp(one, _cached(lane, one, known)) for one in group])
 
     def _settle(self, lane: LookupLane, results: Sequence[LookedUp]) -> None:
         written = lane.queue.settle(results, failures=_FAILURES_TO_PARK, now=self._clock.now_ms())
@@ -206,9 +227,10 @@ class Lookups:
             lane.calls += change
 
 
-def _cached(found: dict[str, Any]) -> dict[str, Any]:
+def _cached(lane: LookupLane, wanted: Wanted, found: dict[str, Any]) -> dict[str, Any]:
     """Return the record of a lookup that was answered by what an earlier one found."""
-    return {**found, "status": None, "duration_ms": 0, "cached": True}
+    email = wanted.resolved_by.strip() if lane.mode == "impersonate" else None
+    return {**found, "email": email, "status": None, "duration_ms": 0, "cached": True}
 
 
 def _parking(reason: Reason | None) -> Parking | None:

@@ -32,6 +32,8 @@ from relay.store.connection import Connection
 from relay.store.durability import read_durability
 from relay.worker import Crew, Worker
 
+#: Sessions in Virima are ended when a worker stops, if that is quickly done (seconds).
+_LOG_OUT_WITHIN = 2.0
 _LOG = logging.getLogger("relay.worker")
 
 
@@ -59,8 +61,10 @@ def worker() -> None:
     running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
-        _start_assistants(Staff(foundation, catalogue, delivering), reloader, stopping)
+        staff = Staff(foundation, catalogue, delivering)
+        _start_assistants(staff, reloader, stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
+        staff.lookups.close(within=_LOG_OUT_WITHIN)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
 

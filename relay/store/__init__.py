@@ -16,7 +16,8 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `r:<id>`        | hash   | accept                | until replayed or discarded | a rejection                                         |
 | `rejections`    | zset   | accept                | as the rejections        | rejection id → last seen (Unix ms)                     |
 | `lookups`       | zset   | accept, lookups       | while there are some     | delivery id → when its resolver is to be looked up (Unix ms); while one is at it, when its lease ends |
-| `virima`        | hash   | lookups               | while Virima fails       | failures in a row; why and since when lookups are parked, how they are probed |
+| `virima`        | hash   | lookups, circuit      | while Virima fails       | why and since when lookups are parked, and when somebody resumed them |
+| `virima:parked:<config>` | hash | lookups          | while Virima fails       | failures in a row with one configuration, how it is probed |
 | `virima:<digest>` | string | lookups             | `virima.cache`           | what was found out of a user; with `:lock` who is at it |
 | `mapping`       | hash   | trail                 | for ever                 | what the trail recorded last of the mapping file (its digest, or that it was refused), and since when |
 | `mapping:good`  | string | last_good             | for ever                 | the last good version of the mapping file              |

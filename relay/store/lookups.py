@@ -56,14 +56,15 @@ class LookupQueue:
 
     def take(self, most: int, *, lease: int, now: int) -> tuple[list[Wanted], int | None]:
         """Lend up to `most` lookups for `lease` milliseconds; also when to look again (Unix ms). Where parked, only a probe."""
-        again, *taken = self._connection.run("lookups", self._key, [now, "take", most, lease, self._config])
-        wanted = [Wanted(an_id, int(due), by, bool(probe)) for an_id, due, by, _sys_id, _number, probe in taken]
+        again, *taken = self._connection.run("lookups", self._key, [now, "take", self._config, most, lease])
+        wanted = [Wanted(an_id, int(due), by, bool(probe)) for an_id, due, by, probe in taken]
         return wanted, int(float(again)) if again else None
 
     def settle(self, results: Sequence[LookedUp], *, failures: int, now: int) -> list[bool]:
         """Write down what lookups came to, each with its record in the trail; False where it was lent to another since."""
         arguments = [json.dumps(self._settled(one), separators=(",", ":")) for one in results]
-        return [bool(one) for one in self._connection.run("lookups", self._key, [now, "settle", failures, *arguments])]
+        found = self._connection.run("lookups", self._key, [now, "settle", self._config, failures, *arguments])
+        return [bool(one) for one in found]
 
     def known(self, mode: str, email: str) -> dict[str, Any] | None:
         """Return what was found out of `email` lately, or None."""
@@ -86,7 +87,7 @@ class LookupQueue:
         self._connection.call("EVAL", UNLOCK_IF, 1, f"{self._cache_key(mode, email)}:lock", owner)
 
     def _cache_key(self, mode: str, email: str) -> str:
-        text = "\0".join((self._config, mode, email.strip().casefold()))
+        text = "\0".join((self._config, mode, email.strip().lower()))
         return key(self._integration, f"virima:{hashlib.sha256(text.encode()).hexdigest()[:24]}")
 
     def _settled(self, result: LookedUp) -> dict[str, Any]:
@@ -95,13 +96,13 @@ class LookupQueue:
             settled["probe"] = True
         if result.again is not None:
             return {**settled, "again": result.again}
-        settled["record"] = {name: value for name, value in (result.record or {}).items() if value is not None}
+        record = {name: value for name, value in (result.record or {}).items() if value is not None}
+        settled |= {"record": json.dumps(record, separators=(",", ":")), "cached": record.get("cached") or None}
         if result.parking:
             settled |= {
                 "park_as": result.parking.reason,
                 "at_once": result.parking.at_once or None,
                 "probe_first": result.parking.probe_first,
                 "probe_most": result.parking.probe_most,
-                "config": self._config,
             }
         return {name: value for name, value in settled.items() if value is not None}

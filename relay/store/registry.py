@@ -19,7 +19,7 @@ class Registry:
     def add(self, *integrations: str) -> None:
         """Know `integrations` from now on."""
         if integrations:
-            self._connection.call("SADD", INTEGRATIONS, *integrations)
+            self._connection.write("SADD", INTEGRATIONS, *integrations)
 
     def forget(self, integration: str) -> None:
         """Nothing is left of `integration`."""

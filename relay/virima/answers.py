@@ -62,7 +62,7 @@ def classify_user(reply: Reply, *, asked: str | None = None) -> UserAnswer:
         return NotFound(status)
     if asked is not None and user.email is None:
         return Failed(status, Reason.UNEXPECTED_ANSWER, "it does not tell the user's email")
-    if asked is not None and user.email and user.email.casefold() != asked.strip().casefold():
+    if asked is not None and user.email and user.email.lower() != asked.strip().lower():
         return Failed(status, Reason.ANOTHER_USER)
     return MfaPending(status, user) if user.is_mfa_pending else Found(status, user)
 

@@ -37,5 +37,5 @@ if action == 'park' then park()
 elseif action == 'set_aside' then set_aside()
 elseif circuit.reason then resume() end
 -- Whoever resumes an integration has mended something: Virima is asked again, too.
-if action == 'resume' then redis.call('HDEL', key('virima'), 'probe_at') end
+if action == 'resume' and redis.call('HEXISTS', key('virima'), 'reason') == 1 then redis.call('HSET', key('virima'), 'resumed_at', now) end
 return circuit.reason or ''

@@ -47,9 +47,10 @@ local function grouped(...)
   return answer
 end
 
+-- `more`: a table, or JSON text as it is: cjson's numbers have 14 digits.
 local function audit(kind, fields, more)
   redis.call('XADD', key('audit'), '*', 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '',
-    'number', fields.number or '', 'actor', fields.actor or '', 'more', more and cjson.encode(more) or '')
+    'number', fields.number or '', 'actor', fields.actor or '', 'more', type(more) == 'table' and cjson.encode(more) or more or '')
 end
 
 -- Puts a pending delivery where the next worker finds it, or behind the one of its ticket that is in flight.
