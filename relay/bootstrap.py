@@ -16,6 +16,7 @@ from relay.absences import Absences
 from relay.clock import Clock, now_ms
 from relay.core.ids import make_id
 from relay.core.integration import Iem, Integration
+from relay.core.mapping_file import NAME
 from relay.core.readers import check_url
 from relay.core.redact import Redactor
 from relay.core.seal import SealingKey
@@ -184,13 +185,15 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
     )
 
 
-def build_sealer(settings: Settings) -> Sealer:
+def build_sealer(settings: Settings, catalogue: Catalogue) -> Sealer:
     """Return what seals the audit trails, on a connection of its own."""
     connection = connect_worker(settings)
     registry, key = Registry(connection), SealingKey(settings.audit_key)
-    return Sealer(
-        Trail(connection), Chain(connection), key, registry.names, retention=settings.audit_retention, now_ms=now_ms
-    )
+
+    def names() -> list[str]:
+        return sorted({*registry.names(), *(file.name for file in catalogue.files() if NAME.fullmatch(file.name))})
+
+    return Sealer(Trail(connection), Chain(connection), key, names, retention=settings.audit_retention, now_ms=now_ms)
 
 
 def worker_name() -> str:

@@ -35,7 +35,7 @@ class Drainer:
         self._now_ms = now_ms
         self._lock: IO[bytes] | None = None
         self._stopping = threading.Event()
-        self._told: str | None = None
+        self._told: dict[str | None, str] = {}
 
     def start(self) -> threading.Thread:
         """Drain in a thread of its own, for as long as the process lives."""
@@ -55,6 +55,8 @@ class Drainer:
                     continue
             except (JournalError, OSError) as error:
                 self._tell(str(error))
+            except Exception:  # noqa: BLE001 - the loop of a thread: who holds the lock must not end with it
+                _LOG.exception("a bug in draining the journal")
             self._stopping.wait(_LOOK_EVERY)
         if self._lock:
             self._lock.close()
@@ -74,7 +76,7 @@ class Drainer:
             except (StoreUnavailableError, BacklogFullError) as error:
                 self._tell(str(error), integration)
             else:
-                self._told = None
+                self._told.pop(integration, None)
             if drained:
                 log(_LOG, logging.INFO, "journal drained", integration=integration, webhooks=drained)
             total += drained
@@ -109,9 +111,9 @@ class Drainer:
 
     def _tell(self, fault: str, integration: str | None = None) -> None:
         """Log a fault once, not each time that it is met again."""
-        if fault != self._told:
+        if fault != self._told.get(integration):
             log(_LOG, logging.WARNING, "the journal is not drained", integration=integration, fault=fault)
-        self._told = fault
+        self._told[integration] = fault
 
 
 def _some(entries: Sequence[Entry]) -> Sequence[Entry]:

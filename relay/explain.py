@@ -28,16 +28,20 @@ def explain(operations: Operations, wanted: str) -> list[str]:
         UnknownError: nothing of that name is known here.
         StoreUnavailableError: Redis does not answer.
     """
-    deliveries = _find(operations, wanted)
+    tickets: dict[tuple[str, str], list[Delivery]] = {}
+    for delivery in _find(operations, wanted):
+        tickets.setdefault((delivery["integration"], delivery["sys_id"]), []).append(delivery)
     lines: list[str] = []
-    first = deliveries[0]
-    number = f" {first['number']}" if first["number"] else ""
-    lines.append(f"Ticket{number} (sys_id {first['sys_id']}) of the integration {first['integration']}")
-    for delivery in deliveries[-_MOST_TOLD:]:
-        lines += ["", *_tell(operations, delivery)]
-    if len(deliveries) > _MOST_TOLD:
-        lines.append(f"\n{len(deliveries) - _MOST_TOLD} older deliveries are not told here: `relay deliveries list`")
-    return lines
+    for (integration, sys_id), deliveries in tickets.items():
+        number = f" {deliveries[-1]['number']}" if deliveries[-1]["number"] else ""
+        lines += ["", f"Ticket{number} (sys_id {sys_id}) of the integration {integration}"]
+        for delivery in deliveries[-_MOST_TOLD:]:
+            lines += ["", *_tell(operations, delivery)]
+        if len(deliveries) > _MOST_TOLD:
+            lines.append(
+                f"\n{len(deliveries) - _MOST_TOLD} older deliveries are not told here: `relay deliveries list`"
+            )
+    return lines[1:]
 
 
 def _find(operations: Operations, wanted: str) -> list[Delivery]:

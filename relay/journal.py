@@ -137,8 +137,11 @@ class Journal:
         try:
             with self._using() as connection:
                 connection.execute("INSERT OR REPLACE INTO probe VALUES ('look', ?)", (now,))
-                count, oldest = connection.execute("SELECT count(*), min(received_at) FROM entries").fetchone()
-                return JournalState(count, oldest, self._fullness(connection))
+            # Not within the write: counting a long journal takes a while, and appends wait for that lock.
+            with self._using() as connection:
+                [count] = connection.execute("SELECT count(*) FROM entries INDEXED BY of_integration").fetchone()
+                oldest = connection.execute("SELECT received_at FROM entries ORDER BY number LIMIT 1").fetchone()
+                return JournalState(count, oldest[0] if oldest else None, self._fullness(connection))
         except JournalError as error:
             return JournalState(fault=str(error))
 
@@ -171,9 +174,19 @@ class Journal:
 
     def _connected(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is not None and not self._is_of_the_file(connection):
+            self._disconnect()
+            connection = None
         if connection is None:
             connection = self._threads.connection = self._connect()
         return connection
+
+    def _is_of_the_file(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether the file of this name still is the one that was opened: somebody may have put another one there."""
+        try:
+            return _file_id(self.folder / _FILE) == self._opened.get(connection)
+        except OSError:
+            return False
 
     def _disconnect(self) -> None:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
@@ -211,9 +224,9 @@ class Journal:
     # The writer
 
     def _start_writer(self) -> None:
-        if self._writer is None:
+        if self._writer is None or not self._writer.is_alive():
             with self._starting:
-                if self._writer is None:
+                if self._writer is None or not self._writer.is_alive():
                     self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
                     self._writer.start()
 
@@ -250,12 +263,11 @@ class Journal:
         return False
 
     def _is_in_place(self, connection: sqlite3.Connection) -> bool:
-        path = self.folder / _FILE
         try:
-            log_size = path.with_name(f"{_FILE}-wal").stat().st_size
-            return log_size > 0 and _file_id(path) == self._opened.get(connection)
+            log_size = (self.folder / f"{_FILE}-wal").stat().st_size
         except OSError:
             return False
+        return log_size > 0 and self._is_of_the_file(connection)
 
 
 def _file_id(path: Path) -> _FileId:

@@ -30,6 +30,8 @@ _ABSENT: Mapping[str, str] = {
 
 #: The trail's ids are by the clock of Redis, a record's times by those of web and workers (ms).
 _CLOCKS_DIFFER = 120_000
+#: Of a long trail so many pages at most are looked through for one delivery.
+_MOST_PAGES = 20
 
 
 class UnknownError(RelayError):
@@ -101,8 +103,17 @@ class Operations:
         since = (parse_date_time(delivery["created_at"]) or 0) - _CLOCKS_DIFFER
         finished = parse_date_time(delivery["finished_at"]) if delivery["finished_at"] else None
         until = finished + _CLOCKS_DIFFER if finished and delivery["status"] != "dead" else None
-        query = TrailQuery(delivery_id=delivery["id"], since=since, until=until)
-        return list(reversed(self.trail.page([delivery["integration"]], query, limit=100).items))
+        query, names = TrailQuery(delivery_id=delivery["id"], since=since, until=until), [delivery["integration"]]
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES):
+            page = self.trail.page(names, query, limit=100, cursor=cursor)
+            found += page.items
+            cursor = page.next_cursor
+            # The first of a delivery's records tells that it was accepted.
+            if cursor is None or (found and found[-1]["type"] == "accepted"):
+                break
+        return found[::-1]
 
     def audit(self, integration: str | None, query: TrailQuery, *, limit: int, cursor: str | None) -> Page:
         """Return some audit records, newest first."""

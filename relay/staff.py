@@ -6,6 +6,7 @@ import logging
 
 from relay.bootstrap import Foundation, build_lookups, connect_worker, open_lookup_lanes
 from relay.core.integration import Integration
+from relay.core.mapping_file import NAME
 from relay.errors import StoreUnavailableError
 from relay.lanes import open_lanes
 from relay.logs import log
@@ -21,7 +22,7 @@ class Staff:
 
     def __init__(self, foundation: Foundation, catalogue: Catalogue, worker: Worker) -> None:
         self.foundation = foundation
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._worker = worker
         self._connection = connect_worker(foundation.settings)
         self._at_work = self._wanted()
@@ -40,13 +41,16 @@ class Staff:
     def note_mappings(self) -> None:
         """Have the audit trail tell which mappings are at work, and which files were refused, where that is new."""
         trail, now = Trail(self._connection), self.foundation.clock.now_ms()
-        for file in self._catalogue.files():
+        for file in self.catalogue.files():
+            if not NAME.fullmatch(file.name):
+                continue  # no integration of that name can be
             digest = file.integration.digest if file.integration and not file.faults else None
             try:
                 trail.note_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
             except StoreUnavailableError as error:
                 fault = str(error)
                 log(_LOG, logging.ERROR, "the trail could not be told of a mapping", integration=file.name, fault=fault)
+                return  # the others would wait as long
 
     def _wanted(self) -> dict[str, Integration]:
-        return {one.name: one for one in self._catalogue.usable() if one.enabled}
+        return {one.name: one for one in self.catalogue.usable() if one.enabled}

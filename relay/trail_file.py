@@ -1,11 +1,13 @@
 """An audit trail as a file of JSON Lines, with its seals: written from Redis, checked without it.
 
 A section for each integration: `{"export": …}` says what follows, then `{"record": …}`, behind each group of records the
-`{"seal": …}` over it, and in front the `{"anchor": …}` where older seals were dropped. Records at the end may be without a seal.
+`{"seal": …}` over it, and in front the `{"anchor": …}` where older seals were dropped. Records at the end may be without a
+seal. The last line is `{"end": …}`: without it the export broke off.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +17,7 @@ from relay.store.seals import Chain
 from relay.store.trail import Trail, TrailQuery
 
 _VERSION = 1
+_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 
 def write_sealed(
@@ -29,12 +32,14 @@ def write_sealed(
     for seal in chain.seals(integration):
         begins, ends = id_order(seal.records[0][0])[0], id_order(seal.last)[0]
         if until is not None and begins > until:
+            yield {"end": integration}
             return
         if since is None or ends >= since:
             yield from _records(trail, integration, behind, seal.last)
             yield {"seal": asdict(seal)}
         behind = seal.last
-    yield from _records(trail, integration, behind, "+" if until is None else str(until))
+    yield from _records(trail, integration, behind, "+" if until is None else str(max(0, until)))
+    yield {"end": integration}
 
 
 def write_chosen(trail: Trail, integration: str, query: TrailQuery) -> Iterator[dict[str, Any]]:
@@ -106,30 +111,73 @@ def _check_section(
     anchor: Anchor | None = None
     before: Seal | None = None
     waiting: list[Record] = []
+    is_whole = False
     for line in lines:
-        if report.finding:
+        is_whole = "end" in line
+        if report.finding or is_whole:
             continue  # to the end of the section
         if "record" in line:
-            waiting.append(line["record"])
+            waiting.append(_record(line))
         elif "anchor" in line:
-            anchor = Anchor(**line["anchor"])
+            anchor = _anchor(line)
         else:
             seal = _seal(line)
             taken = [one for one in waiting if id_order(str(one["id"])) <= id_order(seal.last)]
-            waiting = waiting[len(taken) :]
+            waiting = [one for one in waiting if id_order(str(one["id"])) > id_order(seal.last)]
             _add(report, verify(integration, taken, [seal], keys, anchor, before=before, is_excerpt=is_excerpt))
             anchor, before = None, seal
+    if report.finding is None and not is_whole:
+        report.finding = Finding("seal", "", "the file ends in the middle: the export broke off, or somebody cut it")
+    if report.finding is None:
+        report.finding = _find_stray(integration, waiting)
     report.unsealed = 0 if report.finding else len(waiting)
     return report
 
 
+def _find_stray(integration: str, records: Sequence[Record]) -> Finding | None:
+    stray = next((str(one["id"]) for one in records if one["integration"] != integration), None)
+    return Finding("edited", stray, f"record {stray} says that it is of another integration") if stray else None
+
+
+def _record(line: dict[str, Any]) -> Record:
+    record = line["record"]
+    if not isinstance(record, dict) or not _is_id(record.get("id")) or not isinstance(record.get("integration"), str):
+        raise ValueError(f"a line holds no record: {str(line)[:80]}")
+    return record
+
+
+def _anchor(line: dict[str, Any]) -> Anchor:
+    content = line["anchor"]
+    texts = ("integration", "seal", "last", "key", "mac")
+    if not _has(content, texts) or not _is_id(content["last"]) or set(content) != {*texts, "number"}:
+        raise ValueError(f"a line holds no anchor: {str(line)[:80]}")
+    return Anchor(**content)
+
+
 def _seal(line: dict[str, Any]) -> Seal:
-    try:
-        content = line["seal"]
-        records = tuple((str(an_id), str(digest)) for an_id, digest in content["records"])
-        return Seal(**{**content, "records": records})
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"a line is neither a record nor a seal: {str(line)[:80]}") from None
+    content = line.get("seal")
+    texts = ("integration", "previous", "key", "mac")
+    if not isinstance(content, dict) or not _has(content, texts) or set(content) != {*texts, "number", "records"}:
+        raise ValueError(f"a line is neither a record nor a seal: {str(line)[:80]}")
+    entries = content["records"]
+    if not isinstance(entries, list) or not entries or not all(_is_entry(one) for one in entries):
+        raise ValueError(f"a seal names no records: {str(line)[:80]}")
+    return Seal(**{**content, "records": tuple((an_id, str(digest)) for an_id, digest in entries)})
+
+
+def _has(content: Any, texts: Sequence[str]) -> bool:
+    """Tell whether `content` is an object with these texts and a whole `number`."""
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), str) for name in texts):
+        return False
+    return isinstance(content.get("number"), int) and not isinstance(content["number"], bool)
+
+
+def _is_entry(one: Any) -> bool:
+    return isinstance(one, list) and len(one) == 2 and _is_id(one[0])
+
+
+def _is_id(text: Any) -> bool:
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 def _add(report: Report, part: Report) -> None:

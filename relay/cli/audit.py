@@ -13,7 +13,8 @@ from typing import IO, Any
 import click
 
 from relay.cli.deliveries import Moment
-from relay.cli.terminal import open_operations, print_json, print_table, with_operations
+from relay.cli.terminal import as_json as json_text
+from relay.cli.terminal import open_operations, print_json, print_table, shown, with_operations
 from relay.core.seal import Report, SealingKey
 from relay.operations import Operations
 from relay.settings import load_settings, read_environment
@@ -77,8 +78,14 @@ def export(operations: Operations, *, integration: str | None, form: str, output
     lines = (line for name in names for line in _lines(operations, name, query, form))
     hidden = not sys.stderr.isatty() or (output is None and sys.stdout.isatty())
     bar = click.progressbar(length=total, label="records", file=sys.stderr, hidden=hidden)
-    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file, bar:
-        _write(file, _counted(lines, bar.update), form)
+    part = output.with_name(f"{output.name}.part") if output else None
+    try:
+        with click.open_file(str(part or "-"), "w", encoding="utf-8") as file, bar:
+            _write(file, _counted(lines, bar.update), form)
+        if output and part:
+            part.replace(output)  # what is there is whole
+    except OSError as error:
+        raise click.ClickException(f"{output or 'standard output'}: {error.strerror}") from None
 
 
 @audit.command
@@ -86,19 +93,28 @@ def export(operations: Operations, *, integration: str | None, form: str, output
 @click.option("--integration", help="Only of this integration, in Redis.")
 @click.option("--key-file", "key_files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A key of before, beside RELAY_AUDIT_KEY; several times for several.")  # fmt: skip
+@click.option(
+    "--allow-unkeyed",
+    is_flag=True,
+    help="Take seals without a key, from before there was one: they show accidents only.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
-def verify(*, file: IO[str] | None, integration: str | None, key_files: tuple[Path, ...], as_json: bool) -> None:
+def verify(
+    *, file: IO[str] | None, integration: str | None, key_files: tuple[Path, ...], allow_unkeyed: bool, as_json: bool
+) -> None:
     """Check an exported FILE, or the trail in Redis: was a record edited, removed, added or moved after it was sealed?"""
-    keys = _keys(key_files)
+    if file and integration:
+        raise click.UsageError("give a file, or an integration whose trail is in Redis")
+    keys = _keys(key_files, allow_unkeyed=allow_unkeyed)
     try:
         reports = list(check_file(_parse(file), keys) if file else open_operations().verify(integration, keys))
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(shown(str(error))) from None
     if as_json:
         print_json([_shown(report) for report in reports])
     else:
         for report in reports:
-            click.echo(_sentence(report))
+            click.echo(shown(_sentence(report)))
     if any(report.finding for report in reports):
         raise SystemExit(1)
 
@@ -134,7 +150,7 @@ def _counted(lines: Iterable[dict[str, Any]], update: Callable[[int], None]) -> 
 def _write(file: IO[str], lines: Iterable[dict[str, Any]], form: str) -> None:
     if form == "jsonl":
         for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(json_text(line) + "\n")
         return
     rows = csv.writer(file)
     rows.writerow((*_CSV_COLUMNS, "more"))
@@ -145,19 +161,19 @@ def _write(file: IO[str], lines: Iterable[dict[str, Any]], form: str) -> None:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return shown(f"'{text}" if text.startswith(_FORMULA) else text)
 
 
 def _more(record: dict[str, Any]) -> str:
     more = {name: value for name, value in record.items() if name not in _CSV_COLUMNS and value is not None}
-    return json.dumps(more, ensure_ascii=False, separators=(",", ":")) if more else ""
+    return json_text(more) if more else ""
 
 
 def _parse(file: IO[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, start=1):
         try:
             content = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(
                 f"line {number} is not JSON: this is no export of an audit trail, or it is damaged"
             ) from None
@@ -166,9 +182,17 @@ def _parse(file: IO[str]) -> Iterator[dict[str, Any]]:
         yield content
 
 
-def _keys(key_files: tuple[Path, ...]) -> list[SealingKey]:
-    secrets = [load_settings(read_environment()).audit_key, *(path.read_text("utf-8").strip() for path in key_files)]
-    return [SealingKey(None), *(SealingKey(secret) for secret in secrets if secret)]
+def _keys(key_files: tuple[Path, ...], *, allow_unkeyed: bool) -> list[SealingKey]:
+    """Return the keys to verify with. Who has a key is not content with seals that anybody could have made."""
+    try:
+        secrets = [
+            load_settings(read_environment()).audit_key,
+            *(path.read_text("utf-8").strip() for path in key_files),
+        ]
+    except UnicodeDecodeError:
+        raise click.UsageError("a key file is not UTF-8 text") from None
+    keys = [SealingKey(secret) for secret in secrets if secret]
+    return [*keys, SealingKey(None)] if allow_unkeyed or not keys else keys
 
 
 def _shown(report: Report) -> dict[str, Any]:
@@ -182,6 +206,7 @@ def _shown(report: Report) -> dict[str, Any]:
         "seals": report.seals,
         "sealed_records": report.sealed,
         "unsealed_records": report.unsealed,
+        "unkeyed_seals": report.unkeyed,
         "first": report.first,
         "last": report.last,
         "anchored": report.anchored,
@@ -195,4 +220,6 @@ def _sentence(report: Report) -> str:
         f"; {report.unsealed} newer ones are not sealed yet, and nothing vouches for them" if report.unsealed else ""
     )
     head = "" if report.anchored or not report.seals else "; what came before the first one is not in it"
-    return f"{report.integration}: {report.sealed} records in {report.seals} seals are as they were written{head}{unsealed}"
+    unkeyed = f"; {report.unkeyed} of the seals have no key, and show accidents only" if report.unkeyed else ""
+    good = f"{report.sealed} records in {report.seals} seals are as they were written"
+    return f"{report.integration}: {good}{unkeyed}{head}{unsealed}"

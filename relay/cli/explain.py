@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from relay.cli.terminal import with_operations
+from relay.cli.terminal import shown, with_operations
 from relay.explain import explain as explained
 from relay.operations import Operations
 
@@ -14,5 +14,7 @@ from relay.operations import Operations
 @with_operations
 def explain(operations: Operations, wanted: str) -> None:
     """Tell a ticket's whole story: what came, what it meant, each attempt, who resolved it, what happens next and when."""
+    if not wanted.strip():
+        raise click.UsageError("name a ticket by its sys_id or number, or a delivery by its id")
     for line in explained(operations, wanted):
-        click.echo(line)
+        click.echo(shown(line))

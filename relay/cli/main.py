@@ -55,9 +55,13 @@ def main() -> None:
     try:
         relay.main(standalone_mode=True)
     except ConfigurationError as error:
+        from relay.cli.terminal import shown  # noqa: PLC0415 - `relay --help` stays quick
+
         for problem in error.problems:
-            click.echo(problem, err=True)
+            click.echo(shown(problem), err=True)
         sys.exit(EX_CONFIG)
     except RelayError as error:
-        click.echo(str(error), err=True)
+        from relay.cli.terminal import shown  # noqa: PLC0415
+
+        click.echo(shown(str(error)), err=True)
         sys.exit(EX_FAILED)

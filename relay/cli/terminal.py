@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from relay.errors import ConfigurationError
 from relay.operations import Operations
 
 _T = TypeVar("_T")
+#: Unicode's control, format, surrogate, and line and paragraph separator characters.
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
 why_option = click.option("--why", default="", help="Why, for the audit trail.")
@@ -38,9 +41,25 @@ def actor() -> str:
         return "cli"
 
 
+def shown(text: str) -> str:
+    """Return `text` as a terminal may get it: control and format characters, which could draw anything there, as escapes."""
+    return "".join(one if one == "\n" or unicodedata.category(one) not in _UNSHOWN else _escape(one) for one in text)
+
+
+def as_json(content: Any, *, indent: int | None = None) -> str:
+    """Return a JSON value that a terminal may get, and that a machine reads as it was."""
+    separators = (",", ":") if indent is None else None
+    return shown(json.dumps(content, indent=indent, separators=separators, ensure_ascii=False))
+
+
+def _escape(character: str) -> str:
+    """Return a character as JSON writes it."""
+    return json.dumps(character)[1:-1]
+
+
 def print_json(content: Any) -> None:
     """Print one JSON value."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(as_json(content, indent=2))
 
 
 def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> None:
@@ -53,7 +72,7 @@ def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> No
 
 
 def _cell(value: object) -> str:
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else shown(str(value)).replace("\n", "\\n")
 
 
 def print_record(record: dict[str, Any]) -> None:
@@ -68,7 +87,7 @@ def print_record(record: dict[str, Any]) -> None:
             headings = list(dict.fromkeys(key for one in value for key in one))
             print_table(([one.get(key) for key in headings] for one in value), headings)
         elif isinstance(value, list | dict) and value:
-            click.echo(f"\n{name}:\n{json.dumps(value, indent=2, ensure_ascii=False)}")
+            click.echo(f"\n{name}:\n{as_json(value, indent=2)}")
 
 
 def with_operations(command: Callable[..., _T]) -> Callable[..., _T]:

@@ -85,7 +85,7 @@ def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) 
 def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Event) -> None:
     """Start what a worker process does beside delivering, each in a thread of its own."""
     staff.note_mappings()
-    build_sealer(staff.foundation.settings).start(stopping)
+    build_sealer(staff.foundation.settings, staff.catalogue).start(stopping)
     staff.lookups.start(stopping)
     reloader.look()  # Redis is there: the last good versions of broken files, too
     staff.bring_up_to_date()

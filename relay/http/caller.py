@@ -38,6 +38,14 @@ class Reply:
     fault: str | None = None
 
 
+class _NoRedirects(requests.Session):
+    """A session that does not even look where a redirect leads: requests would read its whole body for that, however long."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' signature
+        """Return None: it leads nowhere."""
+        return None
+
+
 class Caller:
     """Calls one base URL over kept-alive connections; threads share it."""
 
@@ -55,7 +63,7 @@ class Caller:
         self._omit = frozenset(name.lower() for name in omit)
         self._now = now
         self._verify: str | bool = ca_file or True
-        self._session = requests.Session()
+        self._session = _NoRedirects()
         self._session.trust_env = False
         # A session's own jar would be shared by all threads and by all who are logged in: cookies are the caller's.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

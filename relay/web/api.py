@@ -26,7 +26,8 @@ _MOST_ITEMS, _USUAL_ITEMS = 500, 50
 #: One call replays at most so many; the answer says how many are left.
 _MOST_REPLAYED = 5_000
 _TRAIL_FILTERS = ("integration", "sys_id", "number", "delivery_id", "user", "type", "since", "until")
-_TRAIL_CURSOR = re.compile(r"\d{1,19}-\d{1,19}@[a-z0-9-]{1,63}")
+_TRAIL_CURSOR = re.compile(r"(?!0+-0+@)\d{1,19}-\d{1,19}@[a-z0-9-]{1,63}", re.ASCII)
+_REJECTION_CURSOR = re.compile(r"\d{1,15}\.[0-9A-Z]{1,40}", re.ASCII)
 _FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "until")
 
 
@@ -156,7 +157,7 @@ def _add_rejections(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/rejections", strict_slashes=False)
     def rejections() -> Response:
         integration = request.args.get("integration")
-        return _paged(operations.rejections(integration, limit=_limit(), cursor=request.args.get("cursor")))
+        return _paged(operations.rejections(integration, limit=_limit(), cursor=_cursor(_REJECTION_CURSOR)))
 
     @blueprint.get("/rejections/<rejection_id>", strict_slashes=False)
     def rejection(rejection_id: str) -> Response:
@@ -171,12 +172,12 @@ def _add_audit(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/audit", strict_slashes=False)
     def audit() -> Response:
         integration, query = _read_trail_filter(request.args)
-        return _paged(operations.audit(integration, query, limit=_limit(), cursor=_trail_cursor()))
+        return _paged(operations.audit(integration, query, limit=_limit(), cursor=_cursor(_TRAIL_CURSOR)))
 
 
-def _trail_cursor() -> str | None:
+def _cursor(form: re.Pattern[str]) -> str | None:
     cursor = request.args.get("cursor")
-    if cursor is not None and not _TRAIL_CURSOR.fullmatch(cursor):
+    if cursor is not None and not form.fullmatch(cursor):
         raise ProblemError(422, "cursor: expected the `next_cursor` of the page before")
     return cursor
 
@@ -229,7 +230,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 def _limit() -> int:
     text = request.args.get("limit", str(_USUAL_ITEMS))
-    if not text.isdigit() or not 1 <= int(text) <= _MOST_ITEMS:
+    if not re.fullmatch(r"\d{1,3}", text, re.ASCII) or not 1 <= int(text) <= _MOST_ITEMS:
         raise ProblemError(422, f"limit: expected a number from 1 to {_MOST_ITEMS}")
     return int(text)
 

@@ -22,6 +22,7 @@ from relay.bootstrap import (
     build_operations,
     build_pulse,
     connect_web,
+    connect_worker,
     open_catalogue,
 )
 from relay.logs import log
@@ -67,7 +68,8 @@ def create_app(foundation: Foundation) -> Flask:
         journal,
     )
     app.register_blueprint(make_webhooks(parts))
-    operations = build_operations(settings, connection, catalogue)
+    # Not by intake's: an operator's long question must not make it believe that Redis hangs.
+    operations = build_operations(settings, connect_worker(settings), catalogue)
     app.register_blueprint(make_api(operations, settings.admin_token))
     watch = make_watch(build_pulse(settings), catalogue, journal, lambda: connection.is_resting)
     app.register_blueprint(make_health(watch, catalogue, settings))

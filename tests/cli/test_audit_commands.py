@@ -104,7 +104,14 @@ def test_an_export_is_verified_without_redis(run: Run, bench: Bench, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"), [(1, "was removed"), (2, "was removed"), (3, "seal 1 is missing"), (6, None)]
+    ("line", "sentence"),
+    [
+        (1, "was removed"),
+        (2, "was removed"),
+        (3, "seal 1 is missing"),
+        (6, None),
+        (7, "the file ends in the middle"),
+    ],
 )
 def test_a_line_that_is_cut_out_of_an_export_is_missed(
     run: Run, bench: Bench, tmp_path: Path, line: int, sentence: str | None
@@ -116,7 +123,7 @@ def test_a_line_that_is_cut_out_of_an_export_is_missed(
 
     checked = run("verify", str(path), "--key-file", "old.key")
 
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert checked.returncode == (1 if sentence else 0)
     assert (sentence or "2 newer ones are not sealed yet") in checked.stdout
 
@@ -132,6 +139,100 @@ def test_an_excerpt_by_time_is_whole_seals(run: Run, bench: Bench, tmp_path: Pat
     assert (tmp_path / "excerpt.jsonl").read_text("utf-8").count('"record"') in {2, 4}
     assert checked.returncode == 0
     assert "are as they were written" in checked.stdout
+
+
+def reseal(redis: Connection, key: SealingKey) -> None:
+    """Do as somebody with access to Redis, who has another key or none."""
+    redis.call("DEL", "relay:{acme}:seals")
+    Sealer(Trail(redis), Chain(redis), key, lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
+
+
+def test_a_chain_that_was_made_anew_without_a_key_is_not_taken_for_good(run: Run, bench: Bench) -> None:
+    reseal(bench.redis, SealingKey(None))
+
+    checked = run("verify", "--key-file", "old.key")
+    allowed = run("verify", "--key-file", "old.key", "--allow-unkeyed")
+    keyless = run("verify", key="")
+
+    assert checked.returncode == 1
+    assert "made without a key" in checked.stdout
+    assert (allowed.returncode, "have no key, and show accidents only" in allowed.stdout) == (0, True)
+    assert keyless.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"integration":"acme","delivery_id"', '"integration":"globex","delivery_id"'),
+        ('{"export":{"version":1,"integration":"acme"', '{"export":{"version":1,"integration":"globex"'),
+        ('"mac":"', '"mac":null,"x":"'),
+        ('{"seal":{"integration":"acme","number":1', '{"seal":{"integration":"acme","number":"1"'),
+        ('"records":[[', '"records":[],"x":[['),
+        ('{"record":{"id":"', '{"record":{"id":"\u0661'),
+        ('{"record":{', '{"record":null,"x":{'),
+        ('{"end":"acme"}', "[" * 100_000),
+    ],
+)
+def test_a_file_that_was_tampered_with_is_never_good_and_never_a_traceback(
+    run: Run, bench: Bench, tmp_path: Path, old: str, new: str
+) -> None:
+    run("export", "--output", "trail.jsonl")
+    edit(tmp_path / "trail.jsonl", old, new)
+
+    checked = run("verify", "trail.jsonl", "--key-file", "old.key")
+
+    assert checked.returncode == 1
+    assert "Traceback" not in checked.stderr
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+@pytest.mark.parametrize("forged", [True, False])
+def test_a_second_record_of_the_same_id_is_named(
+    run: Run, bench: Bench, tmp_path: Path, where: str, *, forged: bool
+) -> None:
+    path = tmp_path / "trail.jsonl"
+    run("export", "--output", "trail.jsonl")
+    lines = path.read_text("utf-8").splitlines()
+    again = lines[1].replace("accepted", "dead") if forged else lines[1]
+    lines.insert(1 if where == "before" else 2, again)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+    checked = run("verify", "trail.jsonl", "--key-file", "old.key")
+
+    assert checked.returncode == 1
+    assert "was added" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    "entry", [("foo", "bar"), ("type", "accepted", "at", "x", "more", "["), ("type", "dead", "at", "1e300")]
+)
+def test_what_is_no_record_is_told_and_shown_and_never_a_traceback(
+    run: Run, bench: Bench, entry: tuple[str, ...]
+) -> None:
+    bench.redis.call("XADD", bench.key("audit"), "*", *entry)
+    seal(bench.redis, KEY)
+
+    listed, checked = run("list"), run("verify", "--key-file", "old.key")
+
+    assert (listed.returncode, checked.returncode) == (0, 0), "it was there before it was sealed"
+    assert "somebody else wrote this" in listed.stdout
+
+
+def test_what_a_terminal_could_take_for_an_order_is_shown_as_text(run: Run, bench: Bench) -> None:
+    text = "INC\x1b]0;owned\x07\x1b[2J\u009b31m\u202e"
+    bench.redis.call(
+        "XADD", bench.key("audit"), "*", "type", "accepted", "at", "1", "delivery", "", "sys_id", "", "number", text,
+        "actor", text, "more", "",
+    )  # fmt: skip
+
+    told = [
+        run(*arguments).stdout
+        for arguments in (["list"], ["list", "--json"], ["export"], ["export", "--format", "csv"])
+    ]
+
+    for one in told:
+        assert not set(one) & set("\x1b\x07\u009b\u202e")
+        assert "u001b" in one
 
 
 def test_a_filtered_export_has_no_seals_and_says_so(run: Run, bench: Bench, tmp_path: Path) -> None:

@@ -159,3 +159,25 @@ def test_what_nobody_knows_is_told_so(bench: Bench, explain: Explain) -> None:
     told = explain("INC9999999", status=1)
 
     assert "nothing is known of INC9999999" in told
+
+
+def test_one_number_in_two_integrations_is_two_tickets(
+    bench: Bench, explain: Explain, tmp_path: Path, redis: Connection
+) -> None:
+    path = write_mapping(tmp_path / "mappings", "globex", mapping("https://iem.example.com"))
+    other = read_mapping(path).integration
+    assert other
+    accept(bench, "7")
+    second = Bench(redis, other)
+    second.now = bench.now
+    accept(second, "7")
+
+    story = explain("INC0010023")
+
+    assert story.count("Ticket INC0010023") == 2
+    assert "of the integration acme\n" in story
+    assert "of the integration globex\n" in story
+
+
+def test_nothing_is_no_name(bench: Bench, explain: Explain) -> None:
+    assert "name a ticket" in explain("", status=2)

@@ -188,6 +188,19 @@ def test_what_is_answered_is_there_though_somebody_removed_the_files(tmp_path: P
     assert not answered or found.stdout == "True\n", found.stderr
 
 
+def test_who_had_the_old_file_open_sees_the_new_one(tmp_path: Path, journal: Journal) -> None:
+    append(journal, "ID1")
+    seen_before = journal.oldest("acme", 10)
+    for path in list(tmp_path.iterdir()):
+        path.unlink()
+
+    append(journal, "ID2")
+
+    assert len(seen_before) == 1
+    assert journal.holds("acme")
+    assert journal.look(0).entries == 1
+
+
 def test_a_journal_that_was_full_takes_more_when_it_is_drained(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, most_bytes=4 * MIB)
     with pytest.raises(JournalError):  # noqa: PT012 - which append is the last is not known
@@ -247,8 +260,8 @@ def test_who_gave_up_waiting_is_not_stored_behind_their_back(tmp_path: Path, jou
 
 
 def test_a_look_tells_how_many_wait_and_since_when(journal: Journal) -> None:
-    journal.append("acme", "ID1", 5_000, ["{}"], patience=PATIENCE)
-    journal.append("globex", "ID2", 4_000, ["{}"], patience=PATIENCE)
+    journal.append("acme", "ID1", 4_000, ["{}"], patience=PATIENCE)
+    journal.append("globex", "ID2", 5_000, ["{}"], patience=PATIENCE)
 
     state = journal.look(9_000)
 

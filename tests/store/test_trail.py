@@ -20,7 +20,7 @@ from store.bench import (
 )
 
 from relay.clock import now_ms
-from relay.core.seal import SealingKey, verify
+from relay.core.seal import SealingKey, make_anchor, verify
 from relay.sealing import Sealer
 from relay.store.connection import Connection
 from relay.store.seals import Chain
@@ -230,3 +230,65 @@ def test_who_changes_a_record_in_redis_is_found_out(
     report = verify("acme", trail.walk("acme"), chain.seals("acme"), [KEY])
     assert report.finding is not None
     assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", victim)
+
+
+def test_who_drops_less_than_another_has_dropped_changes_nothing(bench: Bench, trail: Trail, chain: Chain) -> None:
+    for ticket in range(4):
+        bench.accept(resolution("1", ticket=ticket))
+        sealer(trail).seal("acme")
+    seals = list(chain.seals("acme"))
+    chain.drop(make_anchor(KEY, seals[2]))
+
+    chain.drop(make_anchor(KEY, seals[1]))
+
+    anchor = chain.anchor("acme")
+    assert anchor is not None
+    assert anchor.number == 3
+    assert is_good(trail)
+
+
+def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Trail, chain: Chain) -> None:
+    for ticket in range(3):
+        bench.accept(resolution("1", ticket=ticket))
+        sealer(trail).seal("acme")
+    seals = list(chain.seals("acme"))
+    kept = bench.redis.call("XRANGE", bench.key("audit"), f"({seals[1].last}", "+")
+    chain.drop(make_anchor(KEY, seals[1]))
+    bench.redis.call("DEL", bench.key("audit"))
+    bench.redis.call("XADD", bench.key("audit"), seals[0].last, "type", "dead", "at", "1")
+    for an_id, flat in kept:
+        fields = dict(flat if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True))
+        bench.redis.call("XADD", bench.key("audit"), an_id, *[part for pair in fields.items() for part in pair])
+
+    report = verify("acme", trail.walk("acme"), chain.seals("acme"), [KEY], chain.anchor("acme"))
+
+    assert report.finding is not None
+    assert (report.finding.kind, report.finding.record) == ("added", seals[0].last)
+
+
+def test_what_somebody_rewrote_is_not_sealed_once_more_by_the_true_key(
+    bench: Bench, trail: Trail, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = sealer(trail)
+    bench.accept(resolution("1", ticket=1))
+    one.seal("acme")
+    bench.redis.call("DEL", bench.key("seals"))
+    bench.accept(resolution("1", ticket=2))
+
+    assert one.seal("acme") == 0
+
+    assert list(chain.seals("acme")) == []
+    assert "not sealed any more" in caplog.text
+
+
+def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(
+    redis: Connection, trail: Trail, chain: Chain
+) -> None:
+    broken, good = (Bench(redis, make_integration(name)) for name in ("broken", "good"))
+    good.accept(resolution("1"))
+    redis.call("XADD", broken.key("seals"), "1-0", "nonsense", "1")
+    redis.call("XADD", broken.key("audit"), "*", "nonsense", "1")
+
+    Sealer(trail, chain, KEY, lambda: ["broken", "good"], retention=86_400, now_ms=now_ms).seal_all()
+
+    assert [seal.number for seal in chain.seals("good")] == [1]

@@ -310,3 +310,63 @@ def test_a_bug_in_a_lookup_is_recorded_and_not_repeated(site: Site) -> None:
 
     assert [(one["outcome"], one["reason"]) for one in site.records()] == [("failed", "bug")] * 2
     assert site.waiting == 0
+
+
+def test_an_old_password_beside_a_new_one_is_not_tried_again_and_again(site: Site) -> None:
+    old = site.process(account=Account(SERVICE.email, "the old pass word"), config="old")
+    new = site.process(config="new")
+    for ticket in range(30):
+        site.accept(f"person{ticket}@example.com", ticket=ticket)
+
+    for _ in range(60):
+        site.run(old)
+        site.run(new)
+
+    refused = [one for one in site.records() if one["reason"] == "wrong_credentials"]
+    assert len(refused) <= 2, "as many as were under way when the first was refused"
+    assert len(site.records()) == 30
+    assert site.waiting == 0
+
+
+def test_what_another_process_found_out_a_moment_ago_is_not_asked_again(site: Site) -> None:
+    class Slow(LookupQueue):
+        """A queue whose process sleeps between its look at the cache and its lock."""
+
+        def lock(self, mode: str, email: str, *, for_ms: int) -> str | None:
+            if not self.slept:
+                self.slept = True
+                site.run(site.process())
+            return super().lock(mode, email, for_ms=for_ms)
+
+        slept = False
+
+    site.accept(JANE.email, ticket=1)
+    process = site.process()
+    [lane] = process._lanes
+    lane.queue = Slow(site.redis, "acme", config="config-1")
+    site.accept(JANE.email, ticket=2)
+    held = lane.queue.take(1, lease=MINUTE, now=site.bench.now)
+    site.bench.queue.settle([], now=site.bench.now)
+
+    process._begin(lane, JANE.email, held[0], has_room=True)
+
+    assert calls(site.server)["dologin-impersonate"] == 1
+    assert [one["cached"] for one in site.records()] == [False, True]
+
+
+def test_two_people_whose_emails_look_alike_are_two(site: Site) -> None:
+    for email, name in (("strasse@example.com", "Strasse"), ("stra\u00dfe@example.com", "Straße")):
+        virima_of(site.server).set_person(Person(email, name))
+        site.accept(email, ticket=len(name))
+        site.run(site.process(), turns=2)
+
+    assert [one["user"]["displayName"] for one in site.records()] == ["Strasse", "Straße"]
+
+
+def test_a_long_id_is_recorded_as_it_is(site: Site) -> None:
+    virima_of(site.server).set_person(Person("long@example.com", "Long Id", details={"id": 123456789012345678}))
+    site.accept("long@example.com")
+
+    site.run(site.process())
+
+    assert isinstance(site.records()[0]["user"]["id"], int)

@@ -216,6 +216,9 @@ def test_the_audit_trail_is_filtered(web: Relay, letters: list[str]) -> None:
         {"cursor": "garbage"},
         {"cursor": "1-1@../x"},
         {"cursor": "99999999999999999999999-1@acme"},
+        {"cursor": "0-0@acme"},
+        {"cursor": "\u0663-\u0663@acme"},
+        {"limit": "\u00b2"},
     ],
 )
 def test_a_wrong_question_to_the_trail_is_422_and_says_which(web: Relay, params: dict[str, str]) -> None:
@@ -223,3 +226,9 @@ def test_a_wrong_question_to_the_trail_is_422_and_says_which(web: Relay, params:
 
     assert answer.status_code == 422, answer.text
     assert next(iter(params)) in answer.json()["detail"]
+
+
+def test_times_before_any_are_no_fault(web: Relay, letters: list[str]) -> None:
+    assert len(api(web, "audit", params={"since": "1960-01-01T00:00:00Z"}).json()["items"]) == 6
+    assert api(web, "audit", params={"until": "1960-01-01T00:00:00Z"}).json()["items"] == []
+    assert api(web, "rejections", params={"cursor": "x"}).status_code == 422
