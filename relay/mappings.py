@@ -26,10 +26,16 @@ class MappingFile:
     faults: tuple[Fault, ...] = ()
     #: Where everything stands in the file, as far as it could be read.
     document: Document | None = None
+    #: What is suspicious about it, and makes it no worse.
+    warnings: tuple[Fault, ...] = ()
 
     def complaints(self) -> list[str]:
         """Return `path:line:column: message` for each fault."""
-        return [f"{self.path}:{one.position.line}:{one.position.column}: {one.message}" for one in self.faults]
+        return [self.complain(one) for one in self.faults]
+
+    def complain(self, fault: Fault) -> str:
+        """Return `path:line:column: message`."""
+        return f"{self.path}:{fault.position.line}:{fault.position.column}: {fault.message}"
 
 
 def read_mappings(folder: Path) -> list[MappingFile]:
@@ -59,7 +65,7 @@ def read_mapping(path: Path) -> MappingFile:
     except OSError as error:
         return MappingFile(name, path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
     parsed = parse_mapping_file(name, text, load_presets())
-    return MappingFile(name, path, parsed.integration, parsed.faults, parsed.document)
+    return MappingFile(name, path, parsed.integration, parsed.faults, parsed.document, parsed.warnings)
 
 
 def _check_name(name: str, path: Path) -> Fault | None:

@@ -10,13 +10,13 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields
 
 from relay.core.integration import Env, File, Plain, Secret, Text
-from relay.core.paths import FieldPath, compile_path
+from relay.core.paths import FieldPath, PathError, compile_path
 from relay.core.units import parse_duration
 from relay.core.values import state_key
 
@@ -26,6 +26,20 @@ _SECRET_KEYS = ("env", "file")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: How a message about an unknown key begins: it belongs to the key, not to its value.
 UNKNOWN = "unknown key"
+
+
+class Pointed(str):
+    """A message about one place inside a value: `brief` and `at`, or as a whole with the value and a caret below it."""
+
+    __slots__ = ("at", "brief")
+    brief: str
+    at: int
+
+    def __new__(cls, brief: str, value: str, at: int) -> Self:
+        """`at`: the character of `value`, from 0."""
+        self = super().__new__(cls, f"{brief}\n  {value}\n  {' ' * at}^")
+        self.brief, self.at = brief, at
+        return self
 
 
 class Read(fields.Field[Any]):
@@ -69,6 +83,11 @@ def _scalar(value: Any, expected: str) -> str:
     if isinstance(value, str):
         return value
     raise ValidationError(f"expected {expected}")
+
+
+def is_env_name(text: str) -> bool:
+    """Tell whether `text` can be the name of an environment variable."""
+    return _ENV_NAME.fullmatch(text) is not None
 
 
 def read_text(value: Any) -> str:
@@ -142,8 +161,8 @@ def read_path(value: Any) -> FieldPath:
     expression = _scalar(value, "a JMESPath expression")
     try:
         return compile_path(expression)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
+    except PathError as error:
+        raise ValidationError(Pointed(error.problem, expression, error.at)) from None
 
 
 def read_pattern(value: Any) -> re.Pattern[str]:
@@ -153,7 +172,9 @@ def read_pattern(value: Any) -> re.Pattern[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
             return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+    except re.error as error:
+        raise ValidationError(Pointed(f"not a regular expression: {error.msg}", text, error.pos or 0)) from None
+    except (OverflowError, RecursionError) as error:
         raise ValidationError(f"not a regular expression: {error}") from None
 
 
@@ -170,7 +191,7 @@ def read_secret(value: Any) -> Secret:
         raise ValidationError({key: [explain_unknown(key, _SECRET_KEYS)] for key in misspelt})
     match value:
         case {"env": str(name), **rest} if not rest:
-            if not _ENV_NAME.fullmatch(name):
+            if not is_env_name(name):
                 raise ValidationError("not the name of an environment variable: letters, digits and _")
             return Env(name)
         case {"file": str(path), **rest} if not rest and path:

@@ -36,7 +36,7 @@ SOURCES = ("servicenow", "service-exchange")
 _TYPE_ERROR = "expected keys and values here (key: value), indented below"
 
 _read_paths = one_or_more(read_path, "path")
-_read_secrets = one_or_more(read_secret, "secret")
+read_secrets = one_or_more(read_secret, "secret")
 _read_timeout = duration("100ms", "60s")
 
 
@@ -77,7 +77,7 @@ class HmacAuthSchema(Strict):
     header = Read(read_text, "the header that carries the signature", required=True)
     algorithm = Read(choice("sha1", "sha256", "sha512"), "the hash of the HMAC", load_default="sha256")
     encoding = Read(choice("any", "hex", "base64"), "how the signature is written", load_default="any")
-    secret = Read(_read_secrets, "where the key stands; a list while keys are changed over", required=True)
+    secret = Read(read_secrets, "where the key stands; a list while keys are changed over", required=True)
     timestamp_header = Read(
         read_text, "the signed text is then <timestamp>.<body>; older than 5 minutes is refused", load_default=None
     )
@@ -101,7 +101,7 @@ class HeaderAuthSchema(Strict):
 
 class StandardWebhooksAuthSchema(Strict):
     type = Read(choice("standard-webhooks"), "webhook-id, webhook-timestamp, webhook-signature", required=True)
-    secret = Read(_read_secrets, "where the secret (whsec_…) stands; a list while changed over", required=True)
+    secret = Read(read_secrets, "where the secret (whsec_…) stands; a list while changed over", required=True)
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.StandardWebhooksAuth:
@@ -293,4 +293,5 @@ class IntegrationSchema(Strict):
         fields.Nested(MappingTestSchema),
         metadata={"description": "examples that must come out as told"},
         load_default=list,
+        error_messages={"invalid": "expected a list of examples, each with a name, a payload and what to expect"},
     )
