@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -46,8 +47,11 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="relay")
-def relay() -> None:
+@click.pass_context
+def relay(ctx: click.Context) -> None:
     """Take ITSM resolution webhooks, keep them durably, and push them to HCL IEM until it says Success."""
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        ctx.color = False
 
 
 def main() -> None:
