@@ -11,12 +11,14 @@ import click
 
 from relay.core.document import Fault
 from relay.core.excerpt import excerpt
+from relay.core.json_schema import make_json_schema
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
 from relay.inspection import Side, inspect
 from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.secret_reader import SecretReader
 from relay.settings import load_settings, read_environment
+from relay.sources import load_presets
 
 EX_CONFIG = 78
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -24,7 +26,7 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 
 @click.group
 def mappings() -> None:
-    """Check mapping files."""
+    """Check mapping files, and tell editors what may stand in them."""
 
 
 @mappings.command
@@ -54,6 +56,12 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
         if not found:
             click.echo("no mapping files: a file that begins with _ or . is not an integration", err=True)
     sys.exit(EX_CONFIG if any(file.faults for file in checked) or not found else 0)
+
+
+@mappings.command
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of a mapping file, for editors."""
+    click.echo(json.dumps(make_json_schema(load_presets()), indent=2, ensure_ascii=False))
 
 
 def _read_all() -> list[MappingFile]:
