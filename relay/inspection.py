@@ -76,7 +76,7 @@ def _rivals(files: Sequence[MappingFile]) -> dict[str, list[Fault]]:
     found: dict[str, list[Fault]] = {}
     for file in files:
         for other in files:
-            if file is not other and _are_rivals(file.integration, other.integration):
+            if file.path != other.path and _are_rivals(file.integration, other.integration):
                 assert file.integration
                 assert file.document
                 iem = file.integration.iem

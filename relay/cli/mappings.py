@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from relay.cli.terminal import printable
 from relay.core.document import Fault
 from relay.core.excerpt import excerpt
 from relay.core.json_schema import make_json_schema
@@ -21,6 +22,8 @@ from relay.settings import load_settings, read_environment
 from relay.sources import load_presets
 
 EX_CONFIG = 78
+#: Faults of a file that are told with their lines; further ones are told without.
+_MOST_LINES = 100
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
@@ -73,8 +76,8 @@ def _in_order(file: MappingFile) -> list[Fault]:
 
 
 def _print(file: MappingFile) -> None:
-    for fault in _in_order(file):
-        _print_fault(file, fault)
+    for number, fault in enumerate(_in_order(file)):
+        _print_fault(file, fault, with_line=number < _MOST_LINES)
     if file.integration and not file.faults:
         one = file.integration
         tests = f", {len(one.tests)} tests passed" if one.tests else ""
@@ -85,14 +88,14 @@ def _print(file: MappingFile) -> None:
         )
 
 
-def _print_fault(file: MappingFile, fault: Fault) -> None:
+def _print_fault(file: MappingFile, fault: Fault, *, with_line: bool) -> None:
     place = click.style(f"{file.path}:{fault.position.line}:{fault.position.column}:", bold=True)
     colour = _COLOURS[fault.severity]
-    message = click.style(fault.message, fg=colour)
+    message = click.style(printable(fault.message), fg=colour)
     if fault.severity == "warning":
         message = f"{click.style('warning:', fg=colour, bold=True)} {message}"
     click.echo(f"{place} {message}")
-    if file.document and (shown := excerpt(file.document, fault.position)):
+    if with_line and file.document and (shown := excerpt(file.document, fault.position)):
         click.echo(f"  {shown.line}\n  {' ' * shown.indent}{click.style('^', fg=colour, bold=True)}")
 
 

@@ -42,6 +42,11 @@ def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
+def printable(text: str) -> str:
+    """Return text of others without what would move a terminal's cursor or colour it; lines stay lines."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+
+
 def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> None:
     """Print rows below headings, in columns as wide as what is in them; what is None is a dash."""
     table = [[str(heading) for heading in headings], *([_cell(one) for one in row] for row in rows)]

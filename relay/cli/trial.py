@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from relay.cli.terminal import json_option, open_operations, print_json
+from relay.cli.terminal import json_option, open_operations, print_json, printable
 from relay.core.payload import parse_body
 from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.operations import UnknownError
@@ -72,13 +72,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     for number, result in enumerate(told["results"], 1):
         yield ""
         title = f"record {number}: " if records["found"] else ""
-        yield title + click.style(_printable(_verdict(result)), fg=_COLOURS[result["result"]], bold=True)
-        yield from (f"  {_printable(line)}" for line in _result_lines(result))
-
-
-def _printable(text: str) -> str:
-    """Return text of a sender without what would move a terminal's cursor or colour it."""
-    return "".join(one if one.isprintable() else "?" for one in text)
+        yield title + click.style(printable(_verdict(result)), fg=_COLOURS[result["result"]], bold=True)
+        yield from (f"  {printable(line)}" for line in _result_lines(result))
 
 
 def _count(found: int) -> str:

@@ -63,6 +63,8 @@ class Document:
     text: str = ""
     #: The keys and scalars that were read, for showing their lines.
     spans: list[Span] = field(default_factory=list)
+    #: The scalars among them by path.
+    scalars: dict[DocumentPath, Span] = field(default_factory=dict)
 
     def locate(self, path: DocumentPath, *, key: bool = False) -> Position:
         """Return where `path` stands: its value, or its key; of an absent one, its nearest ancestor that stands there."""
@@ -77,7 +79,7 @@ class Document:
 
     def locate_within(self, path: DocumentPath, offset: int) -> Position | None:
         """Return where the character at `offset` of the scalar at `path` stands; None where that cannot be told."""
-        found = next((one for one in self.spans if one.path == path and not one.is_key), None)
+        found = self.scalars.get(path)
         if found is None:
             return None
         written = self.text[found.start : found.end]
@@ -205,7 +207,10 @@ class _Reader:
 
     def _note(self, node: yaml.ScalarNode, path: DocumentPath, *, is_key: bool = False) -> None:
         start, end = node.start_mark.index, node.end_mark.index
-        self.document.spans.append(Span(start, end, path, str(node.value), is_key, node.style))
+        span = Span(start, end, path, str(node.value), is_key, node.style)
+        self.document.spans.append(span)
+        if not is_key:
+            self.document.scalars[path] = span
 
 
 def _plain_scalar(node: yaml.ScalarNode) -> str | None:

@@ -74,12 +74,15 @@ def excerpt(document: Document, position: Position) -> Excerpt | None:
 
 def _pieces(document: Document, line: str, offset: int) -> list[tuple[int, int, str]]:
     """Return the parts of a line that was read, each with where it stands: what is not known to be harmless is masked."""
-    hidden = [one for one in document.spans if not _is_harmless(one)]
+    here = [one for one in document.spans if one.start < offset + len(line) and one.end > offset]
+    # Sets, for an alias stands where its anchor does: thousands of them are one place.
+    all_of_it = {(one.start, one.end) for one in here}
+    hidden = {(one.start, one.end) for one in here if not _is_harmless(one)}
     shown = bytearray(len(line))
-    for harmless, spans in ((1, document.spans), (0, hidden)):
-        for one in spans:
-            for index in range(max(0, one.start - offset), min(len(line), one.end - offset)):
-                shown[index] = harmless
+    for harmless, spans in ((b"\x01", all_of_it), (b"\x00", hidden)):
+        for span_start, span_end in spans:
+            start, end = max(0, span_start - offset), min(len(line), span_end - offset)
+            shown[start:end] = harmless * (end - start)
     return _join(line, shown)
 
 
@@ -88,9 +91,11 @@ def _pieces_of_text(line: str) -> list[tuple[int, int, str]]:
     key = _KEY.match(line)
     if key is None:
         return []
-    is_whole = key[1] in _HARMLESS and not set("{[") & set(line)
-    shown = bytearray(b"\x01" * (len(line) if is_whole else key.end())).ljust(len(line), b"\x00")
-    return _join(line, shown)
+    if key[1] in _HARMLESS and not set("{[") & set(line):
+        return [(0, len(line), line)]
+    pieces = [(0, key.end(), line[: key.end()])]
+    start = key.end() + 1
+    return [*pieces, (key.end(), start, " "), (start, len(line), _MASK)] if line[start:].strip() else pieces
 
 
 def _join(line: str, shown: bytearray) -> list[tuple[int, int, str]]:

@@ -78,6 +78,13 @@ def test_no_secret_is_shown_wherever_it_was_put(line: str, tree: bool) -> None:
     assert shown[0] == Excerpt("iem:", 2)
 
 
+def test_thousands_of_aliases_are_shown_as_quickly_as_one_place() -> None:
+    text = f"a: &a {'x' * 10_000}\nb: [{', '.join(['*a'] * 15_000)}]\n"
+    parsed = parse_mapping_file("acme", text, load_presets())
+
+    assert excerpt(parsed.document, Position(1, 1)) == Excerpt("a: •••", 0)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, len(EXAMPLE)), st.text(max_size=6), st.integers(1, 90), st.integers(1, 90))
 def test_any_place_of_any_text_is_shown_in_one_line_or_not_at_all(at: int, scrap: str, line: int, column: int) -> None:
