@@ -144,6 +144,29 @@ def test_what_the_relay_refuses_the_schema_refuses_too(line: str) -> None:
     assert not VALIDATOR.is_valid(as_json(text))
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "description: no\nstates: {no: 6, 1e3: 7, 010: 8, null: 9}\nenabled: off",
+        "virima:\npublish: ~\ndescription:",
+        "allow_from: 10.0.0.1\ndedupe: {window: 1.5h, collapse: yes}\nretry: {first: '5 s'}",
+        "sys_id_pattern: '[0-9]'\nrecords: 'a[?b==`6`]'\nfields: {state: [a, b], sys_id: c}",
+        "tests: [{name: 1, payload: null, expect: {rejected: records}}]",
+        "tables: {1: {states: {1: '6'}}}",
+        "auth: [{type: hmac, header: X, secret: [{env: A}, {file: b}], timestamp_header: null}]",
+        "iem: {url: 'http://[::1]:80/a', customer_id: 1, integration_id: 0042, username: {file: /a}, password: {env: A}}",
+        "iem: {url: {env: A}, customer_id: A, integration_id: 4, username: a, password: {file: a}, ca_file: null}",
+    ],
+)
+def test_what_the_relay_takes_the_schema_takes_too(lines: str) -> None:
+    key = lines.partition(":")[0]
+    kept = [one for one in MINIMAL.splitlines() if not one.startswith(f"{key}:")]
+    text = "\n".join([*kept, lines])
+
+    assert parse_mapping_file("acme", text, load_presets()).faults == ()
+    assert [error.message for error in VALIDATOR.iter_errors(as_json(text))] == []
+
+
 @pytest.mark.parametrize("key", ["source", "auth", "iem"])
 def test_a_missing_key_is_missed(key: str) -> None:
     content = as_json(MINIMAL)
