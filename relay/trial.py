@@ -13,7 +13,7 @@ from relay.core.mapping import MAX_RECORDS, find_records, is_whole_payload, map_
 from relay.core.model import Facts, Ignored, Mapped, Rejected, Update
 from relay.core.trace import Look, Row, find_row, place_of, trace_fields
 from relay.core.units import format_duration
-from relay.core.values import format_time
+from relay.core.values import format_time, state_key
 from relay.errors import ConfigurationError, TooManyRecordsError
 from relay.http.caller import COMMON_HEADERS
 from relay.iem.client import PUSH_HEADERS, Target, push_body, push_path
@@ -75,7 +75,7 @@ class Trial:
                     "result": "relayed",
                     **_ticket(facts),
                     "iem_state": state,
-                    "matched": _tell_row(find_row(self._integration, self._document, facts)),
+                    "matched": _tell_row(find_row(self._integration, self._document, facts), looks["state"][-1]),
                     "dedupe": {**self._identity(mapped, idempotency_key), **_order(facts)},
                     "push": push_body(facts.sys_id, state).decode(),
                     "request": _request(self._integration.iem, facts.sys_id, state),
@@ -106,10 +106,12 @@ def _order(facts: Facts) -> dict[str, Any]:
     return {"ordered_by": "arrival", "order": None}
 
 
-def _tell_row(row: Row | None) -> dict[str, Any] | None:
+def _tell_row(row: Row | None, state: Look) -> dict[str, Any] | None:
     if row is None:
         return None
-    return {"under": row.under, "state": row.state, "iem_state": row.iem_state, **_place(row.position)}
+    is_value = state.value is not None and state_key(state.value.value or "") == state_key(row.state)
+    told = {"under": row.under, "state": row.state, "iem_state": row.iem_state, "by": "value" if is_value else "label"}
+    return {**told, **_place(row.position)}
 
 
 def _tell_field(name: str, looks: list[Look], facts: Facts | None) -> dict[str, Any]:

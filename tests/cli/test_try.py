@@ -89,7 +89,7 @@ def test_a_person_is_told_where_each_value_comes_from_and_what_would_be_sent(run
         '               `incident_state` (line 4) found "6.0"',
         '               `incident.number` (line 5) found "INC1"',
         "               `sys_mod_count` (set by the source) found null: no value",
-        "  matched      `6: 6` of `states` (line 7)",
+        "  matched      `6: 6` of `states` (line 7), by the value",
         "  identity     6:-, known for 10m; the same IEM state again is no second push",
         "  order        by the time of its arrival",
         "    POST https://iem.example.com/base/gbp/push/A%20C%2FME?integrationid=42",
@@ -116,7 +116,14 @@ def test_a_value_is_told_as_found_as_normalised_and_as_used(run: Try) -> None:
     assert (state["value"], state["label"], state["used"]) == (None, "Closed Complete", "Closed Complete")
     assert (field(result, "version")["value"], field(result, "version")["used"]) == ("007", "7")
     assert (field(result, "updated_at")["value"], field(result, "updated_at")["used"]) == ("yesterday", None)
-    assert result["matched"] == {"under": "states", "state": "closed complete", "iem_state": 7, "line": 8, "column": 3}
+    assert result["matched"] == {
+        "under": "states",
+        "state": "closed complete",
+        "iem_state": 7,
+        "by": "label",
+        "line": 8,
+        "column": 3,
+    }
     assert result["dedupe"] == {
         "identity": "7:v7",
         "known_for": "1d",
@@ -133,6 +140,7 @@ def test_the_row_of_another_table_is_told_with_its_line(run: Try) -> None:
         "under": "tables.Problem Task.states",
         "state": "4",
         "iem_state": 9,
+        "by": "value",
         "line": 10,
         "column": 27,
     }
