@@ -31,10 +31,16 @@ class MappingFile:
     document: Document | None = None
     #: The file's content, as far as it is UTF-8.
     text: str = ""
+    #: What is suspicious about it, and makes it no worse.
+    warnings: tuple[Fault, ...] = ()
 
     def complaints(self) -> list[str]:
         """Return `path:line:column: message` for each fault."""
-        return [f"{self.path}:{one.position.line}:{one.position.column}: {one.message}" for one in self.faults]
+        return [self.complain(one) for one in self.faults]
+
+    def complain(self, fault: Fault) -> str:
+        """Return `path:line:column: message`."""
+        return f"{self.path}:{fault.position.line}:{fault.position.column}: {fault.message}"
 
 
 def read_mappings(folder: Path) -> list[MappingFile]:
@@ -81,7 +87,9 @@ def parse_mapping(path: Path, content: bytes) -> MappingFile:
     except UnicodeDecodeError as error:
         return MappingFile(name, path, faults=(_fault(f"the file is not UTF-8 text (byte {error.start})"),))
     parsed = parse_mapping_file(name, text, load_presets())
-    return MappingFile(name, path, parsed.integration, parsed.faults, parsed.document, text)
+    return MappingFile(
+        name, path, parsed.integration, parsed.faults, parsed.document, text=text, warnings=parsed.warnings
+    )
 
 
 def _name_of(path: Path) -> str:

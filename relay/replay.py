@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import Integration
-from relay.core.mapping import map_payload, map_record, relayed_state
+from relay.core.mapping import is_whole_payload, map_payload, map_record, relayed_state
 from relay.core.model import Facts, Mapped, Rejected, Update
 from relay.core.values import parse_date_time
 from relay.store.queue import DeliveryQueue, Submission
@@ -96,7 +96,7 @@ class Replay:
 
 def _map_again(integration: Integration, rejection: Mapping[str, Any]) -> list[Mapped]:
     """Return what a rejection comes to now; where no record was found in it, it is the whole payload."""
-    if any(error["field"] == "records" for error in rejection["errors"]):
+    if is_whole_payload(rejection):
         return map_payload(integration, rejection["record"])
     return [map_record(integration, rejection["record"])]
 

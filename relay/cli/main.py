@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import keyword
+import os
 import sys
 
 import click
@@ -16,7 +18,8 @@ EX_FAILED, EX_CONFIG = 1, 78
 _COMMANDS = {
     "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
     "worker": ("relay.cli.worker", "Deliver what was accepted to IEM."),
-    "mappings": ("relay.cli.mappings", "Check mapping files."),
+    "mappings": ("relay.cli.mappings", "Check mapping files; print their JSON Schema."),
+    "try": ("relay.cli.trial", "Tell what a payload would come to, and send nothing."),
     "integrations": ("relay.cli.integrations", "See how integrations stand; park and resume them."),
     "deliveries": ("relay.cli.deliveries", "Look for deliveries; replay and discard dead letters."),
     "rejections": ("relay.cli.rejections", "Look at webhooks that could not be mapped; replay and discard them."),
@@ -36,7 +39,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        function = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -46,8 +50,11 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="relay")
-def relay() -> None:
+@click.pass_context
+def relay(ctx: click.Context) -> None:
     """Take ITSM resolution webhooks, keep them durably, and push them to HCL IEM until it says Success."""
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        ctx.color = False
 
 
 def main() -> None:

@@ -4,42 +4,55 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from relay.core.document import DocumentPath, Fault
-from relay.core.integration import BasicAuth, HeaderAuth, Integration, Text
-from relay.core.readers import check_url
+from relay.cli.terminal import shown
+from relay.core.document import Fault
+from relay.core.excerpt import excerpt
+from relay.core.json_schema import make_json_schema
 from relay.core.redact import Redactor
-from relay.errors import ConfigurationError, SecretMissingError
+from relay.errors import ConfigurationError
+from relay.inspection import Side, inspect
 from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.secret_reader import SecretReader
 from relay.settings import load_settings, read_environment
+from relay.sources import load_presets
 
 EX_CONFIG = 78
+#: Faults of a file that are told with their lines; further ones are told without.
+_MOST_LINES = 100
+_COLOURS = {"error": "red", "warning": "yellow"}
 
 
 @click.group
 def mappings() -> None:
-    """Check mapping files."""
+    """Check mapping files, and tell editors what may stand in them."""
 
 
 @mappings.command
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list of faults.")
-def check(files: tuple[Path, ...], *, as_json: bool) -> None:
-    """Tell every fault in FILES (by default all of RELAY_MAPPINGS) as `file:line:column: message`; exit status 78 if any."""
+@click.option(
+    "--for",
+    "side",
+    type=click.Choice(["web", "worker"]),
+    help="Whose secrets must be there; missing ones of the other are warnings. Without it both are needed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list of files with their faults.")
+def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
+    """Tell every fault in FILES (by default all of RELAY_MAPPINGS) as `file:line:column: message`; exit status 78 if any.
+
+    Warnings are told alike and change nothing about the exit status.
+    """
     for path in files:
         if not path.is_file():
             raise ConfigurationError([f"{path}: there is no such file"])
     found = [read_mapping(path) for path in files] if files else _read_all()
-    reader = SecretReader(read_environment(), Redactor())
-    checked = [replace(file, faults=(*file.faults, *_missing_secrets(file, reader))) for file in found]
+    checked = inspect(found, SecretReader(read_environment(), Redactor()), side)
     if as_json:
-        click.echo(json.dumps([_as_json(file) for file in checked], indent=2))
+        click.echo(json.dumps([_as_json(file) for file in checked], indent=2, ensure_ascii=False))
     else:
         for file in checked:
             _print(file)
@@ -48,52 +61,54 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
     sys.exit(EX_CONFIG if any(file.faults for file in checked) or not found else 0)
 
 
+@mappings.command
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of a mapping file, for editors."""
+    click.echo(json.dumps(make_json_schema(load_presets()), indent=2, ensure_ascii=False))
+
+
 def _read_all() -> list[MappingFile]:
     return read_mappings(load_settings(read_environment()).mappings)
 
 
+def _in_order(file: MappingFile) -> list[Fault]:
+    return sorted((*file.faults, *file.warnings), key=lambda fault: fault.position)
+
+
 def _print(file: MappingFile) -> None:
-    for complaint in file.complaints():
-        click.echo(complaint)
+    for number, fault in enumerate(_in_order(file)):
+        _print_fault(file, fault, with_line=number < _MOST_LINES)
     if file.integration and not file.faults:
         one = file.integration
         tests = f", {len(one.tests)} tests passed" if one.tests else ""
         off = "" if one.enabled else ", disabled"
-        click.echo(f"{file.path}: good ({one.source} → IEM {one.iem.customer_id}/{one.iem.integration_id}{tests}{off})")
+        good = click.style("good", fg="green")
+        click.echo(
+            f"{file.path}: {good} ({one.source} → IEM {one.iem.customer_id}/{one.iem.integration_id}{tests}{off})"
+        )
 
 
-def _as_json(file: MappingFile) -> dict[str, object]:
-    faults = [{"line": one.position.line, "column": one.position.column, "message": one.message} for one in file.faults]
+def _print_fault(file: MappingFile, fault: Fault, *, with_line: bool) -> None:
+    place = click.style(f"{file.path}:{fault.position.line}:{fault.position.column}:", bold=True)
+    colour = _COLOURS[fault.severity]
+    message = click.style(shown(fault.message), fg=colour)
+    if fault.severity == "warning":
+        message = f"{click.style('warning:', fg=colour, bold=True)} {message}"
+    click.echo(f"{place} {message}")
+    if with_line and file.document and (cut := excerpt(file.document, fault.position)):
+        click.echo(f"  {cut.line}\n  {' ' * cut.indent}{click.style('^', fg=colour, bold=True)}")
+
+
+def _as_json(file: MappingFile) -> dict[str, Any]:
+    faults = [
+        {
+            "file": str(file.path),
+            "line": one.position.line,
+            "column": one.position.column,
+            "severity": one.severity,
+            "message": one.message,
+            **({"key": one.key} if one.key else {}),
+        }
+        for one in _in_order(file)
+    ]
     return {"file": str(file.path), "integration": file.name, "faults": faults}
-
-
-def _missing_secrets(file: MappingFile, reader: SecretReader) -> Iterator[Fault]:
-    """Return a fault for each variable and file that the mapping refers to and that is not there."""
-    if file.integration is None or file.document is None:
-        return
-    for path, text in _texts_of(file.integration):
-        try:
-            value = reader.read(text)
-        except SecretMissingError as error:
-            yield Fault(file.document.locate(path), f"{path[-1]}: {error}")
-            continue
-        if path[-1] == "url" and (fault := check_url(value)):
-            yield Fault(file.document.locate(path), f"url: {fault}")
-
-
-def _texts_of(integration: Integration) -> list[tuple[DocumentPath, Text]]:
-    """Return everything that the mapping refers to, with the path of the key where it stands."""
-    found: list[tuple[DocumentPath, Text]] = []
-    for index, method in enumerate(integration.authentications):
-        match method:
-            case BasicAuth(password=secret):
-                found.append((("auth", index, "password"), secret))
-            case HeaderAuth(value=secret):
-                found.append((("auth", index, "value"), secret))
-            case _:
-                found += [(("auth", index, "secret"), secret) for secret in method.secrets]
-    for block, service in (("iem", integration.iem), ("virima", integration.virima)):
-        if service:
-            texts = {"url": service.url, "username": service.username, "password": service.password}
-            found += [((block, name), text) for name, text in texts.items()]
-    return found

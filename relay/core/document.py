@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -31,10 +31,25 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong at a place in a document."""
+    """Something wrong at a place in a document; a warning makes the file no worse."""
 
     position: Position
     message: str
+    #: The key that it is about, such as `auth[0].password`, where it is about one.
+    key: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a key's or a scalar's characters stand in the text: from `start` up to `end`, quotes included."""
+
+    start: int
+    end: int
+    path: DocumentPath
+    value: str
+    is_key: bool
+    style: str | None
 
 
 @dataclass(slots=True)
@@ -45,6 +60,11 @@ class Document:
     keys: dict[DocumentPath, Position] = field(default_factory=dict)
     values: dict[DocumentPath, Position] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    text: str = ""
+    #: The keys and scalars that were read, for showing their lines.
+    spans: list[Span] = field(default_factory=list)
+    #: The scalars among them by path.
+    scalars: dict[DocumentPath, Span] = field(default_factory=dict)
 
     def locate(self, path: DocumentPath, *, key: bool = False) -> Position:
         """Return where `path` stands: its value, or its key; of an absent one, its nearest ancestor that stands there."""
@@ -57,19 +77,49 @@ class Document:
             path = path[:-1]
         return self.values.get((), Position(1, 1))
 
+    def locate_within(self, path: DocumentPath, offset: int) -> Position | None:
+        """Return where the character at `offset` of the scalar at `path` stands; None where that cannot be told."""
+        found = self.scalars.get(path)
+        if found is None:
+            return None
+        written = self.text[found.start : found.end]
+        if written == found.value:
+            shift = offset
+        elif written[1:-1] == found.value:
+            shift = offset + 1
+        elif found.style == "'" and written[1:-1] == found.value.replace("'", "''"):
+            shift = offset + 1 + found.value[:offset].count("'")
+        else:
+            return None  # folded over lines, or with escapes
+        place = self.locate(path)
+        return None if "\n" in written else Position(place.line, place.column + shift)
+
+
+def spell(path: DocumentPath) -> str:
+    """Return a path as people write it: `auth[0].password`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
 
 def read_document(text: str, *, typed: Collection[DocumentPath] = ()) -> Document:
     """Return the document that `text` (YAML 1.1) holds; what is wrong with it stands in `faults`, all of it at once.
 
     `typed` holds paths, with `*` for any list index, below which scalars get YAML's own types.
     """
-    reader = _Reader(frozenset(typed))
+    reader = _Reader(frozenset(typed), text)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
         reader.document.faults.append(Fault(position, _explain(error)))
+        return reader.document
+    except yaml.reader.ReaderError as error:
+        message = (
+            f"the character U+{error.character:04X} cannot stand in YAML: delete it"
+            if isinstance(error.character, int)
+            else "this is not YAML text"
+        )
+        reader.document.faults.append(Fault(_position_of(text, error.position), message))
         return reader.document
     except yaml.YAMLError as error:
         reader.document.faults.append(Fault(Position(1, 1), f"this is not YAML text: {str(error).splitlines()[0]}"))
@@ -84,6 +134,11 @@ def read_document(text: str, *, typed: Collection[DocumentPath] = ()) -> Documen
         # A tree that was not read to its end would be told as one whose keys have no value.
         reader.document.tree = None if reader.gave_up else tree
     return reader.document
+
+
+def _position_of(text: str, index: int) -> Position:
+    before = text[:index]
+    return Position(before.count("\n") + 1, index - before.rfind("\n"))
 
 
 def _explain(error: yaml.MarkedYAMLError) -> str:
@@ -103,8 +158,8 @@ def _explain(error: yaml.MarkedYAMLError) -> str:
 class _Reader:
     """Turns YAML nodes into values, keeping positions and faults."""
 
-    def __init__(self, typed: frozenset[DocumentPath]) -> None:
-        self.document = Document()
+    def __init__(self, typed: frozenset[DocumentPath], text: str) -> None:
+        self.document = Document(text=text)
         self.gave_up = False
         self._typed = typed
         self._count = 0
@@ -127,6 +182,7 @@ class _Reader:
             case yaml.SequenceNode():
                 return [self.read(item, (*path, index), is_typed=is_typed) for index, item in enumerate(node.value)]
             case yaml.ScalarNode():
+                self._note(node, path)
                 return _typed_scalar(node) if is_typed else _plain_scalar(node)
             case _:
                 raise AssertionError(node)  # PyYAML composes these three
@@ -139,13 +195,22 @@ class _Reader:
                 self.document.faults.append(Fault(position, "a key must be plain text"))
                 continue
             key = str(key_node.value)
+            self._note(key_node, (*path, key), is_key=True)
             if key in members:
                 first = self.document.keys[(*path, key)].line
-                self.document.faults.append(Fault(position, f"the key '{key}' stands twice, first in line {first}"))
+                message = f"the key '{key}' stands twice, first in line {first}"
+                self.document.faults.append(Fault(position, message, spell((*path, key))))
                 continue
             self.document.keys[(*path, key)] = position
             members[key] = self.read(value_node, (*path, key), is_typed=is_typed)
         return members
+
+    def _note(self, node: yaml.ScalarNode, path: DocumentPath, *, is_key: bool = False) -> None:
+        start, end = node.start_mark.index, node.end_mark.index
+        span = Span(start, end, path, str(node.value), is_key, node.style)
+        self.document.spans.append(span)
+        if not is_key:
+            self.document.scalars[path] = span
 
 
 def _plain_scalar(node: yaml.ScalarNode) -> str | None:

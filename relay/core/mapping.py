@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,11 +57,25 @@ def map_record(integration: Integration, record: Any) -> Mapped:
 
 def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> tuple[Value | None, int]:
     """Return the first value that one of `paths` yields, and which of them it was; None and 0 where none does."""
-    for which, path in enumerate(paths):
-        value = normalise(path.search(record))
+    for which, (_, value) in enumerate(look_at(paths, record)):
         if value is not None:
             return value, which
     return None, 0
+
+
+def look_at(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Iterator[tuple[Any, Value | None]]:
+    """Yield what each of `paths` finds and what that is as a value, up to the first that yields one."""
+    for path in paths:
+        found = path.search(record)
+        value = normalise(found)
+        yield found, value
+        if value is not None:
+            return
+
+
+def is_whole_payload(rejection: Mapping[str, Any]) -> bool:
+    """Tell whether the record that a stored rejection keeps is the whole payload: no record was found in it."""
+    return any(error["field"] == "records" for error in rejection["errors"])
 
 
 def relayed_state(integration: Integration, table: str | None, itsm_state: str) -> int | None:

@@ -10,11 +10,12 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from relay.core.document import Document, DocumentPath, Fault, read_document
+from relay.core.contradictions import contradictions_of
+from relay.core.document import Document, DocumentPath, Fault, read_document, spell
 from relay.core.integration import Integration, MappingTest
 from relay.core.mapping import map_payload
 from relay.core.model import Ignored, Rejected, Update
-from relay.core.readers import UNKNOWN
+from relay.core.readers import UNKNOWN, Pointed
 from relay.core.schema import SOURCES, IntegrationSchema
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -29,6 +30,8 @@ class Parsed:
     document: Document
     integration: Integration | None = None
     faults: tuple[Fault, ...] = ()
+    #: What is suspicious about a good file.
+    warnings: tuple[Fault, ...] = ()
 
 
 def parse_mapping_file(name: str, text: str, presets: Mapping[str, Mapping[str, Any]]) -> Parsed:
@@ -51,7 +54,9 @@ def parse_mapping_file(name: str, text: str, presets: Mapping[str, Mapping[str, 
         return Parsed(document, faults=tuple(sorted(faults, key=lambda fault: fault.position)))
     integration = _build(name, text, loaded)
     failed = tuple(_failed_tests(integration, document))
-    return Parsed(document, faults=failed) if failed else Parsed(document, integration)
+    if failed:
+        return Parsed(document, faults=failed)
+    return Parsed(document, integration, warnings=tuple(_warnings(integration, document)))
 
 
 def _preset_of(tree: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -71,14 +76,27 @@ def _merge(tree: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]]) ->
 def _faults_of(error: ValidationError, document: Document) -> Iterator[Fault]:
     for path, message in _flatten(error.messages, ()):
         if message.startswith("Missing data"):
-            yield Fault(document.locate(path[:-1], key=True), f"missing key '{path[-1]}'{_whose(path)}")
+            yield Fault(document.locate(path[:-1], key=True), f"missing key '{path[-1]}'{_whose(path)}", spell(path))
         elif message.startswith("Field may not be null"):
-            yield Fault(document.locate(path, key=True), f"the key '{path[-1]}' has no value")
+            yield Fault(document.locate(path, key=True), f"the key '{path[-1]}' has no value", spell(path))
         elif message.startswith(UNKNOWN):
-            yield Fault(document.locate(path, key=True), message)
+            yield Fault(document.locate(path, key=True), message, spell(path))
         else:
-            key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
-            yield Fault(document.locate(path), f"{key}: {message}" if key else message)
+            yield _fault_in(path, message, document)
+
+
+def _fault_in(path: DocumentPath, message: str, document: Document) -> Fault:
+    """Return a fault of a value: at the place inside it where that can be told, else at its beginning."""
+    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+    position = document.locate(path)
+    if isinstance(message, Pointed) and (within := document.locate_within(path, message.at)):
+        position, message = within, message.brief
+    return Fault(position, f"{key}: {message}" if key else message, spell(path) or None)
+
+
+def _warnings(integration: Integration, document: Document) -> Iterator[Fault]:
+    for path, message in contradictions_of(integration):
+        yield Fault(document.locate(path, key=True), message, spell(path), "warning")
 
 
 def _whose(path: DocumentPath) -> str:
@@ -93,7 +111,7 @@ def _flatten(messages: Any, path: DocumentPath) -> Iterator[tuple[DocumentPath, 
         for message in messages:
             yield from _flatten(message, path)
     else:
-        yield path, str(messages)
+        yield path, messages if isinstance(messages, str) else str(messages)
 
 
 def _build(name: str, text: str, loaded: dict[str, Any]) -> Integration:
@@ -111,7 +129,8 @@ def _build(name: str, text: str, loaded: dict[str, Any]) -> Integration:
 def _failed_tests(integration: Integration, document: Document) -> Iterator[Fault]:
     for index, test in enumerate(integration.tests):
         if complaint := _run(test, integration):
-            yield Fault(document.locate(("tests", index)), f"tests: '{test.name}' {complaint}")
+            place = ("tests", index)
+            yield Fault(document.locate(place), f"tests: '{test.name}' {complaint}", spell(place))
 
 
 def _run(test: MappingTest, integration: Integration) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,15 @@ _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
 
 
+class PathError(ValueError):
+    """An expression that is none: what is wrong with it, and at which of its characters (from 0)."""
+
+    def __init__(self, problem: str, at: int = 0) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.at = at
+
+
 @dataclass(frozen=True, slots=True)
 class FieldPath:
     """A compiled expression; `search` returns what it finds in a payload, or None."""
@@ -26,7 +36,7 @@ class FieldPath:
 
 
 def compile_path(expression: str) -> FieldPath:
-    """Compile `expression`; ValueError tells what is wrong with it and shows the place with a caret."""
+    """Compile `expression`; PathError tells what is wrong with it, and where."""
     if _NAMES.fullmatch(expression):
         return FieldPath(expression, _walker(tuple(expression.split("."))))
     try:
@@ -34,13 +44,13 @@ def compile_path(expression: str) -> FieldPath:
         unknown = _functions_of(compiled.parsed) - Functions.FUNCTION_TABLE.keys()
     except (LexerError, ParseError) as error:
         at = getattr(error, "lex_position", None) or getattr(error, "lexer_position", None) or 0
-        raise ValueError(f"not a JMESPath expression: {_cause(error)}\n  {expression}\n  {' ' * at}^") from None
+        raise PathError(f"not a JMESPath expression: {_cause(error)}", at) from None
     except JMESPathError as error:
-        raise ValueError(f"not a JMESPath expression: {error}") from None
+        raise PathError(f"not a JMESPath expression: {error}") from None
     except RecursionError:
-        raise ValueError("not a JMESPath expression that can be read: it is too deep") from None
+        raise PathError("not a JMESPath expression that can be read: it is too deep") from None
     if unknown:
-        raise ValueError(f"JMESPath has no function {min(unknown)}()")
+        raise _no_function(min(unknown), expression)
 
     def search(payload: Any) -> Any:
         try:
@@ -50,6 +60,13 @@ def compile_path(expression: str) -> FieldPath:
         return found if isinstance(found, _JSON_TYPES) else None  # `&a` is an expression, and no value
 
     return FieldPath(expression, search)
+
+
+def _no_function(name: str, expression: str) -> PathError:
+    near = difflib.get_close_matches(name, Functions.FUNCTION_TABLE, n=1)
+    hint = f"; did you mean {near[0]}()?" if near else ""
+    place = re.search(rf"\b{re.escape(name)}\(", expression)
+    return PathError(f"JMESPath has no function {name}(){hint}", place.start() if place else 0)
 
 
 def _walker(names: tuple[str, ...]) -> Callable[[Any], Any]:

@@ -1,6 +1,7 @@
 """What one value of a mapping file may be: a function for each kind, from what `document` read to what the relay uses.
 
 Each raises marshmallow's ValidationError with a sentence that says what to write instead. `Read` makes a field of one.
+What a reader takes stands beside it once more as a JSON Schema (`shaped`), for editors: they check while people type.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields
 
 from relay.core.integration import Env, File, Plain, Secret, Text
-from relay.core.paths import FieldPath, compile_path
-from relay.core.units import parse_duration
+from relay.core.paths import FieldPath, PathError, compile_path
+from relay.core.units import DURATION, parse_duration
 from relay.core.values import state_key
 
 T = TypeVar("T")
+_Reader = TypeVar("_Reader", bound=Callable[[Any], Any])
+#: A JSON Schema of one value; a marshmallow schema in it stands for that schema's own shape.
+Shape = Mapping[str, Any]
+_SHAPES: dict[Callable[[Any], Any], Shape] = {}
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEYS = ("env", "file")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -28,11 +33,41 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNKNOWN = "unknown key"
 
 
-class Read(fields.Field[Any]):
-    """A field whose value is what `read` makes of it; `description` is what admins are told about it."""
+def shaped(shape: Shape) -> Callable[[_Reader], _Reader]:
+    """Note what a reader takes. `shape` may hold `examples`, and a `description` that goes behind the key's own."""
 
-    def __init__(self, read: Callable[[Any], Any], description: str, **options: Any) -> None:
-        super().__init__(metadata={"description": description}, **options)
+    def note(read: _Reader) -> _Reader:
+        _SHAPES[read] = shape
+        return read
+
+    return note
+
+
+def shape_of(read: Callable[[Any], Any]) -> Shape:
+    """Return what `read` takes; KeyError where nobody noted it."""
+    return _SHAPES[read]
+
+
+class Pointed(str):
+    """A message about one place inside a value: `brief` and `at`, or as a whole with the value and a caret below it."""
+
+    __slots__ = ("at", "brief")
+    brief: str
+    at: int
+
+    def __new__(cls, brief: str, value: str, at: int) -> Self:
+        """`at`: the character of `value`, from 0."""
+        self = super().__new__(cls, f"{brief}\n  {value}\n  {' ' * at}^")
+        self.brief, self.at = brief, at
+        return self
+
+
+class Read(fields.Field[Any]):
+    """A field whose value is what `read` makes of it; `description` and `example` are what admins are told about it."""
+
+    def __init__(self, read: Callable[[Any], Any], description: str, example: Any = None, **options: Any) -> None:
+        metadata = {"description": description} | ({} if example is None else {"examples": [example]})
+        super().__init__(metadata=metadata, **options)
         self.read = read
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
@@ -55,6 +90,9 @@ def read_each(values: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
 def one_or_more(read: Callable[[Any], T], what: str) -> Callable[[Any], tuple[T, ...]]:
     """Return a reader of one value, or of a list of them with at least one."""
 
+    shape = shape_of(read)
+
+    @shaped({"anyOf": [shape, {"type": "array", "items": shape, "minItems": 1}], "examples": shape.get("examples", [])})
     def read_all(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list):
             return (read(value),)
@@ -71,6 +109,12 @@ def _scalar(value: Any, expected: str) -> str:
     raise ValidationError(f"expected {expected}")
 
 
+def is_env_name(text: str) -> bool:
+    """Tell whether `text` can be the name of an environment variable."""
+    return _ENV_NAME.fullmatch(text) is not None
+
+
+@shaped({"type": ["string", "number", "boolean"], "pattern": r"\S"})
 def read_text(value: Any) -> str:
     """Return text that is not blank."""
     text = _scalar(value, "text")
@@ -83,6 +127,7 @@ def choice(*choices: str) -> Callable[[Any], str]:
     """Return a reader of one of a few words."""
     expected = f"one of {', '.join(choices)}"
 
+    @shaped({"enum": [*choices], "examples": [*choices]})
     def read(value: Any) -> str:
         text = _scalar(value, expected)
         if text not in choices:
@@ -93,6 +138,7 @@ def choice(*choices: str) -> Callable[[Any], str]:
     return read
 
 
+@shaped({"enum": [True, False, "yes", "no", "on", "off"], "examples": [True, False]})
 def read_boolean(value: Any) -> bool:
     """Return `true` or `false`, in any of YAML's spellings."""
     text = _scalar(value, "true or false").lower()
@@ -101,6 +147,10 @@ def read_boolean(value: Any) -> bool:
     return text in {"true", "yes", "on"}
 
 
+_WHOLE = {"type": ["integer", "string"], "pattern": r"^[+-]?[0-9]{1,15}$"}
+
+
+@shaped(_WHOLE)
 def read_integer(value: Any) -> int:
     """Return a whole number."""
     text = _scalar(value, "a whole number")
@@ -112,6 +162,7 @@ def read_integer(value: Any) -> int:
 def integer(least: int, most: int) -> Callable[[Any], int]:
     """Return a reader of a whole number within bounds."""
 
+    @shaped({**_WHOLE, "minimum": least, "maximum": most})
     def read(value: Any) -> int:
         number = read_integer(value)
         if not least <= number <= most:
@@ -124,6 +175,7 @@ def integer(least: int, most: int) -> Callable[[Any], int]:
 def duration(least: str, most: str) -> Callable[[Any], float]:
     """Return a reader of seconds, written as `30s`, `10m`, `24h` or `30d`, within bounds."""
 
+    @shaped({"type": "string", "pattern": f"^{DURATION}$", "description": f"{least} to {most}"})
     def read(value: Any) -> float:
         text = _scalar(value, "a duration, such as 30s or 24h")
         try:
@@ -137,15 +189,17 @@ def duration(least: str, most: str) -> Callable[[Any], float]:
     return read
 
 
+@shaped({"type": "string", "minLength": 1})
 def read_path(value: Any) -> FieldPath:
     """Return a compiled JMESPath expression."""
     expression = _scalar(value, "a JMESPath expression")
     try:
         return compile_path(expression)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
+    except PathError as error:
+        raise ValidationError(Pointed(error.problem, expression, error.at)) from None
 
 
+@shaped({"type": "string", "examples": ["^[0-9a-f]{32}$"]})
 def read_pattern(value: Any) -> re.Pattern[str]:
     """Return a compiled regular expression."""
     text = _scalar(value, "a regular expression")
@@ -153,7 +207,9 @@ def read_pattern(value: Any) -> re.Pattern[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
             return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+    except re.error as error:
+        raise ValidationError(Pointed(f"not a regular expression: {error.msg}", text, error.pos or 0)) from None
+    except (OverflowError, RecursionError) as error:
         raise ValidationError(f"not a regular expression: {error}") from None
 
 
@@ -164,13 +220,25 @@ def explain_unknown(key: str, known: Collection[str]) -> str:
     return f"{UNKNOWN} '{key}'; {hint}"
 
 
+def _reference(key: str, shape: Shape, example: str) -> Shape:
+    properties = {key: {"description": f"where it stands: {example}", "examples": [example], **shape}}
+    return {"type": "object", "properties": properties, "required": [key], "additionalProperties": False}
+
+
+_REFERENCES = [
+    _reference("env", {"type": "string", "pattern": f"^{_ENV_NAME.pattern}$"}, "ACME_PASSWORD"),
+    _reference("file", {"type": "string", "minLength": 1}, "/run/secrets/acme"),
+]
+
+
+@shaped({"anyOf": _REFERENCES, "examples": [{"env": "ACME_PASSWORD"}, {"file": "/run/secrets/acme"}]})
 def read_secret(value: Any) -> Secret:
     """Return where a secret stands: `{env: NAME}` or `{file: PATH}`; never the secret itself."""
     if isinstance(value, dict) and (misspelt := _misspelt(value)):
         raise ValidationError({key: [explain_unknown(key, _SECRET_KEYS)] for key in misspelt})
     match value:
         case {"env": str(name), **rest} if not rest:
-            if not _ENV_NAME.fullmatch(name):
+            if not is_env_name(name):
                 raise ValidationError("not the name of an environment variable: letters, digits and _")
             return Env(name)
         case {"file": str(path), **rest} if not rest and path:
@@ -186,11 +254,17 @@ def _misspelt(secret: dict[str, Any]) -> list[str]:
     return [key for key in secret if key not in _SECRET_KEYS and difflib.get_close_matches(key, _SECRET_KEYS)]
 
 
+@shaped({"anyOf": [_SHAPES[read_text], *_REFERENCES]})
 def read_setting(value: Any) -> Text:
     """Return text, or where it stands."""
     return read_secret(value) if isinstance(value, dict) else Plain(read_text(value))
 
 
+_LOOPBACK_PATTERN = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in sorted(_LOOPBACK))
+_URL_PATTERN = f"^([Hh][Tt][Tt][Pp][Ss]://[^/@?#]|[Hh][Tt][Tt][Pp]://({_LOOPBACK_PATTERN})(:|/|$))[^@?#]*$"
+
+
+@shaped({"anyOf": [{"type": "string", "pattern": _URL_PATTERN}, *_REFERENCES]})
 def read_url(value: Any) -> Text:
     """Return a base URL that `check_url` finds good, or where it stands."""
     url = read_setting(value)
@@ -215,6 +289,7 @@ def check_url(url: str) -> str | None:
     return None
 
 
+@shaped({"type": "string", "examples": ["10.0.0.0/8"]})
 def read_network(value: Any) -> IPv4Network | IPv6Network:
     """Return an address or a network."""
     text = _scalar(value, "an address or a network, such as 10.0.0.0/8")
@@ -224,6 +299,7 @@ def read_network(value: Any) -> IPv4Network | IPv6Network:
         raise ValidationError(f"not an address or a network: {error}") from None
 
 
+@shaped({"type": "object", "minProperties": 1, "additionalProperties": _WHOLE, "examples": [{"6": 6, "Resolved": 6}]})
 def read_states(value: Any) -> Mapping[str, int]:
     """Return ITSM state (number or label, by its `state_key`) → IEM state (a whole number)."""
     if not isinstance(value, dict) or not value:

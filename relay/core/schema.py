@@ -6,13 +6,14 @@ They take the strings that `document` read, the source's preset merged in; `mapp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 
 from relay.core import integration as model
 from relay.core.readers import (
     Read,
+    Shape,
     choice,
     duration,
     explain_unknown,
@@ -29,6 +30,8 @@ from relay.core.readers import (
     read_states,
     read_text,
     read_url,
+    shape_of,
+    shaped,
 )
 from relay.core.values import table_key
 
@@ -36,7 +39,7 @@ SOURCES = ("servicenow", "service-exchange")
 _TYPE_ERROR = "expected keys and values here (key: value), indented below"
 
 _read_paths = one_or_more(read_path, "path")
-_read_secrets = one_or_more(read_secret, "secret")
+read_secrets = one_or_more(read_secret, "secret")
 _read_timeout = duration("100ms", "60s")
 
 
@@ -47,6 +50,8 @@ class Strict(Schema):
         unknown = INCLUDE
 
     error_messages = {"type": _TYPE_ERROR}  # noqa: RUF012 - marshmallow's own way to set it
+    #: What JSON Schema can tell of the keys together.
+    constraints: ClassVar[Shape] = {}
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def _refuse_unknown(self, _data: Any, original: Any, **_kwargs: Any) -> None:
@@ -64,7 +69,7 @@ class Strict(Schema):
 
 class BasicAuthSchema(Strict):
     type = Read(choice("basic"), "user name and password (RFC 7617)", required=True)
-    username = Read(read_text, "the user name that the sender gives", required=True)
+    username = Read(read_text, "the user name that the sender gives", required=True, example="servicenow")
     password = Read(read_secret, "where the sender's password stands", required=True)
 
     @post_load
@@ -74,12 +79,15 @@ class BasicAuthSchema(Strict):
 
 class HmacAuthSchema(Strict):
     type = Read(choice("hmac"), "a signature over the raw body", required=True)
-    header = Read(read_text, "the header that carries the signature", required=True)
+    header = Read(read_text, "the header that carries the signature", required=True, example="X-Relay-Signature")
     algorithm = Read(choice("sha1", "sha256", "sha512"), "the hash of the HMAC", load_default="sha256")
     encoding = Read(choice("any", "hex", "base64"), "how the signature is written", load_default="any")
-    secret = Read(_read_secrets, "where the key stands; a list while keys are changed over", required=True)
+    secret = Read(read_secrets, "where the key stands; a list while keys are changed over", required=True)
     timestamp_header = Read(
-        read_text, "the signed text is then <timestamp>.<body>; older than 5 minutes is refused", load_default=None
+        read_text,
+        "the signed text is then <timestamp>.<body>; older than 5 minutes is refused",
+        load_default=None,
+        example="X-Relay-Timestamp",
     )
 
     @post_load
@@ -90,9 +98,9 @@ class HmacAuthSchema(Strict):
 
 class HeaderAuthSchema(Strict):
     type = Read(choice("header"), "an API key in a header", required=True)
-    header = Read(read_text, "the header that carries the key", required=True)
+    header = Read(read_text, "the header that carries the key", required=True, example="X-API-Key")
     value = Read(read_secret, "where the key stands", required=True)
-    scheme = Read(read_text, "the word before the key, such as Bearer", load_default=None)
+    scheme = Read(read_text, "the word before the key, such as Bearer", load_default=None, example="Bearer")
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.HeaderAuth:
@@ -101,7 +109,7 @@ class HeaderAuthSchema(Strict):
 
 class StandardWebhooksAuthSchema(Strict):
     type = Read(choice("standard-webhooks"), "webhook-id, webhook-timestamp, webhook-signature", required=True)
-    secret = Read(_read_secrets, "where the secret (whsec_…) stands; a list while changed over", required=True)
+    secret = Read(read_secrets, "where the secret (whsec_…) stands; a list while changed over", required=True)
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.StandardWebhooksAuth:
@@ -118,6 +126,15 @@ _AUTH_KEYS = frozenset(key for schema in AUTH_SCHEMAS.values() for key in schema
 _read_auth_type = choice(*AUTH_SCHEMAS)
 
 
+@shaped(
+    {
+        "anyOf": [
+            {"const": "none"},
+            {"type": "array", "minItems": 1, "items": {"oneOf": [*AUTH_SCHEMAS.values()]}},
+        ],
+        "examples": [[{"type": "basic", "username": "servicenow", "password": {"env": "ACME_WEBHOOK_PASSWORD"}}]],
+    }
+)
 def _read_auths(value: Any) -> tuple[model.Authentication, ...]:
     if value == "none":
         return ()
@@ -140,6 +157,10 @@ def _read_auth(item: Any) -> model.Authentication:
     return loaded
 
 
+_NETWORK = shape_of(read_network)
+
+
+@shaped({"anyOf": [_NETWORK, {"type": "array", "items": _NETWORK, "minItems": 1}], "examples": [["10.0.0.0/8"]]})
 def _read_networks(value: Any) -> Any:
     if value == []:
         raise ValidationError("an empty list would let nobody in: leave the key out to let any address in")
@@ -147,19 +168,29 @@ def _read_networks(value: Any) -> Any:
 
 
 class FieldsSchema(Strict):
-    sys_id = Read(_read_paths, "the ticket's id")
-    state = Read(_read_paths, "the ticket's state")
-    table = Read(_read_paths, "the table that the record is of")
-    number = Read(_read_paths, "the ticket's number, for people")
-    version = Read(_read_paths, "a number that grows with every update: orders them")
-    updated_at = Read(_read_paths, "when the ticket was updated, UTC: orders updates that have no version")
-    resolved_by = Read(_read_paths, "who resolved it: an email address")
+    sys_id = Read(_read_paths, "the ticket's id", example="sys_id")
+    state = Read(_read_paths, "the ticket's state", example=["state", "incident_state"])
+    table = Read(_read_paths, "the table that the record is of", example="sys_class_name")
+    number = Read(_read_paths, "the ticket's number, for people", example="number")
+    version = Read(_read_paths, "a number that grows with every update: orders them", example="sys_mod_count")
+    updated_at = Read(
+        _read_paths, "when the ticket was updated, UTC: orders updates that have no version", example="sys_updated_on"
+    )
+    resolved_by = Read(_read_paths, "who resolved it: an email address", example=["resolved_by.email", "resolved_by"])
 
 
 class TableSchema(Strict):
     states = Read(read_states, "this table's states → IEM states", required=True)
 
 
+@shaped(
+    {
+        "type": "object",
+        "propertyNames": {"not": {"enum": ["incident"]}},
+        "additionalProperties": TableSchema(),
+        "examples": [{"problem": {"states": {"106": 6, "107": 6}}}],
+    }
+)
 def _read_tables(value: Any) -> Mapping[str, Mapping[str, int]]:
     if not isinstance(value, dict):
         raise ValidationError("expected tables, such as `problem: {states: {106: 6}}`")
@@ -186,15 +217,21 @@ class DedupeSchema(Strict):
 
 
 class IemSchema(Strict):
-    url = Read(read_url, "the organisation's Hosted_API of IEM", required=True)
-    customer_id = Read(read_text, "the customer id in IEM", required=True)
-    integration_id = Read(read_text, "the integration id in IEM", required=True)
+    url = Read(read_url, "the organisation's Hosted_API of IEM", required=True, example="https://iem.example.com")
+    customer_id = Read(read_text, "the customer id in IEM", required=True, example="ACME")
+    integration_id = Read(read_text, "the integration id in IEM", required=True, example="42")
     auth = Read(choice("token", "basic"), "by token (cached), or by basic authentication", load_default="token")
-    username = Read(read_setting, "the API user", required=True)
+    username = Read(read_setting, "the API user", required=True, example="relay-api@example.com")
     password = Read(read_secret, "where the API user's password stands", required=True)
     timeout = Read(_read_timeout, "how long one call may take", load_default=10.0)
     max_in_flight = Read(integer(1, 256), "pushes at once, per worker process", load_default=8)
-    ca_file = Read(read_text, "certificates (PEM) of a private CA", load_default=None, allow_none=True)
+    ca_file = Read(
+        read_text,
+        "certificates (PEM) of a private CA",
+        load_default=None,
+        allow_none=True,
+        example="/etc/ssl/private-ca.pem",
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.Iem:
@@ -217,13 +254,19 @@ class RetrySchema(Strict):
 
 
 class VirimaSchema(Strict):
-    url = Read(read_url, "the installation's base URL", required=True)
-    username = Read(read_setting, "the service account", required=True)
+    url = Read(read_url, "the installation's base URL", required=True, example="https://login.virima.com/www_em/")
+    username = Read(read_setting, "the service account", required=True, example={"env": "VIRIMA_USERNAME"})
     password = Read(read_secret, "where the service account's password stands", required=True)
     lookup = Read(choice("impersonate", "session"), "how resolvers are looked up", required=True)
     cache = Read(duration("1s", "30d"), "how long a user is remembered", load_default=3600.0)
     timeout = Read(_read_timeout, "how long one call may take", load_default=10.0)
-    ca_file = Read(read_text, "certificates (PEM) of a private CA", load_default=None, allow_none=True)
+    ca_file = Read(
+        read_text,
+        "certificates (PEM) of a private CA",
+        load_default=None,
+        allow_none=True,
+        example="/etc/ssl/private-ca.pem",
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.Virima:
@@ -231,8 +274,8 @@ class VirimaSchema(Strict):
 
 
 class PublishSchema(Strict):
-    heartbeat = Read(duration("10s", "1d"), "how often adaptor health is told", load_default=None)
-    metrics = Read(duration("10s", "1d"), "how often metrics are told", load_default=None)
+    heartbeat = Read(duration("10s", "1d"), "how often adaptor health is told", load_default=None, example="5m")
+    metrics = Read(duration("10s", "1d"), "how often metrics are told", load_default=None, example="5m")
     events = Read(read_boolean, "tell when the integration is parked or a delivery dies", load_default=False)
     topology = Read(read_boolean, "tell the relay as an entity and a service", load_default=False)
 
@@ -242,7 +285,9 @@ class PublishSchema(Strict):
 
 
 class ExpectSchema(Strict):
-    state = Read(read_integer, "relayed with this IEM state", load_default=None)
+    constraints: ClassVar[Shape] = {"minProperties": 1, "maxProperties": 1}
+
+    state = Read(read_integer, "relayed with this IEM state", load_default=None, example=6)
     ignored = Read(read_boolean, "not relayed", load_default=None)
     rejected = Read(choice("sys_id", "state", "records"), "refused for this field", load_default=None)
 
@@ -254,9 +299,20 @@ class ExpectSchema(Strict):
             raise ValidationError("write `ignored: true`, or the state that is expected", "ignored")
 
 
+@shaped({})
+def _take_anything(value: Any) -> Any:
+    return value
+
+
 class MappingTestSchema(Strict):
-    name = Read(read_text, "what the example shows", required=True)
-    payload = Read(lambda payload: payload, "a webhook's body", required=True, allow_none=True)
+    name = Read(read_text, "what the example shows", required=True, example="a resolved incident is relayed")
+    payload = Read(
+        _take_anything,
+        "a webhook's body",
+        required=True,
+        allow_none=True,
+        example={"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"},
+    )
     expect = fields.Nested(ExpectSchema, required=True, metadata={"description": "what it must come to"})
 
     @post_load
@@ -275,10 +331,10 @@ class IntegrationSchema(Strict):
 
     source = Read(choice(*SOURCES), "who sends: sets the defaults of fields and states", required=True)
     enabled = Read(read_boolean, "false: its webhooks are answered 404 and its deliveries wait", load_default=True)
-    description = Read(read_text, "for people", load_default="", allow_none=True)
+    description = Read(read_text, "for people", load_default="", allow_none=True, example="ACME production")
     auth = Read(_read_auths, "who may post: any one of the list suffices", required=True)
     allow_from = Read(_read_networks, "addresses that may post; without it any", load_default=())
-    records = Read(read_path, "JMESPath to the record or the list of records", required=True)
+    records = Read(read_path, "JMESPath to the record or the list of records", required=True, example="result || @")
     fields_ = _nested(FieldsSchema, "where each field stands in a record", data_key="fields", required=True)
     sys_id_pattern = Read(read_pattern, "what a ticket id looks like", required=True)
     states = Read(read_states, "ITSM state → IEM state; replaces the preset's", required=True)
@@ -293,4 +349,5 @@ class IntegrationSchema(Strict):
         fields.Nested(MappingTestSchema),
         metadata={"description": "examples that must come out as told"},
         load_default=list,
+        error_messages={"invalid": "expected a list of examples, each with a name, a payload and what to expect"},
     )

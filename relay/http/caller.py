@@ -22,6 +22,8 @@ from relay.http.deadline import DeadlineAdapter, deadline_after
 #: A longer answer is none of a service that the relay calls (bytes).
 MOST_ANSWER = 1 << 20
 _CHUNK = 1 << 16
+#: Sent with every call.
+COMMON_HEADERS: Mapping[str, str] = {"User-Agent": f"itsm-webhook-relay/{__version__}", "Accept": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,10 @@ class Caller:
         Cookies are sent from `jar`, and what the answer sets goes into `into`; without them no cookie is sent, and
         none kept.
         """
-        common = {"User-Agent": f"itsm-webhook-relay/{__version__}", "Accept": "application/json"}
         status = None
         try:
             request = requests.Request(
-                method, self._base_url + path, headers={**common, **headers}, data=body
+                method, self._base_url + path, headers={**COMMON_HEADERS, **headers}, data=body
             ).prepare()
             if jar is not None and (cookies := jar.header_for(request)):
                 request.headers["Cookie"] = cookies

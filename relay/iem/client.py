@@ -15,6 +15,8 @@ from relay.http.account import Account
 from relay.http.caller import Caller, Reply
 
 TOKEN_PATH = "/api/v1/user/token"  # noqa: S105 - a path, not a token
+#: Sent with every push, beside the credential.
+PUSH_HEADERS: Mapping[str, str] = {"Content-Type": "application/json"}
 _MOST_MESSAGE = 200
 
 
@@ -53,15 +55,18 @@ class IemClient:
 
     def push(self, target: Target, sys_id: str, state: int, token: str | None, *, timeout: float) -> Answer:
         """Tell IEM a ticket's state, with `token` in the Cookie, or without one by basic authentication. `timeout` in seconds."""
-        path = f"/gbp/push/{quote(target.customer_id, safe='')}?integrationid={quote(target.integration_id, safe='')}"
         credential = {"Authorization": self._account.basic} if token is None else {"Cookie": f"access_token={token}"}
-        headers = {"Content-Type": "application/json", **credential}
-        body = push_body(sys_id, state)
-        return _answer_of(self._caller.exchange("POST", path, headers=headers, body=body, timeout=timeout))
+        headers, body = {**PUSH_HEADERS, **credential}, push_body(sys_id, state)
+        return _answer_of(self._caller.exchange("POST", push_path(target), headers=headers, body=body, timeout=timeout))
 
     def close(self) -> None:
         """Close the connections."""
         self._caller.close()
+
+
+def push_path(target: Target) -> str:
+    """Return the path and query of a push, below the base URL."""
+    return f"/gbp/push/{quote(target.customer_id, safe='')}?integrationid={quote(target.integration_id, safe='')}"
 
 
 def push_body(sys_id: str, state: int) -> bytes:

@@ -9,16 +9,14 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from relay.core.mapping import map_payload
-from relay.core.model import Ignored, Rejected, Update
 from relay.core.payload import parse_body
 from relay.core.values import parse_date_time
-from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError
-from relay.iem.client import push_body
+from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError, TooManyRecordsError
 from relay.operations import HinderedError, Operations, UnknownError
 from relay.replay import Replayed
 from relay.store.deliveries import STATUSES, Page, Query
 from relay.store.trail import TYPES, TrailQuery
+from relay.trial import Trial
 from relay.web.answers import ProblemError, problem, reply
 
 _ACTOR = "api"
@@ -101,19 +99,10 @@ def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
         file = operations.catalogue.find(name)
         if file is None or file.integration is None:
             raise UnknownError(f"there is no usable integration {name[:64]}")
-        results = [_show_mapped(one) for one in map_payload(file.integration, _parse(request.get_data(cache=False)))]
-        return reply({"integration": name, "mapping": file.integration.digest, "results": results})
-
-
-def _show_mapped(mapped: Update | Ignored | Rejected) -> dict[str, Any]:
-    match mapped:
-        case Update(facts=facts, iem_state=state):
-            return {"result": "relayed", "sys_id": facts.sys_id, "itsm_state": facts.itsm_state, "number": facts.number,
-                    "version": facts.version, "iem_state": state, "push": push_body(facts.sys_id, state).decode()}  # fmt: skip
-        case Ignored(facts=facts, reason=reason):
-            return {"result": "ignored", "sys_id": facts.sys_id, "itsm_state": facts.itsm_state, "reason": reason}
-        case Rejected(errors=errors):
-            return {"result": "rejected", "errors": [error.as_dict() for error in errors]}
+        try:
+            return reply(Trial(file).try_payload(_parse(request.get_data(cache=False))))
+        except TooManyRecordsError as error:
+            raise ProblemError(413, str(error), kind="too-many-records") from None
 
 
 def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:

@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from harness import base_environ, mapping, write_mapping
+
+from relay.cli.main import relay
 
 IEM = "https://iem.example.com"
 
@@ -39,10 +43,18 @@ def test_every_fault_of_every_file_is_told_with_status_78(tmp_path: Path) -> Non
     assert result.returncode == 78
     assert result.stdout.splitlines() == [
         "mappings/acme.yaml:1:1: missing key 'iem'",
+        "  source: servicenow",
+        "  ^",
         "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?",
+        "  stats: {6: •••}",
+        "  ^",
         "mappings/acme.yaml:3:7: auth: expected a list with at least one way to authenticate, or the word none",
+        "  auth: •••",
+        "        ^",
         "mappings/good.yaml: good (servicenow → IEM ACME/42)",
         "mappings/tab.yaml:2:1: a tab stands where YAML wants spaces: indent with spaces",
+        "  →b: •••",
+        "  ^",
     ]
 
 
@@ -103,4 +115,73 @@ def test_the_json_form_holds_the_same_faults(tmp_path: Path) -> None:
 
     content: list[dict[str, Any]] = json.loads(result.stdout)
     assert content[0]["file"] == "acme.yaml"
-    assert {"line": 2, "column": 1, "message": "unknown key 'stats'; did you mean 'states'?"} in content[0]["faults"]
+    assert {
+        "file": "acme.yaml",
+        "line": 2,
+        "column": 1,
+        "severity": "error",
+        "message": "unknown key 'stats'; did you mean 'states'?",
+        "key": "stats",
+    } in content[0]["faults"]
+
+
+def test_a_side_is_only_warned_of_secrets_that_the_other_one_needs(tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping(IEM))
+
+    web = check(tmp_path, "--for", "web", ACME_IEM_PASSWORD="")
+    worker = check(tmp_path, "--for", "worker", ACME_IEM_PASSWORD="")
+
+    assert web.returncode == 0
+    assert "warning: password: the environment variable ACME_IEM_PASSWORD is not set" in web.stdout
+    assert "acme.yaml: good" in web.stdout
+    assert worker.returncode == 78
+    assert "warning" not in worker.stdout
+
+
+def test_each_of_several_secrets_is_told_at_its_own_place(tmp_path: Path) -> None:
+    text = """\
+source: servicenow
+auth: [{type: hmac, header: X-A, secret: [{env: ACME_IEM_PASSWORD}, {env: ACME_OLD}]}]
+iem: {url: https://iem.example.com, customer_id: A, integration_id: 4, username: a, password: {env: ACME_IEM_PASSWORD}}
+"""
+    (tmp_path / "acme.yaml").write_text(text, "utf-8")
+
+    result = check(tmp_path, "acme.yaml")
+
+    assert result.stdout.startswith("acme.yaml:2:69: secret: the environment variable ACME_OLD is not set")
+
+
+def test_two_files_that_push_the_same_integration_are_warned_of(tmp_path: Path) -> None:
+    for name in ("acme", "bcme"):
+        write_mapping(tmp_path / "mappings", name, mapping(IEM))
+    write_mapping(tmp_path / "mappings", "elsewhere", mapping("https://other.example.com"))
+    write_mapping(tmp_path / "mappings", "off", {**mapping(IEM), "enabled": False})
+    write_mapping(tmp_path / "mappings", "sx", {**mapping(IEM), "source": "service-exchange"})
+
+    result = check(tmp_path)
+
+    assert result.returncode == 0
+    told = [line.partition(": ")[2] for line in result.stdout.splitlines() if ": warning: " in line]
+    assert told == [
+        f"warning: integration_id: mappings/{other}.yaml pushes ACME/42 from servicenow, too: "
+        "each ticket that both are told of is pushed twice"
+        for other in ("bcme", "acme")
+    ]
+
+
+def run_in_a_terminal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(relay, ["mappings", "check", "acme.yaml"], color=True).output
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\n", "utf-8")
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = run_in_a_terminal(monkeypatch, tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = run_in_a_terminal(monkeypatch, tmp_path)
+
+    assert "\x1b[31m" in coloured
+    assert "\x1b" not in plain
+    assert click.unstyle(coloured) == plain

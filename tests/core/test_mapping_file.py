@@ -72,6 +72,14 @@ def parse(text: str) -> Integration:
     return parsed.integration
 
 
+def warnings_of(text: str) -> list[str]:
+    """Return `line:column: message` for each warning about a text without faults, by the lines behind MINIMAL."""
+    parsed = parse_mapping_file("acme", text, load_presets())
+    assert parsed.integration, parsed.faults
+    behind = NEXT - 1 if text.startswith(MINIMAL) else 0
+    return [f"{one.position.line - behind}:{one.position.column}: {one.message}" for one in parsed.warnings]
+
+
 def behind_minimal(*lines: str) -> list[str]:
     """Return the faults of MINIMAL with `lines` behind it; their own lines count from 1."""
     found = []
@@ -239,7 +247,7 @@ tests: [{name: x, payload: {}}]
         "5:5: unknown key 'pasword'; did you mean 'password'?",
         "6:26: allow_from: not an address or a network: 10.0.0.1/8 has host bits set",
         "7:1: unknown key 'feilds'; did you mean 'fields'?",
-        "10:18: state: not a JMESPath expression: it ends too early\n  state.[\n         ^",
+        "10:26: state: not a JMESPath expression: it ends too early",
         "12:6: 6: 'six' is not an IEM state: expected a whole number",
         "13:3: the key '6' stands twice, first in line 12",
         "14:1: missing key 'integration_id' under 'iem'",
@@ -413,7 +421,7 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("fields: {state: [state, [b]]}", "1:25: state: expected a JMESPath expression"),
         (
             "sys_id_pattern: '[a-'",
-            "1:17: sys_id_pattern: not a regular expression: unterminated character set at position 0",
+            "1:18: sys_id_pattern: not a regular expression: unterminated character set",
         ),
         (
             "sys_id_pattern: 'a{9999999999999}'",
@@ -442,7 +450,10 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("  max_in_flight: many", "1:18: max_in_flight: 'many' is not a whole number"),
         ("  auth: bearer", "1:9: auth: 'bearer' is not one of token, basic"),
         ("  ca_file: ''", "1:12: ca_file: expected text, found nothing"),
-        ("tests: {}", "1:8: tests: Not a valid list."),
+        (
+            "tests: {}",
+            "1:8: tests: expected a list of examples, each with a name, a payload and what to expect",
+        ),
         ("tests: [resolved]", f"1:9: tests: {WANTS_KEYS}"),
     ],
 )
@@ -481,38 +492,124 @@ def test_states_are_whole_numbers_and_stand_there_once(states: str, faults: list
 
 
 @pytest.mark.parametrize(
-    ("expression", "complaint"),
+    ("written", "at", "complaint"),
     [
-        ("a.", "it ends too early\n  a.\n    ^"),
-        ("a | [", "it ends too early\n  a | [\n       ^"),
-        ("a..b", "unexpected '.'\n  a..b\n    ^"),
-        ("a b", "unexpected 'b'\n  a b\n    ^"),
-        ("#a", "Unknown token #\n  #a\n  ^"),
-        ("a[?b == ']", None),
-        ("", "Invalid JMESPath expression: cannot be empty."),
+        ("'a.'", 3, "it ends too early"),
+        ("'a | ['", 6, "it ends too early"),
+        ("'a..b'", 3, "unexpected '.'"),
+        ("'a b'", 3, "unexpected 'b'"),
+        ("a b", 2, "unexpected 'b'"),
+        ('"a b"', 3, "unexpected 'b'"),
+        ("'#a'", 1, "Unknown token #"),
+        ("'a[?b == '']'", 9, "Unclosed ' delimiter"),
+        ("'a[?b == ''c''] d'", 16, "unexpected 'd'"),
+        ("''", 1, "Invalid JMESPath expression: cannot be empty."),
     ],
 )
-def test_a_bad_jmespath_expression_shows_its_place_with_a_caret(expression: str, complaint: str | None) -> None:
-    quoted = expression.replace("'", "''")
+def test_a_bad_jmespath_expression_is_told_at_its_place_in_the_line(written: str, at: int, complaint: str) -> None:
+    faults = behind_minimal(f"fields: {{number: {written}}}")
 
-    (fault,) = behind_minimal(f"fields: {{number: '{quoted}'}}")
-
-    assert fault.startswith(f"1:18: number: not a JMESPath expression: {complaint or ''}")
-    assert complaint is None or fault.endswith(complaint)
-    assert fault.rstrip().endswith(("^", "."))
+    assert faults == [f"1:{18 + at}: number: not a JMESPath expression: {complaint}"]
 
 
 @pytest.mark.parametrize(
-    ("expression", "complaint"),
+    "written", [r'"a\x20b"', "'a\n    b'", ">-\n    a\n    b"], ids=["escaped", "quoted", "folded"]
+)
+def test_an_expression_whose_place_cannot_be_told_is_shown_with_a_caret(written: str) -> None:
+    faults = behind_minimal("fields:", f"  number: {written}")
+
+    assert faults == ["2:11: number: not a JMESPath expression: unexpected 'b'\n  a b\n    ^"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "at", "complaint"),
     [
-        ("lenght(a)", "JMESPath has no function lenght()"),
-        ("a[?contians(b, `6`)]", "JMESPath has no function contians()"),
-        ("(" * 3_000, "not a JMESPath expression that can be read: it is too deep"),
-        ("||".join("a" * 3_000), "not a JMESPath expression that can be read: it is too deep"),
+        ("lenght(a)", 0, "JMESPath has no function lenght(); did you mean length()?"),
+        ("a[?contians(b, `6`)]", 3, "JMESPath has no function contians(); did you mean contains()?"),
+        ("a | zzz(@)", 4, "JMESPath has no function zzz()"),
+        ("(" * 3_000, 0, "not a JMESPath expression that can be read: it is too deep"),
+        ("||".join("a" * 3_000), 0, "not a JMESPath expression that can be read: it is too deep"),
     ],
 )
-def test_a_jmespath_expression_that_can_never_work_is_refused(expression: str, complaint: str) -> None:
-    assert behind_minimal(f"records: '{expression}'") == [f"1:10: records: {complaint}"]
+def test_a_jmespath_expression_that_can_never_work_is_refused(expression: str, at: int, complaint: str) -> None:
+    assert behind_minimal(f"records: '{expression}'") == [f"1:{11 + at}: records: {complaint}"]
+
+
+# What cancels out
+
+
+@pytest.mark.parametrize(
+    ("lines", "warning"),
+    [
+        (("allow_from: [10.0.0.0/8, 0.0.0.0/0]",), "1:26: lets any address in: the others have no effect"),
+        (
+            ("retry: {first: 5m, give_up_after: 1m}",),
+            "1:20: is shorter than `retry.first`: it is given up before the first retry",
+        ),
+        (("publish: {events: off}",), "1:1: no effect: nothing in it is switched on"),
+        (
+            (
+                "fields: {table: nowhere}",
+                "virima: {url: 'http://localhost', username: a, password: {env: A}, lookup: session, ca_file: a}",
+            ),
+            "2:85: no effect: `virima.url` is http, and nothing is verified there",
+        ),
+    ],
+)
+def test_keys_that_cancel_each_other_are_warned_of(lines: tuple[str, ...], warning: str) -> None:
+    assert warnings_of(MINIMAL + "\n".join(lines)) == [warning]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            "{type: hmac, header: X-A, timestamp_header: x-a, secret: {env: A}}",
+            "is the header of the signature, too",
+        ),
+        ("{type: header, header: X_KEY, value: {env: A}}", "'X_KEY' never arrives"),
+    ],
+)
+def test_a_sender_that_can_never_be_let_in_is_warned_of(method: str, message: str) -> None:
+    text = MINIMAL.replace("auth: none", f"auth: [{method}]")
+
+    (warning,) = warnings_of(text)
+
+    assert message in warning
+    assert warning.startswith("2:")
+
+
+def test_the_same_way_to_authenticate_twice_is_warned_of() -> None:
+    one = "{type: header, header: X-Key, value: {env: A}}"
+
+    assert warnings_of(MINIMAL.replace("auth: none", f"auth: [{one}, {one}]")) == [
+        "2:56: no effect: the same stands further up"
+    ]
+
+
+def test_tables_without_a_path_to_the_table_are_warned_of() -> None:
+    exchange = MINIMAL.replace("servicenow", "service-exchange") + "tables: {problem: {states: {1: 6}}}\n"
+
+    assert warnings_of(exchange) == ["9:1: no effect: no record names its table without a path in `fields.table`"]
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, MINIMAL], ids=["the design's", "the shortest"])
+def test_a_usual_file_has_no_warnings(text: str) -> None:
+    assert warnings_of(text) == []
+
+
+def test_faults_name_their_keys() -> None:
+    text = MINIMAL.replace("none", "[{type: basic}]") + "states: {6: six}\nstats: {6: 6}\nenabled: on\nenabled: off\n"
+
+    parsed = parse_mapping_file("acme", text, load_presets())
+
+    assert [fault.key for fault in parsed.faults] == [
+        "auth[0].username",
+        "auth[0].password",
+        "states.6",
+        "stats",
+        "enabled",
+    ]
 
 
 # Secrets and URLs

@@ -36,7 +36,9 @@ def test_memory_is_told_before_it_is_full_and_at_the_start(site: Site) -> None:
     web = site.relay.start_web()
     worker = site.relay.start_worker()
     redis = Connection(site.redis.url, timeout=5)
-    redis.call("SETRANGE", "somebody else's", 30_000_000, "x")  # no such long command: that would be memory, too, for a while
+    redis.call(
+        "SETRANGE", "somebody else's", 30_000_000, "x"
+    )  # no such long command: that would be memory, too, for a while
     redis.call("CONFIG", "SET", "maxmemory", int(read_durability(redis).memory_used * 1.15))
 
     def redis_check() -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_a_bad_edit_is_told_and_harmless_even_over_a_restart(
     path = relay.mappings / "acme.yaml"
     path.write_text(path.read_text("utf-8") + "stats: {6: 6}\n", "utf-8")
 
-    wait_until(lambda: integration(relay)["faults"], "it is told")
+    wait_until(lambda: all(integration(relay)["faults"] for _ in range(8)), "it is told, by both web processes")
 
     assert relay.post({"sys_id": sys_id(1), "state": "6"}).status_code == 202
     told = integration(relay)

@@ -166,6 +166,25 @@ def test_a_dry_run_tells_what_a_payload_comes_to_and_stores_nothing(web: Relay, 
     assert redis.call("KEYS", "relay:{acme}:*") == []
 
 
+def test_a_dry_run_tells_how_each_record_was_read_and_what_iem_would_be_sent(web: Relay) -> None:
+    payload = {"sys_id": sys_id(1), "state": "Resolved"}
+
+    told = api(web, "integrations/acme/try", method="POST", json=payload).json()
+
+    [result] = told["results"]
+    assert told["records"]["found"] == 1
+    assert [one["name"] for one in result["fields"]][:2] == ["sys_id", "state"]
+    assert result["matched"]["state"] == "resolved"
+    assert result["dedupe"]["identity"] == "6:-"
+    assert result["request"]["path"] == "/gbp/push/ACME?integrationid=42"
+    assert result["request"]["body"] == result["push"]
+
+
+def test_a_dry_run_of_too_many_records_or_of_a_broken_mapping_is_refused(web: Relay) -> None:
+    assert api(web, "integrations/acme/try", method="POST", json=[{}] * 501).status_code == 413
+    assert api(web, "integrations/broken/try", method="POST", json={}).status_code == 404
+
+
 def test_stats_tell_the_backlogs(web: Relay) -> None:
     accept(web, 1, 2)
 

@@ -1,0 +1,137 @@
+"""`relay try`: what a payload would come to, before a mapping file is saved or a webhook is sent."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relay.cli.terminal import json_option, open_operations, print_json, shown
+from relay.core.payload import parse_body
+from relay.mappings import MappingFile, read_mapping, read_mappings
+from relay.operations import UnknownError
+from relay.settings import load_settings, read_environment
+from relay.trial import Trial
+
+_COLOURS = {"relayed": "green", "ignored": "yellow", "rejected": "red"}
+#: A payload that is larger than this is nobody's webhook (bytes).
+_MOST_BYTES = 64 << 20
+
+
+@click.command("try")
+@click.argument("integration")
+@click.argument("payload")
+@json_option
+def try_(integration: str, payload: str, *, as_json: bool) -> None:
+    """Tell what PAYLOAD would come to by the mapping of INTEGRATION, and send nothing.
+
+    INTEGRATION is a name, or a mapping file that ends in .yaml. PAYLOAD is a file, - for standard input, or the id of a
+    rejection, which is read from Redis. Exit status 1 where a record would be rejected.
+    """
+    trial = Trial(_find_mapping(integration))
+    told = _try(trial, payload)
+    if as_json:
+        print_json(told)
+    else:
+        for line in _lines(told):
+            click.echo(line)
+    sys.exit(1 if any(one["result"] == "rejected" for one in told["results"]) else 0)
+
+
+def _find_mapping(integration: str) -> MappingFile:
+    if integration.endswith(".yaml"):
+        if not Path(integration).is_file():
+            raise UnknownError(f"there is no mapping file {integration}")
+        return read_mapping(Path(integration))
+    files = {file.name: file for file in read_mappings(load_settings(read_environment()).mappings)}
+    if integration not in files:
+        raise UnknownError(f"there is no integration {integration[:64]}: there is {', '.join(files) or 'none'}")
+    return files[integration]
+
+
+def _try(trial: Trial, payload: str) -> dict[str, Any]:
+    if payload == "-":
+        return trial.try_payload(parse_body(sys.stdin.buffer.read(_MOST_BYTES)))
+    path = Path(payload)
+    if path.is_file():
+        return trial.try_payload(parse_body(path.read_bytes()))
+    if not payload.isalnum():
+        raise UnknownError(f"there is no file {payload}")
+    return trial.try_rejection(open_operations().rejection(payload))
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    records, file = told["records"], told["file"]
+    yield f"{told['integration']} ({file}, version {told['mapping']}): {_count(records['found'])} at {_path(records)}"
+    if not told["enabled"]:
+        yield click.style("It is disabled: a webhook would be answered 404.", fg="yellow")
+    for number, result in enumerate(told["results"], 1):
+        yield ""
+        title = f"record {number}: " if records["found"] else ""
+        yield title + click.style(shown(_verdict(result)), fg=_COLOURS[result["result"]], bold=True)
+        yield from (f"  {shown(line)}" for line in _result_lines(result))
+
+
+def _count(found: int) -> str:
+    return f"{found or 'no'} record{'' if found == 1 else 's'}"
+
+
+def _path(path: Mapping[str, Any]) -> str:
+    return f"`{path['path']}` ({_line(path)})"
+
+
+def _line(place: Mapping[str, Any]) -> str:
+    return f"line {place['line']}" if place["line"] else "set by the source"
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    match result["result"]:
+        case "relayed":
+            return f"relayed with state {result['iem_state']}"
+        case "ignored":
+            return f"ignored: {result['reason']}"
+        case _:
+            return "rejected: " + "; ".join(f"{one['field']}: {one['problem']}" for one in result["errors"])
+
+
+def _result_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    for field in result["fields"]:
+        yield from _field_lines(field)
+    if row := result.get("matched"):
+        yield f"matched      `{row['state']}: {row['iem_state']}` of `{row['under']}` ({_line(row)}), by the {row['by']}"
+    if dedupe := result.get("dedupe"):
+        yield from _dedupe_lines(dedupe)
+    if request := result.get("request"):
+        yield "would be sent to IEM:"
+        yield f"  {request['method']} {request['url']}"
+        yield from (f"  {name}: {value}" for name, value in request["headers"].items())
+        yield f"  {request['body']}"
+
+
+def _field_lines(field: Mapping[str, Any]) -> Iterator[str]:
+    """Tell a field's value, then each path that was looked at."""
+    used, label = field["used"], field["label"]
+    told = "-" if used is None else used
+    if label and label != used:
+        told += f" (label {label})"
+    if used is None and (field["value"] or label):
+        told = "- (what was found is of no use for this field)"
+    yield f"{field['name']:<13}{told}"
+    for one in field["paths"]:
+        found = json.dumps(one["found"], ensure_ascii=False)
+        nothing = "" if one["is_value"] else ": no value"
+        yield f"             {_path(one)} found {found}{nothing}"
+
+
+def _dedupe_lines(dedupe: Mapping[str, Any]) -> Iterator[str]:
+    if "identity" in dedupe:
+        collapse = "; the same IEM state again is no second push" if dedupe["collapse"] else ""
+        yield f"identity     {dedupe['identity']}, known for {dedupe['known_for']}{collapse}"
+    order = (
+        "the time of its arrival" if dedupe["ordered_by"] == "arrival" else f"{dedupe['ordered_by']} {dedupe['order']}"
+    )
+    yield f"order        by {order}"
