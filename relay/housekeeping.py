@@ -22,7 +22,7 @@ _BEAT_EVERY, _RECLAIM_EVERY, _SWEEP_EVERY = 2.0, 5.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How many dead letters and rejections of each integration are kept."""
+    """How many dead letters and rejections of each integration are kept, and who sees to those that nobody delivers."""
 
     dead: int
     #: Who looks after integrations without a lane.

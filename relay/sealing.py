@@ -53,8 +53,6 @@ class Sealer:
                     self.seal_all()
                 except StoreUnavailableError:
                     continue  # the worker tells that Redis is away; what is new is sealed when it is back
-                except Exception:  # noqa: BLE001 - the loop of a thread: a bug is told, and what can be sealed next time is
-                    _LOG.exception("a bug in sealing the audit trail")
 
         thread = threading.Thread(target=run, name="sealer", daemon=True)
         thread.start()
@@ -90,9 +88,17 @@ class Sealer:
 
     def _trusts(self, integration: str, before: Seal | Anchor | None) -> bool:
         """Tell whether the chain's end is one of ours: what somebody rewrote must not be sealed once more, by the true key."""
-        number = before.number if before else 0
+        number, seen = before.number if before else 0, self._last.get(integration, 0)
         is_ours = before is None or before.key != self._key.name or self._key.mac(before.text) == before.mac
-        if is_ours and number >= self._last.get(integration, 0):
+        if is_ours and number >= seen:
+            return True
+        if is_ours and isinstance(before, Seal):
+            # A failover can lose the last ones: a chain that stood still for that would let the trail grow for ever.
+            message = (
+                "the audit trail has lost its last seals: a failover, or somebody cut them off; it goes on from there"
+            )
+            log(_LOG, logging.ERROR, message, integration=integration, last_seal=number, seen=seen)
+            self._last[integration] = number
             return True
         if integration not in self._alarmed:
             message = "the audit trail's seals were changed: it is not sealed any more, see `relay audit verify`"

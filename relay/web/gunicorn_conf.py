@@ -78,7 +78,8 @@ def on_starting(server: Any) -> None:
     try:
         durability = read_durability(connection)
     except StoreUnavailableError as error:
-        sys.stderr.write(f"RELAY_REDIS_URL: {error}. Until it answers, webhooks are answered 503.\n")
+        outcome = "kept in the journal" if _settings.journal else "answered 503"
+        sys.stderr.write(f"RELAY_REDIS_URL: {error}. Until it answers, webhooks are {outcome}.\n")
         return
     finally:
         connection.close()

@@ -292,3 +292,22 @@ def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(
     Sealer(trail, chain, KEY, lambda: ["broken", "good"], retention=86_400, now_ms=now_ms).seal_all()
 
     assert [seal.number for seal in chain.seals("good")] == [1]
+
+
+def test_seals_that_a_failover_lost_do_not_stop_the_chain_for_ever(
+    bench: Bench, trail: Trail, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = sealer(trail)
+    for ticket in range(3):
+        bench.accept(resolution("1", ticket=ticket))
+        one.seal("acme")
+    seals = list(chain.seals("acme"))
+    bench.redis.call("DEL", bench.key("seals"))
+    for seal in seals[:2]:
+        chain.add(seal)
+
+    sealed = one.seal("acme")
+
+    assert sealed == 1
+    assert "has lost its last seals" in caplog.text
+    assert is_good(trail)
