@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -42,6 +42,8 @@ class Answer:
     retry_after: float | None = None
     #: What went wrong on the way, for people; never holds a secret.
     fault: str | None = None
+    #: What time it was there (Unix seconds, whole), where the answer told.
+    date: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

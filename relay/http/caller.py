@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal
@@ -38,6 +38,8 @@ class Reply:
     retry_after: float | None = None
     #: Why it is not known what the answer said: none came, or not all of it. For people; never holds a secret.
     fault: str | None = None
+    #: What time it was there (Unix seconds, whole), by the answer's `Date`.
+    date: float | None = field(default=None, compare=False)
 
 
 class _NoRedirects(requests.Session):
@@ -123,7 +125,8 @@ class Caller:
             if len(body) > MOST_ANSWER:
                 return Reply(response.status_code, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB")
         retry_after = _retry_after(response.headers.get("Retry-After"), self._now())
-        return Reply(response.status_code, self._parse(bytes(body)), retry_after)
+        date = _read_date(response.headers.get("Date"))
+        return Reply(response.status_code, self._parse(bytes(body)), retry_after, date=date)
 
     def _parse(self, body: bytes) -> Mapping[str, Any] | None:
         try:
@@ -142,12 +145,17 @@ def _retry_after(text: str | None, now: float) -> float | None:
         return None
     if re.fullmatch(r"\d{1,9}", text.strip()):
         return float(text)
+    date = _read_date(text)
+    return None if date is None else max(0.0, date - now)
+
+
+def _read_date(text: str | None) -> float | None:
+    """Return an HTTP date (RFC 9110 section 5.6.7) in Unix seconds; None where it is none."""
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.fromtimestamp(now, UTC)).total_seconds())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _describe(error: Exception) -> str:

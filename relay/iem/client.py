@@ -34,6 +34,8 @@ class GrantedToken:
 
     value: str
     expires_at: float | None
+    #: What time it was at IEM (Unix seconds, whole), where the answer told.
+    date: float | None = None
 
 
 class IemClient:
@@ -50,7 +52,7 @@ class IemClient:
         data = (reply.content or {}).get("data")
         value = data.get("access_token") if isinstance(data, dict) else None
         if reply.status == 200 and isinstance(value, str) and _is_sendable(value):
-            return GrantedToken(value, read_expiry(value))
+            return GrantedToken(value, read_expiry(value), reply.date)
         return _answer_of(reply)
 
     def push(self, target: Target, sys_id: str, state: int, token: str | None, *, timeout: float) -> Answer:
@@ -93,7 +95,7 @@ def _answer_of(reply: Reply) -> Answer:
     """Return a reply as the outcomes' table wants it: half an answer is none."""
     if reply.fault is not None:
         return Answer(None, fault=reply.fault)
-    return Answer(reply.status, _message_of(reply.content or {}, reply.status), reply.retry_after)
+    return Answer(reply.status, _message_of(reply.content or {}, reply.status), reply.retry_after, date=reply.date)
 
 
 def _message_of(content: Mapping[str, Any], status: int | None) -> str | None:

@@ -5,6 +5,7 @@ import socket
 import socketserver
 import sys
 import threading
+from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -175,7 +176,8 @@ class _Connection(BaseHTTPRequestHandler):
     def _frame(self, answer: Answer) -> tuple[bytes, bytes]:
         """Return head and body as they go over the wire (RFC 9112)."""
         lines = [f"HTTP/1.1 {answer.status} {self.responses.get(answer.status, ('',))[0]}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        headers = {"Date": formatdate(self.server.service.now(), usegmt=True), **answer.headers}
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         if answer.status not in (204, 304):
             lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {len(answer.body)}"]
         if self.close_connection:

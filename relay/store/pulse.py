@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from relay.store.connection import Connection
 from relay.store.keys import READINESS_PROBE, WORKERS, key
 
+#: No heartbeat of any worker for this long: nobody delivers (ms).
+SILENT_AFTER = 15_000
 #: A worker that has not been heard of for this long is forgotten (ms).
 _FORGET_AFTER = 600_000
 

@@ -9,12 +9,10 @@ from flask import Blueprint, Response
 from relay.core.values import format_time
 from relay.mappings import Catalogue
 from relay.settings import Settings
-from relay.store.pulse import Backlog
+from relay.store.pulse import SILENT_AFTER, Backlog
 from relay.web.answers import reply
 from relay.web.watch import Look, Watch
 
-#: No heartbeat for this long: nobody delivers (ms).
-_SILENT_AFTER = 15_000
 #: Pending work older than this means that deliveries do not get on, heartbeats or not (ms).
 _STUCK_AFTER = 300_000
 #: From this part of a cap on it is told, long before webhooks are refused or dead letters go.
@@ -112,7 +110,7 @@ def _check_workers(look: Look, settings: Settings) -> dict[str, Any]:
         if one.virima_parked
     ]
     complaints += [text for backlog in look.backlogs for text in _nearly_full(backlog, settings)]
-    if age is None or age > _SILENT_AFTER:
+    if age is None or age > SILENT_AFTER:
         complaints.append("no worker has been heard of lately: start `relay worker`")
     elif oldest is not None and look.at - oldest > _STUCK_AFTER:
         complaints.append("deliveries do not get on: the oldest has waited for long, see the workers' log")

@@ -1,0 +1,164 @@
+"""Examining the services that workers call: the way to each, whether it lets the relay in, and what time it is there.
+
+Integrations that share an account share one try: wrong credentials that are tried again and again lock accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from relay.bootstrap import Foundation, build_virima, read_outbound_config
+from relay.clock import Clock
+from relay.core.integration import Integration
+from relay.core.outcomes import Answer, Delivered, Reason, classify_token
+from relay.doctor.finding import Finding
+from relay.errors import SecretMissingError
+from relay.http.account import Account
+from relay.http.caller import Caller
+from relay.http.reach import Reached, Step, Unreached, reach
+from relay.iem.advice import ADVICE
+from relay.iem.client import GrantedToken, IemClient
+from relay.virima.advice import advise
+from relay.virima.lookup import Outcome
+
+#: A certificate that ends sooner is told (seconds).
+_ENDS_SOON = 14 * 86_400.0
+#: Clocks that differ by more than this are told, and by more than that are a fault (seconds).
+_SKEW_TOLD, _SKEW_FAULT = 10.0, 60.0
+_STEP_ADVICE: dict[Step, str] = {
+    "name": "check the url, and this machine's DNS",
+    "connection": "check the url, whether it runs, and the firewalls between here and there",
+    "tls": "check the url; where it has a private CA, name that in ca_file",
+}
+
+Examination = Callable[[], list[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """One account of one service, and the integrations that go through it."""
+
+    names: list[str]
+    url: str
+    account: Account
+    integration: Integration
+
+
+def examinations(integrations: Sequence[Integration], foundation: Foundation) -> list[Examination]:
+    """Return what there is to examine, each apart: a service that does not answer takes its time."""
+    found: list[Examination] = []
+    doors: dict[object, _Door] = {}
+    for one in integrations:
+        try:
+            url, account, _ = read_outbound_config(one.iem, foundation.secrets)
+        except SecretMissingError as error:
+            found.append(_not_asked(f"iem {one.name}", error))
+            continue
+        way = (url, account, one.iem.ca_file, one.iem.auth)
+        doors.setdefault(way, _Door([], url, account, one)).names.append(one.name)
+    found += [_iem_examination(door, foundation.clock) for door in doors.values()]
+    return found + _virima_examinations(integrations, foundation)
+
+
+def _not_asked(subject: str, error: SecretMissingError) -> Examination:
+    return lambda: [
+        Finding.fail(subject, f"not asked: {error}", "run this where the workers' secrets are, or with `--for web`")
+    ]
+
+
+def _iem_examination(door: _Door, clock: Clock) -> Examination:
+    def examine() -> list[Finding]:
+        iem, names = door.integration.iem, ", ".join(door.names)
+        way = reach(door.url, ca_file=iem.ca_file, timeout=iem.timeout)
+        if isinstance(way, Unreached):
+            return [Finding.fail(f"iem {names}", f"{door.url}: {way.fault}", _STEP_ADVICE[way.step])]
+        client = IemClient(Caller(door.url, ca_file=iem.ca_file, connections=1), door.account)
+        with closing(client):
+            answer = client.generate_token(timeout=iem.timeout)
+        findings = [_judge_token(f"iem {names}", answer, iem.auth, f"{door.url} ({_tell(way, clock)})")]
+        findings += [_judge_certificate(f"iem {names}", way, clock)] if _ends_soon(way, clock) else []
+        if answer.date is not None:
+            findings.append(_judge_clock(f"clock {names}", answer.date - clock.now_ms() / 1000))
+        return findings
+
+    return examine
+
+
+def _judge_token(subject: str, answer: GrantedToken | Answer, auth: str, where: str) -> Finding:
+    if isinstance(answer, GrantedToken):
+        return Finding.ok(subject, f"{where} gives a token to the API user")
+    outcome = classify_token(answer)
+    assert not isinstance(outcome, Delivered)
+    seen = f"HTTP {answer.status}" if answer.status else answer.fault
+    says = f"{where} gives no token: {outcome.reason} ({seen})"
+    if auth == "basic" and outcome.reason is not Reason.WRONG_CREDENTIALS:
+        return Finding.warn(
+            subject, says, "under `auth: basic` none is needed: whether the account is good shows at the first push"
+        )
+    return Finding.fail(subject, says, ADVICE[outcome.reason])
+
+
+def _tell(way: Reached, clock: Clock) -> str:
+    if way.tls is None:
+        return f"{way.address}, no TLS"
+    ends = way.certificate_ends
+    days = "" if ends is None else f", certificate good for {(ends - clock.now_ms() / 1000) / 86_400:.0f} days"
+    return f"{way.address}, {way.tls}{days}"
+
+
+def _ends_soon(way: Reached, clock: Clock) -> bool:
+    return way.certificate_ends is not None and way.certificate_ends - clock.now_ms() / 1000 < _ENDS_SOON
+
+
+def _judge_certificate(subject: str, way: Reached, clock: Clock) -> Finding:
+    return Finding.warn(subject, f"the certificate ends soon ({_tell(way, clock)})", "have it renewed")
+
+
+def _judge_clock(subject: str, skew: float) -> Finding:
+    """Judge by how much IEM's clock is ahead of ours (seconds); its Date header knows whole seconds only."""
+    off = max(0.0, abs(skew) - 1.0)
+    direction = "ahead of" if skew > 0 else "behind"
+    if off <= _SKEW_TOLD:
+        return Finding.ok(subject, "IEM's and this machine's agree")
+    says = f"IEM's is {off:.0f} s {direction} this machine's"
+    advice = "keep both by NTP: the age of signed webhooks and the end of tokens are judged by this machine's clock"
+    return (Finding.fail if off > _SKEW_FAULT else Finding.warn)(subject, says, advice)
+
+
+def _virima_examinations(integrations: Iterable[Integration], foundation: Foundation) -> list[Examination]:
+    found: list[Examination] = []
+    doors: dict[str, tuple[list[str], Integration]] = {}
+    for one in integrations:
+        if one.virima is None:
+            continue
+        try:
+            lookup, config = build_virima(one, foundation)
+        except SecretMissingError as error:
+            found.append(_not_asked(f"virima {one.name}", error))
+            continue
+        lookup.close()
+        doors.setdefault(config, ([], one))[0].append(one.name)
+    return found + [_virima_examination(names, one, foundation) for names, one in doors.values()]
+
+
+def _virima_examination(names: list[str], integration: Integration, foundation: Foundation) -> Examination:
+    def examine() -> list[Finding]:
+        virima, subject = integration.virima, f"virima {', '.join(names)}"
+        assert virima is not None
+        url = foundation.secrets.read(virima.url)
+        way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout)
+        if isinstance(way, Unreached):
+            return [Finding.fail(subject, f"{url}: {way.fault}", _STEP_ADVICE[way.step])]
+        lookup, _ = build_virima(integration, foundation)
+        with closing(lookup):
+            result = lookup.who_am_i()
+        where = f"{url} ({_tell(way, foundation.clock)})"
+        findings = [_judge_certificate(subject, way, foundation.clock)] if _ends_soon(way, foundation.clock) else []
+        if result.outcome is Outcome.FOUND:
+            return [Finding.ok(subject, f"{where} lets the service account in"), *findings]
+        says = f"{where} does not let the service account in: {result.reason or result.outcome} (HTTP {result.status})"
+        return [Finding.fail(subject, says, advise(result, "the service account")), *findings]
+
+    return examine

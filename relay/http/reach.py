@@ -1,0 +1,74 @@
+"""The way to a service, step by step, before anything is asked there: its name, a connection, TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+Step = Literal["name", "connection", "tls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A service that can be talked to."""
+
+    address: str
+    #: Such as TLSv1.3; None: it is plain HTTP.
+    tls: str | None = None
+    #: When its certificate ends (Unix seconds).
+    certificate_ends: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """The step that failed, and how."""
+
+    step: Step
+    fault: str
+
+
+def reach(url: str, *, ca_file: str | None, timeout: float) -> Reached | Unreached:
+    """Go the way to `url` and hang up. Connecting and TLS have `timeout` seconds each."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no name of a host"
+        return Unreached("name", f"the name {host} cannot be resolved: {reason}")
+    try:
+        connection = socket.create_connection((host, port), timeout)
+    except OSError as error:
+        return Unreached("connection", f"{host}:{port} takes no connection: {error.strerror or 'no answer in time'}")
+    with closing(connection):
+        address = str(connection.getpeername()[0])
+        return _reach_tls(connection, host, address, ca_file) if parts.scheme == "https" else Reached(address)
+
+
+def _reach_tls(connection: socket.socket, host: str, address: str, ca_file: str | None) -> Reached | Unreached:
+    try:
+        context = ssl.create_default_context(cafile=ca_file or DEFAULT_CA_BUNDLE_PATH)
+    except OSError as error:
+        return Unreached(
+            "tls", f"the certificates in {ca_file} cannot be read: {error.strerror or 'they are not in PEM'}"
+        )
+    try:
+        with context.wrap_socket(connection, server_hostname=host) as secured:
+            ends = (secured.getpeercert() or {}).get("notAfter")
+            return Reached(
+                address, secured.version(), ssl.cert_time_to_seconds(ends) if isinstance(ends, str) else None
+            )
+    except ssl.SSLCertVerificationError as error:
+        return Unreached("tls", f"the certificate of {host} is not accepted: {error.verify_message.rstrip('.')}")
+    except OSError as error:
+        return Unreached(
+            "tls",
+            f"{host} does not talk TLS: {getattr(error, 'reason', None) or error.strerror or 'no answer in time'}",
+        )

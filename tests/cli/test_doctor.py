@@ -1,0 +1,409 @@
+"""`relay doctor` and `relay healthcheck`: what an admin sees who asks what is wrong, on real services."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import IEM_PASSWORD, IEM_USER, RedisServer, Relay, base_environ, mapping, wait_until, write_mapping
+
+from relay.simulators.faults import Fault
+from relay.simulators.iem import Iem
+from relay.simulators.iem_access import ApiUser, Installation
+from relay.simulators.server import SimulatorServer
+from relay.simulators.virima import Virima
+from relay.simulators.virima_people import Person
+from relay.store.connection import Connection
+
+SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
+SECRETS = (IEM_PASSWORD, SERVICE.password, "not-the-one", "sn-secret-pw", "admin-token-1")
+Doctor = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def iem_ahead(seconds: float) -> SimulatorServer:
+    """Return a simulated IEM (not started) whose clock is ahead."""
+    user = ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME"}))
+    installation = Installation((user,), {"ACME": True}, frozenset({"42"}))
+    return SimulatorServer(Iem(installation, clock=lambda: time.time() + seconds))
+
+
+@pytest.fixture
+def iem() -> Iterator[SimulatorServer]:
+    """A simulated IEM."""
+    with iem_ahead(0) as started:
+        yield started
+
+
+@pytest.fixture
+def virima() -> Iterator[SimulatorServer]:
+    """A simulated Virima."""
+    with SimulatorServer(Virima([SERVICE])) as started:
+        yield started
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of mapping files."""
+    return tmp_path / "mappings"
+
+
+@pytest.fixture
+def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: object) -> Doctor:
+    """A function that runs `relay doctor`; keywords are added to its environment."""
+
+    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        journal = tmp_path / "journal"
+        journal.mkdir(exist_ok=True)
+        settings = {
+            "RELAY_REDIS_URL": redis_url,
+            "RELAY_MAPPINGS": str(folder),
+            "RELAY_JOURNAL": str(journal),
+            "RELAY_JOURNAL_MAX": "4MiB",
+            "RELAY_ADMIN_TOKEN": "admin-token-1",
+            "RELAY_AUDIT_KEY": "audit-key-1",
+            "VIRIMA_PASSWORD": SERVICE.password,
+            "WRONG_PASSWORD": "not-the-one",
+        }
+        result = subprocess.run(
+            [sys.executable, "-m", "relay", "doctor", *arguments],
+            env={**base_environ(), **settings, **environ},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert "Traceback" not in result.stderr
+        assert [one for one in SECRETS if one in result.stdout + result.stderr] == []
+        return result
+
+    return run
+
+
+def lines_of(result: subprocess.CompletedProcess[str], subject: str) -> list[str]:
+    """Return the lines about a subject."""
+    return [line for line in result.stdout.splitlines() if line[6:].startswith(f"{subject}:")]
+
+
+def virima_block(server: SimulatorServer, **changes: Any) -> dict[str, Any]:
+    block = {"url": f"{server.url}/www_em/", "username": SERVICE.email, "password": {"env": "VIRIMA_PASSWORD"}}
+    return {**block, "lookup": "impersonate", "timeout": "2s", **changes}
+
+
+def test_a_healthy_relay_has_a_good_line_for_each_thing_and_nothing_is_pushed(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, virima: SimulatorServer
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url, virima=virima_block(virima)))
+
+    result = doctor()
+
+    assert result.returncode == 0, result.stdout
+    states = {line[6:].split(":")[0]: line[:4].strip() for line in result.stdout.splitlines()[:-1]}
+    assert states == {
+        "settings": "ok",
+        "journal": "ok",
+        "redis": "ok",
+        "workers": "warn",  # none runs
+        "deliveries acme": "ok",
+        "mapping acme": "ok",
+        "iem acme": "ok",
+        "clock acme": "ok",
+        "virima acme": "ok",
+    }
+    assert result.stdout.splitlines()[-1] == "0 failed, 1 warnings, 8 good"
+    assert (iem.record.arrived, iem.record.count("/api/v1/user/token")) == (1, 1)
+    assert isinstance(virima.service, Virima)
+    assert virima.service.sessions == {}
+
+
+def test_integrations_that_share_an_account_cost_one_try(doctor: Doctor, folder: Path, iem: SimulatorServer) -> None:
+    wrong = {"password": {"env": "WRONG_PASSWORD"}}
+    for name in ("acme", "globex"):
+        write_mapping(folder, name, mapping(iem.url, iem=wrong))
+
+    result = doctor()
+
+    assert result.returncode == 1
+    [line] = lines_of(result, "iem acme, globex")
+    assert line.startswith("fail")
+    assert "wrong_credentials (HTTP 401) → check iem.username and iem.password" in line
+    assert iem.record.count("/api/v1/user/token") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("https://iem.invalid", "the name iem.invalid cannot be resolved"),
+        ("http://127.0.0.1:9", "127.0.0.1:9 takes no connection: Connection refused"),
+        ("https://127.0.0.1:{port}", "127.0.0.1 does not talk TLS"),
+    ],
+)
+def test_the_step_on_the_way_to_iem_that_fails_is_told(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, url: str, sentence: str
+) -> None:
+    write_mapping(folder, "acme", mapping(url.format(port=iem.port)))
+
+    result = doctor()
+
+    [line] = lines_of(result, "iem acme")
+    assert result.returncode == 1
+    assert sentence in line
+    assert "→ check the url" in line
+
+
+@pytest.mark.parametrize(
+    ("fault", "auth", "state", "sentence"),
+    [
+        (
+            Fault(status=200, body="<html>login</html>"),
+            "token",
+            "fail",
+            "unexpected_answer (HTTP 200) → the answer is none",
+        ),
+        (Fault(status=302, headers={"Location": "https://sso.example.com/"}), "token", "fail", "redirected (HTTP 302)"),
+        (Fault(status=500), "token", "fail", "server_error (HTTP 500) → a fault of IEM's own"),
+        (
+            Fault(status=403, body={"message": "Access denied"}),
+            "token",
+            "fail",
+            "access_denied (HTTP 403) → have IEM make",
+        ),
+        (Fault(drop="before"), "token", "fail", "unreachable"),
+        (Fault(status=404), "basic", "warn", "under `auth: basic` none is needed"),
+        (Fault(status=401), "basic", "fail", "wrong_credentials"),
+    ],
+)
+def test_what_the_token_call_answers_is_explained(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, fault: Fault, auth: str, state: str, sentence: str
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url, iem={"auth": auth}))
+    iem.faults.add(fault)
+
+    result = doctor()
+
+    [line] = lines_of(result, "iem acme")
+    assert line[:4] == state
+    assert sentence in line
+    assert result.returncode == (1 if state == "fail" else 0)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "says"),
+    [(3, "ok", "agree"), (25, "warn", "s ahead of"), (-3600, "fail", "s behind")],
+)
+def test_a_clock_that_differs_from_iems_is_told(
+    doctor: Doctor, folder: Path, ahead: int, state: str, says: str
+) -> None:
+    with iem_ahead(ahead) as other:
+        write_mapping(folder, "acme", mapping(other.url))
+
+        result = doctor()
+
+    [line] = lines_of(result, "clock acme")
+    assert line[:4].strip() == state
+    assert says in line
+
+
+def test_a_certificate_of_a_private_ca_and_its_end_are_told(
+    doctor: Doctor, folder: Path, tmp_path: Path, iem: SimulatorServer
+) -> None:
+    context, certificate = tls_with_private_ca(tmp_path)
+    assert iem._listener is not None
+    iem._listener.socket = context.wrap_socket(iem._listener.socket, server_side=True)
+    url = iem.url.replace("http:", "https:")
+    write_mapping(folder, "acme", mapping(url, iem={"ca_file": str(certificate)}))
+    write_mapping(folder, "globex", mapping(url))
+
+    result = doctor()
+
+    good, soon = lines_of(result, "iem acme")
+    assert good.startswith("ok")
+    assert "TLSv1.3, certificate good for 2 days" in good
+    assert soon.startswith("warn")
+    assert "have it renewed" in soon
+    [refused] = lines_of(result, "iem globex")
+    assert "the certificate of 127.0.0.1 is not accepted: self-signed certificate" in refused
+    assert "name that in ca_file" in refused
+
+
+def tls_with_private_ca(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("there is no openssl here to make a certificate with")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+def test_redis_being_away_is_told_once_and_the_rest_is_examined(
+    doctor: Doctor, folder: Path, iem: SimulatorServer
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+
+    result = doctor(RELAY_REDIS_URL="redis://127.0.0.1:9/0")
+
+    [line] = lines_of(result, "redis")
+    assert result.returncode == 1
+    assert "Connection refused" in line
+    assert "→ check RELAY_REDIS_URL" in line
+    assert lines_of(result, "iem acme")[0].startswith("ok")
+
+
+def test_a_redis_that_would_lose_updates_is_told_with_what_to_change(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, tmp_path: Path
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+    (tmp_path / "redis").mkdir()
+    server = RedisServer(tmp_path / "redis").start()
+    try:
+        Connection(server.url, timeout=5).call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+
+        result = doctor(RELAY_REDIS_URL=server.url)
+    finally:
+        server.stop()
+
+    [line] = lines_of(result, "redis")
+    assert line.startswith("fail")
+    assert "set `maxmemory-policy noeviction`" in line
+
+
+def test_a_faulty_mapping_file_and_a_missing_secret_are_told_and_the_others_examined(
+    doctor: Doctor, folder: Path, iem: SimulatorServer
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+    write_mapping(folder, "broken", mapping(iem.url, stats={6: 6}))
+    write_mapping(folder, "unset", mapping(iem.url, iem={"password": {"env": "NOT_SET"}}))
+
+    result = doctor()
+
+    [broken], [unset], [iem_unset] = (
+        lines_of(result, name) for name in ("mapping broken", "mapping unset", "iem unset")
+    )
+    assert result.returncode == 1
+    assert "unknown key 'stats'; did you mean 'states'?" in broken
+    assert "NOT_SET is not set" in unset
+    assert "not asked: the environment variable NOT_SET is not set" in iem_unset
+    assert lines_of(result, "iem acme")[0].startswith("ok")
+
+
+def test_on_a_web_machine_the_workers_secrets_are_not_missed_and_no_service_is_asked(
+    doctor: Doctor, folder: Path, iem: SimulatorServer
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url, iem={"password": {"env": "NOT_SET"}}))
+
+    result = doctor("--for", "web")
+
+    assert result.returncode == 0, result.stdout
+    assert lines_of(result, "iem acme") == []
+    assert iem.record.arrived == 0
+
+
+def test_settings_that_nobody_reads_are_told_with_the_one_that_was_meant(doctor: Doctor, folder: Path) -> None:
+    folder.mkdir()
+
+    result = doctor(RELAY_JORNAL="/var/lib/relay")
+
+    assert (
+        "warn  settings: RELAY_JORNAL is no setting, and has no effect → did you mean RELAY_JOURNAL?" in result.stdout
+    )
+    assert "mappings has no mapping file → write one: `relay mappings new NAME`" in result.stdout
+
+
+def test_wrong_settings_end_the_round_with_78(doctor: Doctor) -> None:
+    result = doctor(RELAY_MAX_BODY="big", RELAY_REDIS_URL="http://redis")
+
+    assert result.returncode == 78
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_a_journal_that_cannot_be_written_is_a_fault(doctor: Doctor, folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (tmp_path / "file").write_text("")
+
+    [line] = lines_of(doctor(RELAY_JOURNAL=str(tmp_path / "file")), "journal")
+
+    assert line.startswith("fail")
+    assert "create it" in line
+
+
+def test_a_virima_that_refuses_the_account_is_told_with_what_to_check(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, virima: SimulatorServer
+) -> None:
+    block = virima_block(virima, password={"env": "WRONG_PASSWORD"})
+    write_mapping(folder, "acme", mapping(iem.url, virima=block))
+
+    result = doctor()
+
+    [line] = lines_of(result, "virima acme")
+    assert result.returncode == 1
+    assert "wrong_credentials" in line
+    assert "check virima.username and virima.password" in line
+
+
+def test_a_parked_integration_is_told_with_what_to_do(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, tmp_path: Path, redis_url: str
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+    relay = Relay(tmp_path, redis_url)
+    relay.start_web(processes=1)
+    relay.start_worker()
+    try:
+        iem.faults.add(Fault(status=401, path="/api/v1/user/token"))
+        relay.post({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"})
+        wait_until(lambda: "parked: wrong_credentials" in doctor().stdout, "the integration is parked")
+        iem.faults.clear()
+
+        result = doctor("--json")
+        checks = {kind: healthcheck(relay, kind) for kind in ("web", "worker")}
+    finally:
+        relay.stop()
+
+    found = {one["subject"]: one for one in json.loads(result.stdout)}
+    assert found["deliveries acme"]["state"] == "warn"
+    assert "relay integrations resume acme" in found["deliveries acme"]["advice"]
+    assert found["workers"]["says"] == "1 at work"
+    assert {kind: one.returncode for kind, one in checks.items()} == {"web": 0, "worker": 0}
+    assert "acme is parked: wrong_credentials" in checks["web"].stdout
+    wait_until(lambda: healthcheck(relay, "web").returncode == 1, "web that is killed is not well")
+
+
+def healthcheck(relay: Relay, kind: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    settings = {"RELAY_REDIS_URL": relay.redis_url, "RELAY_BIND": f"127.0.0.1:{relay.port}"}
+    return subprocess.run(
+        [sys.executable, "-m", "relay", "healthcheck", kind],
+        env={**base_environ(), **settings, **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_host_without_a_worker_is_not_well(tmp_path: Path, redis: object, redis_url: str) -> None:
+    result = healthcheck(Relay(tmp_path, redis_url), "worker")
+
+    assert result.returncode == 1
+    assert "no worker of" in result.stderr
+
+
+def test_a_redis_that_is_away_is_a_sentence(tmp_path: Path) -> None:
+    result = healthcheck(Relay(tmp_path, "redis://127.0.0.1:9/0"), "worker")
+
+    assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
+
+
+def test_web_on_a_unix_socket_is_asked_there(tmp_path: Path) -> None:
+    result = healthcheck(Relay(tmp_path, "redis://127.0.0.1:9/0"), "web", RELAY_BIND=f"unix:{tmp_path}/no.sock")
+
+    assert result.returncode == 1
+    assert "web does not answer at unix:" in result.stderr
