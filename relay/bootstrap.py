@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import secrets
@@ -13,17 +12,16 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from relay.absences import Absences
+from relay.access import read_access
 from relay.clock import Clock, now_ms
 from relay.core.ids import make_id
-from relay.core.integration import Iem, Integration
+from relay.core.integration import Integration
 from relay.core.mapping_file import NAME
-from relay.core.readers import check_url
 from relay.core.redact import Redactor
 from relay.core.seal import SealingKey
 from relay.delivery import Deliverer
 from relay.drainer import Drainer
 from relay.errors import ConfigurationError, SecretMissingError
-from relay.http.account import Account
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
@@ -210,43 +208,21 @@ class Outbound:
     config: str
 
 
-def read_outbound_config(iem: Iem, reader: SecretReader) -> tuple[str, Account, str]:
-    """Return IEM's URL, the account and a digest of the whole `iem` block.
-
-    Raises:
-        SecretMissingError: one of them cannot be read, or the URL is none to send credentials to.
-    """
-    url = reader.read(iem.url)
-    if fault := check_url(url):
-        raise SecretMissingError(f"iem.url: {fault}")
-    account = Account(reader.read(iem.username), reader.read(iem.password))
-    parts = (
-        url,
-        iem.customer_id,
-        iem.integration_id,
-        iem.auth,
-        account.username,
-        account.password,
-        iem.ca_file or "",
-    )
-    return url, account, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-
-
 def build_outbound(integration: Integration, foundation: Foundation, connection: Connection) -> Outbound:
-    """Return the way to an integration's IEM. Raises SecretMissingError as `read_outbound_config`."""
+    """Return the way to an integration's IEM. Raises SecretMissingError as `read_access`."""
     iem = integration.iem
-    url, account, config = read_outbound_config(iem, foundation.secrets)
-    foundation.redactor.add(account.basic.removeprefix("Basic "))
-    client = IemClient(Caller(url, ca_file=iem.ca_file, connections=iem.max_in_flight), account)
+    access = read_access(iem, foundation.secrets)
+    foundation.redactor.add(access.account.basic.removeprefix("Basic "))
+    client = IemClient(Caller(access.url, ca_file=iem.ca_file, connections=iem.max_in_flight), access.account)
     tokens = TokenCache(
         TokenStore(connection, integration.name),
         client,
-        config=config,
+        config=access.digest,
         lifetime=foundation.settings.token_lifetime,
         timeout=iem.timeout,
         clock=foundation.clock,
     )
-    return Outbound(Deliverer(iem, client, tokens, foundation.clock), config)
+    return Outbound(Deliverer(iem, client, tokens, foundation.clock), access.digest)
 
 
 def build_lookups(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> Lookups:
@@ -287,13 +263,7 @@ def build_virima(integration: Integration, foundation: Foundation) -> tuple[Look
     if virima is None:
         where = f"{integration.name}: its mapping file has no virima block"
         raise ConfigurationError([f"{where}: add one with url, username, password and lookup"])
-    reader = foundation.secrets
-    url = reader.read(virima.url)
-    if fault := check_url(url):
-        raise SecretMissingError(f"virima.url: {fault}")
-    account = Account(reader.read(virima.username), reader.read(virima.password))
-    foundation.redactor.add(account.basic.removeprefix("Basic "))
-    client = VirimaClient(url, account, ca_file=virima.ca_file)
-    parts = (url, account.username, account.password, virima.lookup, virima.ca_file or "")
-    config = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-    return Lookup(client, mode=virima.lookup, timeout=virima.timeout, clock=foundation.clock), config
+    access = read_access(virima, foundation.secrets)
+    foundation.redactor.add(access.account.basic.removeprefix("Basic "))
+    client = VirimaClient(access.url, access.account, ca_file=virima.ca_file)
+    return Lookup(client, mode=virima.lookup, timeout=virima.timeout, clock=foundation.clock), access.digest

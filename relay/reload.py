@@ -39,14 +39,15 @@ class Reloader:
         self._unkept: dict[str, str] = {}
         self._fault: str | None = None
 
-    def start(self, stopping: threading.Event, *, every: float, changed: Callable[[], None] = lambda: None) -> None:
-        """Look `every` so many seconds in a thread of its own, until `stopping` is set; tell `changed` when something has."""
+    def start(
+        self, stopping: threading.Event, *, every: float, looked: Callable[[bool], None] = lambda _changed: None
+    ) -> None:
+        """Look `every` so many seconds, in a thread, until `stopping` is set; tell `looked` each time whether it changed."""
 
         def run() -> None:
             while not stopping.wait(every):
                 try:
-                    if self.look():
-                        changed()
+                    looked(self.look())
                 except Exception:  # noqa: BLE001 - the loop of a thread: a bug must not end reloading
                     _LOG.exception("a bug in reloading mapping files")
 

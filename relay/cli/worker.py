@@ -89,7 +89,7 @@ def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Even
     staff.lookups.start(stopping)
     reloader.look()  # Redis is there: the last good versions of broken files, too
     staff.bring_up_to_date()
-    reloader.start(stopping, every=staff.foundation.settings.reload_interval, changed=staff.bring_up_to_date)
+    reloader.start(stopping, every=staff.foundation.settings.reload_interval, looked=staff.look_again)
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:

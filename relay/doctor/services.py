@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from relay.bootstrap import Foundation, build_virima, read_outbound_config
+from relay.access import Access, read_access
+from relay.bootstrap import Foundation, build_virima
 from relay.clock import Clock
 from relay.core.integration import Integration
 from relay.core.outcomes import Answer, Delivered, Reason, classify_token
 from relay.doctor.finding import Finding
 from relay.errors import SecretMissingError
-from relay.http.account import Account
 from relay.http.caller import Caller
 from relay.http.reach import Reached, Step, Unreached, reach
 from relay.iem.advice import ADVICE
@@ -41,8 +41,7 @@ class _Door:
     """One account of one service, and the integrations that go through it."""
 
     names: list[str]
-    url: str
-    account: Account
+    access: Access
     integration: Integration
 
 
@@ -52,12 +51,12 @@ def examinations(integrations: Sequence[Integration], foundation: Foundation) ->
     doors: dict[object, _Door] = {}
     for one in integrations:
         try:
-            url, account, _ = read_outbound_config(one.iem, foundation.secrets)
+            access = read_access(one.iem, foundation.secrets)
         except SecretMissingError as error:
             found.append(_not_asked(f"iem {one.name}", error))
             continue
-        way = (url, account, one.iem.ca_file, one.iem.auth)
-        doors.setdefault(way, _Door([], url, account, one)).names.append(one.name)
+        way = (access.url, access.account, one.iem.ca_file, one.iem.auth)
+        doors.setdefault(way, _Door([], access, one)).names.append(one.name)
     found += [_iem_examination(door, foundation.clock) for door in doors.values()]
     return found + _virima_examinations(integrations, foundation)
 
@@ -71,13 +70,13 @@ def _not_asked(subject: str, error: SecretMissingError) -> Examination:
 def _iem_examination(door: _Door, clock: Clock) -> Examination:
     def examine() -> list[Finding]:
         iem, names = door.integration.iem, ", ".join(door.names)
-        way = reach(door.url, ca_file=iem.ca_file, timeout=iem.timeout)
+        way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout)
         if isinstance(way, Unreached):
-            return [Finding.fail(f"iem {names}", f"{door.url}: {way.fault}", _STEP_ADVICE[way.step])]
-        client = IemClient(Caller(door.url, ca_file=iem.ca_file, connections=1), door.account)
+            return [Finding.fail(f"iem {names}", f"{door.access.url}: {way.fault}", _STEP_ADVICE[way.step])]
+        client = IemClient(Caller(door.access.url, ca_file=iem.ca_file, connections=1), door.access.account)
         with closing(client):
             answer = client.generate_token(timeout=iem.timeout)
-        findings = [_judge_token(f"iem {names}", answer, iem.auth, f"{door.url} ({_tell(way, clock)})")]
+        findings = [_judge_token(f"iem {names}", answer, iem.auth, f"{door.access.url} ({_tell(way, clock)})")]
         findings += [_judge_certificate(f"iem {names}", way, clock)] if _ends_soon(way, clock) else []
         if answer.date is not None:
             findings.append(_judge_clock(f"clock {names}", answer.date - clock.now_ms() / 1000))
@@ -129,29 +128,27 @@ def _judge_clock(subject: str, skew: float) -> Finding:
 
 def _virima_examinations(integrations: Iterable[Integration], foundation: Foundation) -> list[Examination]:
     found: list[Examination] = []
-    doors: dict[str, tuple[list[str], Integration]] = {}
+    doors: dict[str, _Door] = {}
     for one in integrations:
         if one.virima is None:
             continue
         try:
-            lookup, config = build_virima(one, foundation)
+            access = read_access(one.virima, foundation.secrets)
         except SecretMissingError as error:
             found.append(_not_asked(f"virima {one.name}", error))
             continue
-        lookup.close()
-        doors.setdefault(config, ([], one))[0].append(one.name)
-    return found + [_virima_examination(names, one, foundation) for names, one in doors.values()]
+        doors.setdefault(access.digest, _Door([], access, one)).names.append(one.name)
+    return found + [_virima_examination(door, foundation) for door in doors.values()]
 
 
-def _virima_examination(names: list[str], integration: Integration, foundation: Foundation) -> Examination:
+def _virima_examination(door: _Door, foundation: Foundation) -> Examination:
     def examine() -> list[Finding]:
-        virima, subject = integration.virima, f"virima {', '.join(names)}"
+        virima, url, subject = door.integration.virima, door.access.url, f"virima {', '.join(door.names)}"
         assert virima is not None
-        url = foundation.secrets.read(virima.url)
         way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout)
         if isinstance(way, Unreached):
             return [Finding.fail(subject, f"{url}: {way.fault}", _STEP_ADVICE[way.step])]
-        lookup, _ = build_virima(integration, foundation)
+        lookup, _ = build_virima(door.integration, foundation)
         with closing(lookup):
             result = lookup.who_am_i()
         where = f"{url} ({_tell(way, foundation.clock)})"

@@ -39,7 +39,7 @@ class Reply:
     #: Why it is not known what the answer said: none came, or not all of it. For people; never holds a secret.
     fault: str | None = None
     #: What time it was there (Unix seconds, whole), by the answer's `Date`.
-    date: float | None = field(default=None, compare=False)
+    date: float | None = field(default=None, repr=False, compare=False)
 
 
 class _NoRedirects(requests.Session):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from harness import Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import IEM_PASSWORD, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
 
 from relay.simulators.iem import Iem
 from relay.simulators.server import SimulatorServer
@@ -143,3 +143,22 @@ def test_a_disabled_file_stops_and_an_enabled_one_goes_on(relay: Relay, iem: Sim
     write_mapping(relay.mappings, "acme", mapping(iem.url))
     wait_until(lambda: relay.post({"sys_id": sys_id(1), "state": "6"}).status_code in {200, 202}, "it is enabled")
     wait_until(lambda: sys_id(1) in pushes(iem), "and delivers")
+
+
+def test_a_changed_secret_file_alone_is_taken_up_without_a_restart(
+    relay: Relay, iem: SimulatorServer, tmp_path: Path
+) -> None:
+    secret = tmp_path / "iem-password"
+    secret.write_text("an old password\n", "utf-8")
+    write_mapping(relay.mappings, "acme", mapping(iem.url, iem={"password": {"file": str(secret)}}))
+    relay.start_web()
+    worker = relay.start_worker()
+    relay.post({"sys_id": sys_id(1), "state": "6"})
+    wait_until(lambda: integration(relay)["reason"] == "wrong_credentials", "the old password is refused")
+
+    (tmp_path / "new").write_text(IEM_PASSWORD, "utf-8")
+    (tmp_path / "new").rename(secret)
+
+    wait_until(lambda: sys_id(1) in pushes(iem), "the new password is tried at once")
+    assert worker.popen.poll() is None
+    assert IEM_PASSWORD not in worker.log
