@@ -21,6 +21,10 @@ class SecretMissingError(RelayError):
     """A secret that a mapping file refers to cannot be read; the message names the variable or the file."""
 
 
+class DraftError(RelayError):
+    """A new mapping file cannot be written; the message tells what to do. Nothing was written."""
+
+
 class StoreUnavailableError(RelayError):
     """Redis did not answer in time, or refused the write: nothing is known to be stored."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from relay.core.document import Document, Fault, Position
 from relay.core.integration import Integration
-from relay.core.mapping_file import NAME, parse_mapping_file
+from relay.core.mapping_file import check_name, parse_mapping_file
 from relay.errors import ConfigurationError
 from relay.sources import load_presets
 
@@ -70,16 +70,16 @@ def read_mapping(path: Path) -> MappingFile:
     try:
         if path.stat().st_size > _MOST_BYTES:
             return MappingFile(
-                _name_of(path), path, faults=(_fault("the file is larger than 1 MiB: this is no mapping file"),)
+                name_of(path), path, faults=(_fault("the file is larger than 1 MiB: this is no mapping file"),)
             )
         return parse_mapping(path, path.read_bytes())
     except OSError as error:
-        return MappingFile(_name_of(path), path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
+        return MappingFile(name_of(path), path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
 
 
 def parse_mapping(path: Path, content: bytes) -> MappingFile:
     """Return what `content`, read from `path`, describes."""
-    name = _name_of(path)
+    name = name_of(path)
     if fault := _check_name(name, path):
         return MappingFile(name, path, faults=(fault,))
     try:
@@ -92,16 +92,16 @@ def parse_mapping(path: Path, content: bytes) -> MappingFile:
     )
 
 
-def _name_of(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """Return the name of the integration that the file at `path` describes; a draft's begins with `_` there."""
     return path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
 
 
 def _check_name(name: str, path: Path) -> Fault | None:
     if path.suffix != ".yaml":
         return _fault(f"only files that end in .yaml are read: rename it to {path.stem}.yaml")
-    if not NAME.fullmatch(name):
-        return _fault(f"'{name}' is not an integration's name: a-z, 0-9 and -, at most 63, not beginning with -")
-    return None
+    complaint = check_name(name)
+    return _fault(complaint) if complaint else None
 
 
 def _fault(message: str) -> Fault:

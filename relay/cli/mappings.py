@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from relay.cli.findings import findings_as_json, print_findings
+from relay.cli.new_mapping import new
 from relay.core.json_schema import make_json_schema
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
@@ -24,7 +25,10 @@ EX_CONFIG = 78
 
 @click.group
 def mappings() -> None:
-    """Check mapping files, and tell editors what may stand in them."""
+    """Write a new mapping file, check mapping files, and tell editors what may stand in them."""
+
+
+mappings.add_command(new)
 
 
 @mappings.command
