@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,15 +26,20 @@ _MOST_BYTES = 64 << 20
 @click.command("try")
 @click.argument("integration")
 @click.argument("payload")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="As the header Idempotency-Key or webhook-id has it: makes a repeat known where there is neither version nor date.",
+)
 @json_option
-def try_(integration: str, payload: str, *, as_json: bool) -> None:
+def try_(integration: str, payload: str, *, idempotency_key: str | None, as_json: bool) -> None:
     """Tell what PAYLOAD would come to by the mapping of INTEGRATION, and send nothing.
 
     INTEGRATION is a name, or a mapping file that ends in .yaml. PAYLOAD is a file, - for standard input, or the id of a
     rejection, which is read from Redis. Exit status 1 where a record would be rejected.
     """
     trial = Trial(_find_mapping(integration))
-    told = _try(trial, payload)
+    told = _try(trial, payload, _as_header(idempotency_key))
     if as_json:
         print_json(told)
     else:
@@ -53,14 +59,21 @@ def _find_mapping(integration: str) -> MappingFile:
     return files[integration]
 
 
-def _try(trial: Trial, payload: str) -> dict[str, Any]:
+def _as_header(key: str | None) -> str | None:
+    """Return a key as web would get it in a header: without blanks around it, and its bytes taken for Latin-1 (PEP 3333)."""
+    return os.fsencode(key.strip(" \t")).decode("latin-1") or None if key else None
+
+
+def _try(trial: Trial, payload: str, idempotency_key: str | None) -> dict[str, Any]:
     if payload == "-":
-        return trial.try_payload(parse_body(sys.stdin.buffer.read(_MOST_BYTES)))
+        return trial.try_payload(parse_body(sys.stdin.buffer.read(_MOST_BYTES)), idempotency_key)
     path = Path(payload)
     if path.is_file():
-        return trial.try_payload(parse_body(path.read_bytes()))
+        return trial.try_payload(parse_body(path.read_bytes()), idempotency_key)
     if not payload.isalnum():
         raise UnknownError(f"there is no file {payload}")
+    if idempotency_key:
+        raise click.UsageError("--idempotency-key: a rejection is kept with the key that it came with")
     return trial.try_rejection(open_operations().rejection(payload))
 
 
