@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from docs.markdown import ROOT
+from docs.markdown import ROOT, blocks, section
 
+from relay.cli.main import relay
 from relay.cli.mappings import mappings
 from relay.core.draft import Draft, write_draft
 from relay.core.integration import BasicAuth, HeaderAuth, HmacAuth
@@ -142,3 +144,13 @@ def test_a_new_mapping_file_is_written_in_the_words_of_the_example(path: Path) -
     assert {"source", "auth", "iem", "tests"} <= written.keys()
     for key in written.keys() - set(own):
         assert [line for line in written[key] if line not in example[key]] == []
+
+
+def test_the_command_of_the_readme_writes_a_good_file(tmp_path: Path) -> None:
+    (command,) = (block.text for block in blocks(section("Your first integration")) if block.language == "sh")
+    _, *arguments = shlex.split(command.replace("\\\n", ""))
+
+    result = CliRunner().invoke(relay, arguments, env={"RELAY_MAPPINGS": str(tmp_path)})
+
+    assert result.exit_code == 0, result.output
+    assert read_mapping(tmp_path / "acme.yaml").faults == ()
