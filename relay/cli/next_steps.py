@@ -81,10 +81,10 @@ def _next_lines(file: MappingFile, *, is_at_work: bool) -> Iterator[str]:
         (f"relay mappings check --for web {place}", "where web runs; `--for worker` where workers run"),
         (f"relay try {subject} PAYLOAD.json", "what a webhook would come to"),
     ]
-    if file.integration.source == "servicenow":
+    if is_at_work:
+        steps.append(("relay doctor", "whether IEM, and Virima, let the relay in"))
+    if is_at_work and file.integration.source == "servicenow":
         steps.append((f"relay servicenow {file.name}", "what to set up in ServiceNow"))
-    if file.integration.virima:
-        steps.append((f"relay virima whoami {file.name}", "whether Virima lets the relay in"))
     if not (file.path.parent / SCHEMA_NAME).is_file():
         schema = shlex.quote(str(file.path.parent / SCHEMA_NAME))
         steps.append((f"relay mappings schema > {schema}", 'for editors: see "In an editor" in the README'))

@@ -96,9 +96,9 @@ def test_options_make_a_file_that_lacks_only_the_secrets_that_are_told(run: Run,
         "relay mappings check --for web mappings/acme-prod.yaml",
         "relay try acme-prod PAYLOAD.json",
         "relay servicenow acme-prod",
-        "relay virima whoami acme-prod",
+        "relay doctor",
     ):
-        assert f"  {step}  " in result.stdout
+        assert f"\n  {step}  " in result.stdout
 
 
 @pytest.mark.parametrize("source", ["servicenow", "service-exchange"])
@@ -321,6 +321,7 @@ def test_a_draft_is_written_elsewhere_and_tried_by_its_path(run: Run, folder: Pa
     assert result.returncode == 0
     assert names_in(folder) == ["_acme-prod.yaml"]
     assert "relay try mappings/_acme-prod.yaml PAYLOAD.json" in result.stdout
+    assert "relay servicenow" not in result.stdout
 
 
 def test_the_first_line_names_the_schema_where_it_lies_beside(run: Run, folder: Path) -> None:
