@@ -65,6 +65,11 @@ def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, rivals:
     )
 
 
+def missing_secrets(file: MappingFile, reader: SecretReader, side: Side) -> tuple[Fault, ...]:
+    """Return a fault for each secret of a good file that `side` needs, and that is not there."""
+    return tuple(one for one in _missing_secrets(file, reader, side) if one.severity == "error")
+
+
 def _missing_secrets(file: MappingFile, reader: SecretReader, side: Side | None) -> Iterator[Fault]:
     """Return a fault for each variable and file that the mapping refers to and that is not there."""
     if file.integration is None or file.document is None:

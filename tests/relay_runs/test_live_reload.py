@@ -108,10 +108,10 @@ def test_nothing_is_lost_or_mapped_wrongly_while_a_file_is_edited_again_and_agai
 
     def edit() -> None:
         number = 0
-        while not stop.wait(0.05):
+        while not stop.wait(0.25):  # two looks fit in between
             number += 1
             path = relay.mappings / "acme.yaml"
-            if number % 3 == 0:
+            if number % 3 == 2:
                 path.write_text("stats: [", "utf-8")
             else:
                 write_mapping(
