@@ -21,11 +21,11 @@ function makeRecord(fields, table) {
             if (value === undefined || value === null || value === '') {
                 return null;
             }
-            return String(value.value === undefined ? value : value.value);
+            return javaString(String(value.value === undefined ? value : value.value));
         },
         getDisplayValue: (name) => {
             const value = fields[name];
-            return value && value.display_value !== undefined ? value.display_value : String(value || '');
+            return javaString(value && value.display_value !== undefined ? value.display_value : String(value || ''));
         }
     };
     for (const name of ['resolved_by', 'closed_by']) {

@@ -38,7 +38,7 @@ function payload(content) {
         content = outer;
     }
     return JSON.stringify(content).replace(/[\u007f-\uffff]/g, function (character) {
-        return '\\u' + ('000' + character.charCodeAt(0).toString(16)).slice(-4);
+        return '\\u' + ('00' + character.charCodeAt(0).toString(16)).slice(-4);
     });
 }
 
