@@ -47,3 +47,7 @@ class TooManyRecordsError(RelayError):
 
 class RequestBodyError(RelayError):
     """A request that the service's specification does not have; the message names the fields, and never a value."""
+
+
+class UnfitMappingError(RelayError):
+    """A mapping for which no script can be written; the message names the key, and tells what to write instead."""

@@ -11,11 +11,10 @@ from typing import Any
 
 import click
 
+from relay.cli.named_mapping import find_mapping
 from relay.cli.terminal import json_option, open_operations, print_json, shown
 from relay.core.payload import parse_body
-from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.operations import UnknownError
-from relay.settings import load_settings, read_environment
 from relay.trial import Trial
 
 _COLOURS = {"relayed": "green", "ignored": "yellow", "rejected": "red"}
@@ -38,7 +37,7 @@ def try_(integration: str, payload: str, *, idempotency_key: str | None, as_json
     INTEGRATION is a name, or a mapping file that ends in .yaml. PAYLOAD is a file, - for standard input, or the id of a
     rejection, which is read from Redis. Exit status 1 where a record would be rejected.
     """
-    trial = Trial(_find_mapping(integration))
+    trial = Trial(find_mapping(integration))
     told = _try(trial, payload, _as_header(idempotency_key))
     if as_json:
         print_json(told)
@@ -46,17 +45,6 @@ def try_(integration: str, payload: str, *, idempotency_key: str | None, as_json
         for line in _lines(told):
             click.echo(line)
     sys.exit(1 if any(one["result"] == "rejected" for one in told["results"]) else 0)
-
-
-def _find_mapping(integration: str) -> MappingFile:
-    if integration.endswith(".yaml"):
-        if not Path(integration).is_file():
-            raise UnknownError(f"there is no mapping file {integration}")
-        return read_mapping(Path(integration))
-    files = {file.name: file for file in read_mappings(load_settings(read_environment()).mappings)}
-    if integration not in files:
-        raise UnknownError(f"there is no integration {integration[:64]}: there is {', '.join(files) or 'none'}")
-    return files[integration]
 
 
 def _as_header(key: str | None) -> str | None:
