@@ -15,6 +15,7 @@ from relay.cli.named_mapping import find_mapping
 from relay.cli.terminal import json_option, open_operations, print_json, shown
 from relay.core.payload import parse_body
 from relay.operations import UnknownError
+from relay.settings import load_settings, read_environment
 from relay.trial import Trial
 
 _COLOURS = {"relayed": "green", "ignored": "yellow", "rejected": "red"}
@@ -53,11 +54,13 @@ def _as_header(key: str | None) -> str | None:
 
 
 def _try(trial: Trial, payload: str, idempotency_key: str | None) -> dict[str, Any]:
-    if payload == "-":
-        return trial.try_payload(parse_body(sys.stdin.buffer.read(_MOST_BYTES)), idempotency_key)
-    path = Path(payload)
-    if path.is_file():
-        return trial.try_payload(parse_body(path.read_bytes()), idempotency_key)
+    if payload == "-" or (Path(payload).exists() and not Path(payload).is_dir()):
+        with click.open_file(payload, "rb") as file:
+            body = file.read(_MOST_BYTES)
+        most = load_settings(read_environment()).max_body
+        if len(body) > most:
+            click.echo(f"a webhook with this body would be answered 413: RELAY_MAX_BODY is {most} bytes", err=True)
+        return trial.try_payload(parse_body(body), idempotency_key)
     if not payload.isalnum():
         raise UnknownError(f"there is no file {payload}")
     if idempotency_key:

@@ -101,6 +101,7 @@ def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
         if file is None or file.integration is None:
             raise UnknownError(f"there is no usable integration {name[:64]}")
         try:
+            # By the version at work, whatever is wrong with the file since.
             return reply(Trial(file).try_payload(_parse(request.get_data(cache=False)), read_idempotency_key()))
         except TooManyRecordsError as error:
             raise ProblemError(413, str(error), kind="too-many-records") from None

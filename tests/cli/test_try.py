@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,3 +271,24 @@ def test_a_stored_rejection_is_tried_by_its_id(
     assert result.returncode == 1
     assert "rejected: " in result.stdout
     assert receipt.status == "rejected"
+
+
+def test_a_payload_may_come_out_of_a_pipe(run: Try, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(
+        target=(tmp_path / "pipe").write_text, args=(json.dumps({"sys_id": SYS_ID, "state": "6"}),)
+    )
+    writer.start()
+
+    result = run("acme", "pipe")
+    writer.join()
+
+    assert result.returncode == 0, result.stderr
+    assert "relayed with state 6" in result.stdout
+
+
+def test_a_body_that_a_webhook_may_not_have_is_told(run: Try) -> None:
+    result = run("acme", "-", payload={"sys_id": SYS_ID, "state": "6", "description": "x" * 300_000})
+
+    assert "relayed with state 6" in result.stdout
+    assert "would be answered 413: RELAY_MAX_BODY is 262144 bytes" in result.stderr

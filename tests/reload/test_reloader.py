@@ -14,6 +14,7 @@ from relay.mappings import Catalogue, MappingFile
 from relay.reload import MissingSecrets, Reloader
 from relay.store.connection import Connection
 from relay.store.last_good import LastGood
+from relay.trial import Trial
 
 BROKEN = "source: servicenow\nstats: {6: 6}\n"
 FAILING = MAPPING + "tests: [{name: it is not so, payload: {sys_id: x, state: 6}, expect: {state: 7}}]\n"
@@ -362,3 +363,16 @@ def test_a_secret_of_the_version_at_work_that_goes_away_is_told_at_the_second_lo
 
     assert careful.look(3) == [False, True, False]
     assert (careful.customers["acme"], careful.broken) == ("one", ["acme"])
+
+
+def test_a_trial_on_a_faulty_file_goes_by_the_version_at_work_and_its_lines(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").write_bytes(b"\xff\xfe")
+    process.look(2)
+    file = process.catalogue.find("acme")
+    assert file is not None
+
+    told = Trial(file).try_payload({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"})
+
+    assert file.integration is not None
+    assert told["mapping"] == file.integration.digest
+    assert told["results"][0]["result"] == "relayed"
