@@ -14,6 +14,7 @@ from functools import cache
 from relay.absences import Absences
 from relay.access import read_access
 from relay.clock import Clock, now_ms
+from relay.core.document import Fault
 from relay.core.ids import make_id
 from relay.core.integration import Integration
 from relay.core.mapping_file import NAME
@@ -25,11 +26,13 @@ from relay.errors import ConfigurationError, SecretMissingError
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
 from relay.iem.token_cache import TokenCache
+from relay.inspection import Side, missing_secrets
 from relay.intake import Intake
 from relay.journal import Journal
 from relay.logs import log, set_up_logs
 from relay.lookups import CALLS_AT_ONCE, LookupLane, Lookups
-from relay.mappings import Catalogue, read_mappings
+from relay.mapping_notes import MappingNotes
+from relay.mappings import Catalogue, MappingFile, read_mappings
 from relay.operations import Operations
 from relay.reload import Reloader
 from relay.replay import Replay
@@ -105,14 +108,25 @@ def load_catalogue(foundation: Foundation) -> Catalogue:
         return Catalogue([], str(error), folder)
 
 
-def open_catalogue(foundation: Foundation, connection: Connection, *, keeps: bool = True) -> tuple[Catalogue, Reloader]:
+def open_catalogue(
+    foundation: Foundation, connection: Connection, side: Side | None = None
+) -> tuple[Catalogue, Reloader]:
     """Return the integrations of the mappings folder, the last good versions of broken files among them; and what keeps them
-    current. `keeps` as in `Reloader`."""
+    current. `side`: which process this is, whose secrets must be there; None: a command, that only looks."""
     folder = foundation.settings.mappings
     catalogue = Catalogue([], folder=folder)
-    reloader = Reloader(catalogue, folder, LastGood(connection), keeps=keeps)
+
+    def missing(file: MappingFile) -> tuple[Fault, ...]:
+        return missing_secrets(file, foundation.secrets, side) if side else ()
+
+    reloader = Reloader(catalogue, folder, LastGood(connection), missing=missing, keeps=side is not None)
     reloader.look()
     return catalogue, reloader
+
+
+def build_mapping_notes(connection: Connection, catalogue: Catalogue) -> MappingNotes:
+    """Return what tells the audit trail of mapping files."""
+    return MappingNotes(Trail(connection), catalogue, now_ms)
 
 
 def connect_web(settings: Settings) -> Connection:
@@ -247,6 +261,9 @@ def _lookup_lane(integration: Integration, foundation: Foundation, connection: C
         lookup, config = build_virima(integration, foundation)
     except SecretMissingError as error:
         log(_LOG, logging.ERROR, "integration cannot look resolvers up", integration=integration.name, fault=str(error))
+        return None
+    except Exception:  # noqa: BLE001 - a bug in one integration's set-up must not keep the others' lookups from being made
+        _LOG.exception("a bug in setting up the lookups of the integration %s: they wait", integration.name)
         return None
     queue = LookupQueue(connection, integration.name, config=config)
     return LookupLane(integration.name, virima.lookup, lookup, queue, virima.cache, virima.timeout)

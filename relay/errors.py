@@ -21,6 +21,10 @@ class SecretMissingError(RelayError):
     """A secret that a mapping file refers to cannot be read; the message names the variable or the file."""
 
 
+class DraftError(RelayError):
+    """A new mapping file cannot be written; the message tells what to do. Nothing was written."""
+
+
 class StoreUnavailableError(RelayError):
     """Redis did not answer in time, or refused the write: nothing is known to be stored."""
 
@@ -43,3 +47,7 @@ class TooManyRecordsError(RelayError):
 
 class RequestBodyError(RelayError):
     """A request that the service's specification does not have; the message names the fields, and never a value."""
+
+
+class UnfitMappingError(RelayError):
+    """A mapping for which no script can be written; the message names the key, and tells what to write instead."""

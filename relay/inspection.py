@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from relay.core.document import DocumentPath, Fault, spell
-from relay.core.integration import BasicAuth, HeaderAuth, Integration, Plain, Text
+from relay.core.integration import BasicAuth, HeaderAuth, Integration, Plain, Secret, Text
 from relay.core.readers import check_url
 from relay.errors import SecretMissingError
 from relay.mappings import MappingFile
@@ -15,6 +15,35 @@ from relay.secret_reader import SecretReader
 
 #: Whose secrets must be there: web reads those of `auth` only, workers those of `iem` and `virima` only.
 Side = Literal["web", "worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A variable or a file that a mapping refers to, and whether it is there."""
+
+    key: str
+    secret: Secret
+    side: Side
+    is_there: bool
+
+
+def needs_of(integration: Integration, reader: SecretReader) -> Iterator[Need]:
+    """Yield everything that must be there for `integration`, in the order of its keys."""
+    for path, text in _texts_of(integration):
+        if not isinstance(text, Plain):
+            yield Need(spell(path), text, _side_of(path), _is_there(text, reader))
+
+
+def _is_there(secret: Secret, reader: SecretReader) -> bool:
+    try:
+        reader.read(secret)
+    except SecretMissingError:
+        return False
+    return True
+
+
+def _side_of(path: DocumentPath) -> Side:
+    return "web" if path[0] == "auth" else "worker"
 
 
 def inspect(files: Sequence[MappingFile], reader: SecretReader, side: Side | None = None) -> list[MappingFile]:
@@ -36,13 +65,17 @@ def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, rivals:
     )
 
 
+def missing_secrets(file: MappingFile, reader: SecretReader, side: Side) -> tuple[Fault, ...]:
+    """Return a fault for each secret of a good file that `side` needs, and that is not there."""
+    return tuple(one for one in _missing_secrets(file, reader, side) if one.severity == "error")
+
+
 def _missing_secrets(file: MappingFile, reader: SecretReader, side: Side | None) -> Iterator[Fault]:
     """Return a fault for each variable and file that the mapping refers to and that is not there."""
     if file.integration is None or file.document is None:
         return
     for path, text in _texts_of(file.integration):
-        whose: Side = "web" if path[0] == "auth" else "worker"
-        severity: Literal["error", "warning"] = "error" if side in {None, whose} else "warning"
+        severity: Literal["error", "warning"] = "error" if side in {None, _side_of(path)} else "warning"
         place, key = file.document.locate(path), str(next(one for one in reversed(path) if isinstance(one, str)))
         try:
             value = reader.read(text)

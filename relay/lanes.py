@@ -63,4 +63,7 @@ def _open_lane(foundation: Foundation, integration: Integration, connection: Con
     except SecretMissingError as error:
         log(_LOG, logging.ERROR, "integration cannot deliver", integration=integration.name, fault=str(error))
         return Lane(integration, deliveries, None, "unreadable", str(error))
+    except Exception:  # noqa: BLE001 - a bug in one integration's set-up must not keep the others from being delivered
+        _LOG.exception("a bug in setting up the integration %s: its deliveries are parked", integration.name)
+        return Lane(integration, deliveries, None, "unreadable", "a bug of the relay, see the log")
     return Lane(integration, deliveries, outbound.deliverer, outbound.config)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from relay.core.document import Document, Fault, Position
 from relay.core.integration import Integration
-from relay.core.mapping_file import NAME, parse_mapping_file
+from relay.core.mapping_file import check_name, parse_mapping_file
 from relay.errors import ConfigurationError
+from relay.small_file import read_small_file
 from relay.sources import load_presets
 
-#: A larger mapping file is a mistake (bytes).
-_MOST_BYTES = 1 << 20
+#: A larger mapping file is a mistake (bytes). They are a few KiB, and one of this size is read in a second.
+_MOST_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +63,29 @@ def mapping_paths(folder: Path) -> list[Path]:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith(("_", ".")))
     except OSError as error:
         raise ConfigurationError([f"RELAY_MAPPINGS: the folder {folder} cannot be read: {error.strerror}"]) from None
-    return [path for path in paths if path.suffix in {".yaml", ".yml"}]
+    return [path for path in paths if path.suffix.lower() in {".yaml", ".yml"}]
 
 
 def read_mapping(path: Path) -> MappingFile:
     """Return what the file at `path` describes."""
+    return parse_mapping(path, read_content(path))
+
+
+def read_content(path: Path) -> bytes | Fault:
+    """Return what is in a mapping file, or why that cannot be told."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return MappingFile(
-                _name_of(path), path, faults=(_fault("the file is larger than 1 MiB: this is no mapping file"),)
-            )
-        return parse_mapping(path, path.read_bytes())
+        return read_small_file(path, _MOST_BYTES)
     except OSError as error:
-        return MappingFile(_name_of(path), path, faults=(_fault(f"the file cannot be read: {error.strerror}"),))
+        return _fault(f"the file cannot be read: {error.strerror}")
 
 
-def parse_mapping(path: Path, content: bytes) -> MappingFile:
+def parse_mapping(path: Path, content: bytes | Fault) -> MappingFile:
     """Return what `content`, read from `path`, describes."""
-    name = _name_of(path)
+    name = name_of(path)
     if fault := _check_name(name, path):
         return MappingFile(name, path, faults=(fault,))
+    if isinstance(content, Fault):
+        return MappingFile(name, path, faults=(content,))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -92,16 +96,18 @@ def parse_mapping(path: Path, content: bytes) -> MappingFile:
     )
 
 
-def _name_of(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """Return the name of the integration that the file at `path` describes; a draft's begins with `_` there."""
+    if path.suffix != ".yaml":
+        return path.name  # it must not stand in the way of the integration whose name it almost has
     return path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
 
 
 def _check_name(name: str, path: Path) -> Fault | None:
     if path.suffix != ".yaml":
         return _fault(f"only files that end in .yaml are read: rename it to {path.stem}.yaml")
-    if not NAME.fullmatch(name):
-        return _fault(f"'{name}' is not an integration's name: a-z, 0-9 and -, at most 63, not beginning with -")
-    return None
+    complaint = check_name(name)
+    return _fault(complaint) if complaint else None
 
 
 def _fault(message: str) -> Fault:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from relay.core.integration import Env, File, Plain, Text
 from relay.core.redact import Redactor
 from relay.errors import SecretMissingError
+from relay.small_file import read_small_file
+
+#: A longer file is no secret (bytes).
+_MOST_BYTES = 64 << 10
+#: A file whose times tell nothing of a change is read again after this (seconds): they are coarse on some file systems.
+_READ_AGAIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    stamp: tuple[int, int, int]
+    value: str
+    read_at: float
 
 
 class SecretReader:
-    """Reads secrets, and tells `redactor` each one that it read, so that none reaches a log."""
+    """Reads secrets, and tells `redactor` each one that it read, so that none reaches a log. Threads share it."""
 
-    def __init__(self, environ: Mapping[str, str], redactor: Redactor) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], redactor: Redactor, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._environ = environ
         self._redactor = redactor
-        self._files: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self._monotonic = monotonic
+        self._files: dict[str, _Known] = {}
 
     def read(self, text: Text) -> str:
         """Return the value that `text` refers to.
@@ -39,16 +57,17 @@ class SecretReader:
     def _read_file(self, path: str) -> str:
         try:
             status = Path(path).stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp, now = (status.st_mtime_ns, status.st_size, status.st_ino), self._monotonic()
             known = self._files.get(path)
-            if known and known[0] == stamp:
-                return known[1]
-            value = Path(path).read_text("utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise SecretMissingError(f"the secret file {path} cannot be read: {error.strerror}") from None
+            if known and known.stamp == stamp and now - known.read_at < _READ_AGAIN:
+                return known.value
+            value = read_small_file(path, _MOST_BYTES).decode().rstrip("\r\n")
         except UnicodeDecodeError:
             raise SecretMissingError(f"the secret file {path} is not UTF-8 text") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no file can have that name"
+            raise SecretMissingError(f"the secret file {path} cannot be read: {reason}") from None
         if not value:
             raise SecretMissingError(f"the secret file {path} is empty")
-        self._files[path] = (stamp, value)
+        self._files[path] = _Known(stamp, value, now)
         return value

@@ -98,7 +98,10 @@ class Settings:
         "RELAY_AUDIT_RETENTION", "how long audit records stay in Redis", "90d", _duration("1m")
     )
     reload_interval: float = _setting(
-        "RELAY_RELOAD_INTERVAL", "how often mapping files are looked at", "2s", _duration("100ms")
+        "RELAY_RELOAD_INTERVAL",
+        "within which time a changed mapping file is taken: it is looked at twice in it",
+        "2s",
+        _duration("100ms"),
     )
     log_format: str = _setting("RELAY_LOG_FORMAT", "`json` or `text`; on stderr", "json", _one_of("json", "text"))
     log_level: str = _setting(

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from relay.access import read_access
-from relay.bootstrap import Foundation, build_lookups, connect_worker, open_lookup_lanes
+from relay.bootstrap import Foundation, build_lookups, build_mapping_notes, connect_worker, open_lookup_lanes
 from relay.core.integration import Iem, Integration, Virima
-from relay.core.mapping_file import NAME
-from relay.errors import SecretMissingError, StoreUnavailableError
+from relay.errors import SecretMissingError
 from relay.lanes import open_lanes
-from relay.logs import log
 from relay.mappings import Catalogue
-from relay.store.trail import Trail
 from relay.worker import Worker
-
-_LOG = logging.getLogger("relay.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +35,35 @@ class Staff:
         self._at_work = self._wanted()
         #: Whose secrets could not be read at the last look, for the first time.
         self._doubtful: set[str] = set()
-        self.lookups = build_lookups(foundation, self._integrations(), self._connection)
+        self.notes = build_mapping_notes(self._connection, catalogue)
+        self.lookups = build_lookups(foundation, [one.integration for one in self._at_work.values()], self._connection)
 
     def look_again(self, changed: bool) -> None:  # noqa: FBT001 - what a look at the mapping files found
         """Follow the mapping files, where they have changed, and the secret files that they name."""
         self._follow()
         if changed:
-            self.note_mappings()
+            self.notes.write()
 
     def bring_up_to_date(self) -> None:
         """Deliver and look up by what the mapping files say now, and have the trail tell of it."""
         self.look_again(changed=True)
 
     def _follow(self) -> None:
-        before, self._at_work = self._at_work, self._give_benefit_of_doubt(self._wanted())
-        changed = [one.integration for name, one in self._at_work.items() if before.get(name) != one]
-        gone = before.keys() - self._at_work.keys()
+        wanted = self._give_benefit_of_doubt(self._wanted())
+        changed = [one.integration for name, one in wanted.items() if self._at_work.get(name) != one]
+        gone = self._at_work.keys() - wanted.keys()
         if changed or gone:
+            integrations = [one.integration for one in wanted.values()]
+            lookups = open_lookup_lanes(self.foundation, integrations, self._connection)
             self._worker.change(open_lanes(self.foundation, changed, self._connection), gone)
-            self.lookups.replace(open_lookup_lanes(self.foundation, self._integrations(), self._connection))
+            self.lookups.replace(lookups)
+        self._at_work = wanted
 
     def _give_benefit_of_doubt(self, wanted: dict[str, _Terms]) -> dict[str, _Terms]:
         """Return `wanted`, but for secrets that were there until now: who replaces a file may remove it for a moment."""
         lost = {name for name, one in wanted.items() if not one.is_whole and _has_lost(self._at_work.get(name), one)}
         doubtful, self._doubtful = lost - self._doubtful, lost
         return {name: self._at_work[name] if name in doubtful else one for name, one in wanted.items()}
-
-    def note_mappings(self) -> None:
-        """Have the audit trail tell which mappings are at work, and which files were refused, where that is new."""
-        trail, now = Trail(self._connection), self.foundation.clock.now_ms()
-        for file in self.catalogue.files():
-            if not NAME.fullmatch(file.name):
-                continue  # no integration of that name can be
-            digest = file.integration.digest if file.integration and not file.faults else None
-            try:
-                trail.note_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
-            except StoreUnavailableError as error:
-                fault = str(error)
-                log(_LOG, logging.ERROR, "the trail could not be told of a mapping", integration=file.name, fault=fault)
-                return  # the others would wait as long
 
     def _wanted(self) -> dict[str, _Terms]:
         return {one.name: self._terms(one) for one in self.catalogue.usable() if one.enabled}
@@ -96,9 +80,6 @@ class Staff:
             return read_access(block, self.foundation.secrets).digest, True
         except SecretMissingError as error:
             return str(error), False
-
-    def _integrations(self) -> list[Integration]:
-        return [one.integration for one in self._at_work.values()]
 
 
 def _has_lost(before: _Terms | None, now: _Terms) -> bool:

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
+from relay.cli.terminal import (
+    actor,
+    json_option,
+    print_json,
+    print_record,
+    print_table,
+    shown,
+    why_option,
+    with_operations,
+)
 from relay.operations import Operations
 
 
@@ -38,7 +47,8 @@ def list_(operations: Operations, *, as_json: bool) -> None:
     print_table(([one[column] for column in columns] for one in found), columns)
     for one in found:
         for fault in one["faults"]:
-            click.echo(fault)
+            since = f" (faulty since {one['faults_since']})" if one["faults_since"] else ""
+            click.echo(shown(f"{fault}{since}"))
 
 
 @integrations.command

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from relay.cli.terminal import shown
-from relay.core.document import Fault
-from relay.core.excerpt import excerpt
+from relay.cli.findings import findings_as_json, print_findings
+from relay.cli.new_mapping import new
 from relay.core.json_schema import make_json_schema
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
@@ -22,14 +21,14 @@ from relay.settings import load_settings, read_environment
 from relay.sources import load_presets
 
 EX_CONFIG = 78
-#: Faults of a file that are told with their lines; further ones are told without.
-_MOST_LINES = 100
-_COLOURS = {"error": "red", "warning": "yellow"}
 
 
 @click.group
 def mappings() -> None:
-    """Check mapping files, and tell editors what may stand in them."""
+    """Write a new mapping file, check mapping files, and tell editors what may stand in them."""
+
+
+mappings.add_command(new)
 
 
 @mappings.command
@@ -71,13 +70,8 @@ def _read_all() -> list[MappingFile]:
     return read_mappings(load_settings(read_environment()).mappings)
 
 
-def _in_order(file: MappingFile) -> list[Fault]:
-    return sorted((*file.faults, *file.warnings), key=lambda fault: fault.position)
-
-
 def _print(file: MappingFile) -> None:
-    for number, fault in enumerate(_in_order(file)):
-        _print_fault(file, fault, with_line=number < _MOST_LINES)
+    print_findings(file)
     if file.integration and not file.faults:
         one = file.integration
         tests = f", {len(one.tests)} tests passed" if one.tests else ""
@@ -88,27 +82,5 @@ def _print(file: MappingFile) -> None:
         )
 
 
-def _print_fault(file: MappingFile, fault: Fault, *, with_line: bool) -> None:
-    place = click.style(f"{file.path}:{fault.position.line}:{fault.position.column}:", bold=True)
-    colour = _COLOURS[fault.severity]
-    message = click.style(shown(fault.message), fg=colour)
-    if fault.severity == "warning":
-        message = f"{click.style('warning:', fg=colour, bold=True)} {message}"
-    click.echo(f"{place} {message}")
-    if with_line and file.document and (cut := excerpt(file.document, fault.position)):
-        click.echo(f"  {cut.line}\n  {' ' * cut.indent}{click.style('^', fg=colour, bold=True)}")
-
-
 def _as_json(file: MappingFile) -> dict[str, Any]:
-    faults = [
-        {
-            "file": str(file.path),
-            "line": one.position.line,
-            "column": one.position.column,
-            "severity": one.severity,
-            "message": one.message,
-            **({"key": one.key} if one.key else {}),
-        }
-        for one in _in_order(file)
-    ]
-    return {"file": str(file.path), "integration": file.name, "faults": faults}
+    return {"file": str(file.path), "integration": file.name, "faults": findings_as_json(file)}

@@ -27,7 +27,7 @@ def open_operations() -> Operations:
     """Return the operations of the relay that the environment describes."""
     foundation = lay_foundation()
     connection = connect_worker(foundation.settings)
-    catalogue, _ = open_catalogue(foundation, connection, keeps=False)
+    catalogue, _ = open_catalogue(foundation, connection)
     if catalogue.fault:
         raise ConfigurationError([catalogue.fault])
     return build_operations(foundation.settings, connection, catalogue)

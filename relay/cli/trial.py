@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 
 import click
 
+from relay.cli.named_mapping import find_mapping
 from relay.cli.terminal import json_option, open_operations, print_json, shown
 from relay.core.payload import parse_body
-from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.operations import UnknownError
 from relay.settings import load_settings, read_environment
 from relay.trial import Trial
@@ -25,15 +26,20 @@ _MOST_BYTES = 64 << 20
 @click.command("try")
 @click.argument("integration")
 @click.argument("payload")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="As the header Idempotency-Key or webhook-id has it: makes a repeat known where there is neither version nor date.",
+)
 @json_option
-def try_(integration: str, payload: str, *, as_json: bool) -> None:
+def try_(integration: str, payload: str, *, idempotency_key: str | None, as_json: bool) -> None:
     """Tell what PAYLOAD would come to by the mapping of INTEGRATION, and send nothing.
 
     INTEGRATION is a name, or a mapping file that ends in .yaml. PAYLOAD is a file, - for standard input, or the id of a
     rejection, which is read from Redis. Exit status 1 where a record would be rejected.
     """
-    trial = Trial(_find_mapping(integration))
-    told = _try(trial, payload)
+    trial = Trial(find_mapping(integration))
+    told = _try(trial, payload, _as_header(idempotency_key))
     if as_json:
         print_json(told)
     else:
@@ -42,25 +48,23 @@ def try_(integration: str, payload: str, *, as_json: bool) -> None:
     sys.exit(1 if any(one["result"] == "rejected" for one in told["results"]) else 0)
 
 
-def _find_mapping(integration: str) -> MappingFile:
-    if integration.endswith(".yaml"):
-        if not Path(integration).is_file():
-            raise UnknownError(f"there is no mapping file {integration}")
-        return read_mapping(Path(integration))
-    files = {file.name: file for file in read_mappings(load_settings(read_environment()).mappings)}
-    if integration not in files:
-        raise UnknownError(f"there is no integration {integration[:64]}: there is {', '.join(files) or 'none'}")
-    return files[integration]
+def _as_header(key: str | None) -> str | None:
+    """Return a key as web would get it in a header: without blanks around it, and its bytes taken for Latin-1 (PEP 3333)."""
+    return os.fsencode(key.strip(" \t")).decode("latin-1") or None if key else None
 
 
-def _try(trial: Trial, payload: str) -> dict[str, Any]:
-    if payload == "-":
-        return trial.try_payload(parse_body(sys.stdin.buffer.read(_MOST_BYTES)))
-    path = Path(payload)
-    if path.is_file():
-        return trial.try_payload(parse_body(path.read_bytes()))
+def _try(trial: Trial, payload: str, idempotency_key: str | None) -> dict[str, Any]:
+    if payload == "-" or (Path(payload).exists() and not Path(payload).is_dir()):
+        with click.open_file(payload, "rb") as file:
+            body = file.read(_MOST_BYTES)
+        most = load_settings(read_environment()).max_body
+        if len(body) > most:
+            click.echo(f"a webhook with this body would be answered 413: RELAY_MAX_BODY is {most} bytes", err=True)
+        return trial.try_payload(parse_body(body), idempotency_key)
     if not payload.isalnum():
         raise UnknownError(f"there is no file {payload}")
+    if idempotency_key:
+        raise click.UsageError("--idempotency-key: a rejection is kept with the key that it came with")
     return trial.try_rejection(open_operations().rejection(payload))
 
 

@@ -54,7 +54,7 @@ def worker() -> None:
     signal.signal(signal.SIGINT, stop)
     foundation = lay_foundation()
     connection = connect_worker(foundation.settings)
-    catalogue, reloader = open_catalogue(foundation, connection)
+    catalogue, reloader = open_catalogue(foundation, connection, "worker")
     if catalogue.fault:
         raise ConfigurationError([catalogue.fault])
     delivering = _hire(foundation, catalogue, connection)
@@ -84,12 +84,12 @@ def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) 
 
 def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Event) -> None:
     """Start what a worker process does beside delivering, each in a thread of its own."""
-    staff.note_mappings()
+    staff.notes.write()
     build_sealer(staff.foundation.settings, staff.catalogue).start(stopping)
     staff.lookups.start(stopping)
     reloader.look()  # Redis is there: the last good versions of broken files, too
     staff.bring_up_to_date()
-    reloader.start(stopping, every=staff.foundation.settings.reload_interval, looked=staff.look_again)
+    reloader.start(stopping, within=staff.foundation.settings.reload_interval, looked=staff.look_again)
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:

@@ -18,6 +18,9 @@ DocumentPath = tuple[str | int, ...]
 #: More values than this come only from aliases that multiply ("billion laughs").
 _MOST_VALUES = 20_000
 _MOST_DEPTH = 50
+#: What `<<` is without quotes. YAML 1.2 has no such thing: editors and the relay would read two different files.
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NO_MERGE = "merge keys (<<) are not supported: write out here the keys that it stands for"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -196,6 +199,9 @@ class _Reader:
                 continue
             key = str(key_node.value)
             self._note(key_node, (*path, key), is_key=True)
+            if key_node.tag == _MERGE_TAG:
+                self.document.faults.append(Fault(position, _NO_MERGE, spell((*path, key))))
+                continue
             if key in members:
                 first = self.document.keys[(*path, key)].line
                 message = f"the key '{key}' stands twice, first in line {first}"

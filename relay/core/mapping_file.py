@@ -34,6 +34,13 @@ class Parsed:
     warnings: tuple[Fault, ...] = ()
 
 
+def check_name(name: str) -> str | None:
+    """Return what is wrong with an integration's name, or None."""
+    if NAME.fullmatch(name):
+        return None
+    return f"'{name}' is not an integration's name: a-z, 0-9 and -, at most 63, not beginning with -"
+
+
 def parse_mapping_file(name: str, text: str, presets: Mapping[str, Mapping[str, Any]]) -> Parsed:
     """Return the integration `name` that `text` describes, or all of its faults.
 

@@ -16,6 +16,10 @@ class LastGood:
         """Remember a good version."""
         self._connection.call("SET", key(integration, "mapping:good"), text)
 
+    def forget(self, integration: str) -> None:
+        """Forget an integration whose file was removed: a new file of that name is a new one."""
+        self._connection.call("DEL", key(integration, "mapping:good"))
+
     def load(self, integration: str) -> str | None:
         """Return the last good version, or None."""
         text = self._connection.call("GET", key(integration, "mapping:good"))

@@ -19,6 +19,7 @@ from relay.bootstrap import (
     build_drainer,
     build_intake,
     build_journal,
+    build_mapping_notes,
     build_operations,
     build_pulse,
     connect_web,
@@ -46,8 +47,11 @@ def create_app(foundation: Foundation) -> Flask:
     """Return the application. Neither Redis nor the mapping files need be there: it says what is missing."""
     settings = foundation.settings
     connection = connect_web(settings)
-    catalogue, reloader = open_catalogue(foundation, connection)
-    reloader.start(threading.Event(), every=settings.reload_interval)
+    catalogue, reloader = open_catalogue(foundation, connection, "web")
+    notes = build_mapping_notes(connection, catalogue)
+    reloader.start(
+        threading.Event(), within=settings.reload_interval, looked=lambda changed: notes.write() if changed else None
+    )
     threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
     app = Flask("relay", static_folder=None)
     # Werkzeug cuts a chunked body off at the limit without a word: one byte more shows that it was longer.

@@ -142,8 +142,12 @@ def _drain(length: int) -> None:
 def _recognise(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
     headers = {name.lower(): value for name, value in request.headers}
     name = parts.gatekeeper.recognise(integration, Request(headers, body, received_at / 1000))
-    key = next((value for header in _IDEMPOTENCY_HEADERS if (value := request.headers.get(header))), None)
-    return Sender(f"{name}@{request.remote_addr}", key)
+    return Sender(f"{name}@{request.remote_addr}", read_idempotency_key())
+
+
+def read_idempotency_key() -> str | None:
+    """Return the key that makes a repeat of this request known where its payload cannot, or None."""
+    return next((value for header in _IDEMPOTENCY_HEADERS if (value := request.headers.get(header))), None)
 
 
 def _check_type() -> None:

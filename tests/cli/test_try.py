@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from harness import SYS_ID, base_environ
 
 from relay.bootstrap import new_id
 from relay.clock import now_ms
+from relay.core.dedupe import identify
+from relay.core.model import Facts, Update
 from relay.intake import Intake, Sender
 from relay.mappings import read_mapping
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue
+from relay.web.webhooks import read_idempotency_key
 
 MAPPING = """\
 source: servicenow
@@ -220,6 +226,36 @@ def test_what_cannot_be_tried_is_told_in_a_sentence(
     assert "Traceback" not in result.stderr
 
 
+def identity(run: Try, key: str, **record: str) -> str:
+    told = json.loads(run("acme", "-", "--json", "--idempotency-key", key, payload=record).stdout)
+    found: str = told["results"][0]["dedupe"]["identity"]
+    return found
+
+
+@pytest.mark.parametrize("key", ["one", " one\t", "schlüssel", ""])
+def test_an_idempotency_key_takes_part_in_the_identity_as_its_header_does(run: Try, key: str) -> None:
+    app, environ = Flask("test"), {"HTTP_IDEMPOTENCY_KEY": key.strip(" \t").encode().decode("latin-1")}
+    with app.test_request_context(environ_overrides=environ):
+        arrived = read_idempotency_key()
+
+    told = identity(run, key, sys_id=SYS_ID, state="6")
+
+    assert told == identify(Update(Facts(SYS_ID, "6"), 6), arrived).text
+    assert told.startswith("6:k" if key else "6:-")
+
+
+def test_with_a_version_or_a_date_the_idempotency_key_does_not_count(run: Try) -> None:
+    assert identity(run, "one", sys_id=SYS_ID, state="6", sys_mod_count="7") == "6:v7"
+    assert identity(run, "one", sys_id=SYS_ID, state="6", sys_updated_on="2026-11-22 10:20:30").startswith("6:u")
+
+
+def test_a_rejection_has_a_key_of_its_own(run: Try) -> None:
+    result = run("acme", "01JD3W8Z6V0S9K2M4N6P8Q0R2T", "--idempotency-key", "one")
+
+    assert result.returncode == 2
+    assert "--idempotency-key: a rejection is kept with the key that it came with" in result.stderr
+
+
 @pytest.mark.parametrize("payload", [[{"state": "6"}], []], ids=["a record", "a whole payload"])
 def test_a_stored_rejection_is_tried_by_its_id(
     run: Try, tmp_path: Path, redis: Connection, redis_url: str, payload: Any
@@ -235,3 +271,24 @@ def test_a_stored_rejection_is_tried_by_its_id(
     assert result.returncode == 1
     assert "rejected: " in result.stdout
     assert receipt.status == "rejected"
+
+
+def test_a_payload_may_come_out_of_a_pipe(run: Try, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(
+        target=(tmp_path / "pipe").write_text, args=(json.dumps({"sys_id": SYS_ID, "state": "6"}),)
+    )
+    writer.start()
+
+    result = run("acme", "pipe")
+    writer.join()
+
+    assert result.returncode == 0, result.stderr
+    assert "relayed with state 6" in result.stdout
+
+
+def test_a_body_that_a_webhook_may_not_have_is_told(run: Try) -> None:
+    result = run("acme", "-", payload={"sys_id": SYS_ID, "state": "6", "description": "x" * 300_000})
+
+    assert "relayed with state 6" in result.stdout
+    assert "would be answered 413: RELAY_MAX_BODY is 262144 bytes" in result.stderr

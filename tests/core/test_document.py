@@ -220,3 +220,21 @@ def assert_total(text: str) -> None:
         assert fault.position >= Position(1, 1)
         assert fault.message
     assert document.faults or document.values
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("a: &x {b: c}\nd:\n  <<: *x\n  e: f\n", ["3:3"]),
+        ("a: &x {b: c}\nd: {<<: [*x, *x], <<: *x}\n", ["2:5", "2:19"]),
+        ("tests:\n  - payload: {<<: {b: c}}\n", ["2:15"]),
+    ],
+)
+def test_a_merge_key_is_told_with_what_to_do_instead(text: str, places: list[str]) -> None:
+    message = "merge keys (<<) are not supported: write out here the keys that it stands for"
+
+    assert faults_of(text) == [f"{place}: {message}" for place in places]
+
+
+def test_a_key_in_quotes_is_no_merge_key() -> None:
+    assert read_document("'<<': a").tree == {"<<": "a"}

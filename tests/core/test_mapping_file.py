@@ -293,7 +293,7 @@ def test_a_misspelt_key_is_named_in_every_block_with_its_place_and_the_key_that_
         ("dedupe: {ttl: 24h}", "1:10: unknown key 'ttl'; known here: collapse, window"),
         ("retry: {attempts: 5}", "1:9: unknown key 'attempts'; known here: first, give_up_after, most"),
         ("publish: {logs: true}", "1:11: unknown key 'logs'; known here: events, heartbeat, metrics, topology"),
-        ("<<: {enabled: false}", f"1:1: unknown key '<<'; known here: {TOP}"),
+        ("'<<': {enabled: false}", f"1:1: unknown key '<<'; known here: {TOP}"),
     ],
 )
 def test_an_unknown_key_that_is_near_none_is_told_the_known_ones(line: str, fault: str) -> None:

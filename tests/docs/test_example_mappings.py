@@ -3,22 +3,63 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from docs.markdown import ROOT
+from docs.markdown import ROOT, blocks, section
 
+from relay.cli.main import relay
 from relay.cli.mappings import mappings
+from relay.core.draft import Draft, write_draft
 from relay.core.integration import BasicAuth, HeaderAuth, HmacAuth
 from relay.core.mapping_file import parse_mapping_file
 from relay.core.schema import SOURCES
 from relay.mappings import read_mapping, read_mappings
-from relay.sources import load_presets
+from relay.sources import load_presets, load_template
 
 FOLDER = ROOT / "mappings"
 EXAMPLES = [FOLDER / f"_{source}.example.yaml" for source in SOURCES]
 by_source = pytest.mark.parametrize("path", EXAMPLES, ids=SOURCES)
+#: What stands in each example, as the answers that `relay mappings new` takes.
+DRAFTS = {
+    "servicenow": Draft(
+        "acme",
+        "servicenow",
+        "ACME",
+        "42",
+        "https://iem.example.com",
+        "relay-api@example.com",
+        "basic",
+        "ACME production",
+    ),
+    "service-exchange": Draft(
+        "globex",
+        "service-exchange",
+        "GLOBEX",
+        "7",
+        "https://iem.example.com",
+        "relay-api@example.com",
+        "header",
+        "Globex production",
+    ),
+}
+#: What comes from the field mapping sheet, and so is another thing in a file whose sheet nobody has told yet.
+FROM_THE_SHEET = ("records", "fields", "sys_id_pattern", "states", "unlisted_states", "tests")
+
+
+def remark_free(line: str) -> str:
+    """Return a line without the mark CHANGE, and with one space where remarks are lined up."""
+    return re.sub(r" +# ?", " # ", line.replace("# CHANGE. ", "# ").replace("# CHANGE", "")).strip().removesuffix(" #")
+
+
+def parts_of(text: str) -> dict[str, list[str]]:
+    """Return the lines of each top-level key, its remark above included, by key."""
+    body = text[text.index("\nsource:") :]
+    parts = re.split(r"\n\n(?=#|\w)", body)
+    keyed = {found[1]: part for part in parts if (found := re.search(r"^(\w+):", part, re.MULTILINE))}
+    return {key: [remark_free(line) for line in part.splitlines()] for key, part in keyed.items()}
 
 
 def secrets_of(path: Path) -> dict[str, str]:
@@ -90,3 +131,26 @@ def test_the_other_ways_in_the_servicenow_example_work_without_their_remark_sign
     assert parsed.integration is not None, parsed.faults
     assert [type(one) for one in parsed.integration.authentications] == [BasicAuth, HmacAuth, HeaderAuth]
     assert parsed.integration.allow_from
+
+
+@by_source
+def test_a_new_mapping_file_is_written_in_the_words_of_the_example(path: Path) -> None:
+    source = path.name.removeprefix("_").removesuffix(".example.yaml")
+    example = parts_of(path.read_text("utf-8"))
+
+    written = parts_of(write_draft(DRAFTS[source], load_template))
+
+    own = FROM_THE_SHEET if source == "service-exchange" else ()
+    assert {"source", "auth", "iem", "tests"} <= written.keys()
+    for key in written.keys() - set(own):
+        assert [line for line in written[key] if line not in example[key]] == []
+
+
+def test_the_command_of_the_readme_writes_a_good_file(tmp_path: Path) -> None:
+    (command,) = (block.text for block in blocks(section("Your first integration")) if block.language == "sh")
+    _, *arguments = shlex.split(command.replace("\\\n", ""))
+
+    result = CliRunner().invoke(relay, arguments, env={"RELAY_MAPPINGS": str(tmp_path)})
+
+    assert result.exit_code == 0, result.output
+    assert read_mapping(tmp_path / "acme.yaml").faults == ()

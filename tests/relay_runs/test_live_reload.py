@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import requests
-from harness import IEM_PASSWORD, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from click.testing import CliRunner
+from harness import IEM_PASSWORD, IEM_USER, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
 
+from relay.cli.main import relay as cli
 from relay.simulators.iem import Iem
 from relay.simulators.server import SimulatorServer
 from relay.store.connection import Connection
@@ -106,10 +108,10 @@ def test_nothing_is_lost_or_mapped_wrongly_while_a_file_is_edited_again_and_agai
 
     def edit() -> None:
         number = 0
-        while not stop.wait(0.05):
+        while not stop.wait(0.25):  # two looks fit in between
             number += 1
             path = relay.mappings / "acme.yaml"
-            if number % 3 == 0:
+            if number % 3 == 2:
                 path.write_text("stats: [", "utf-8")
             else:
                 write_mapping(
@@ -162,3 +164,27 @@ def test_a_changed_secret_file_alone_is_taken_up_without_a_restart(
     wait_until(lambda: sys_id(1) in pushes(iem), "the new password is tried at once")
     assert worker.popen.poll() is None
     assert IEM_PASSWORD not in worker.log
+
+
+def test_a_file_from_mappings_new_is_at_work_without_a_restart_and_without_ever_being_refused(
+    relay: Relay, iem: SimulatorServer, tmp_path: Path
+) -> None:
+    for secret, value in (("webhook-password", "new-pw"), ("iem-password", IEM_PASSWORD)):
+        (tmp_path / f"fresh-{secret}").write_text(value, "utf-8")
+    web = relay.start_web()
+    worker = relay.start_worker()
+    answers = ["--source", "servicenow", "--customer-id", "ACME", "--integration-id", "42", "--iem-url", iem.url]
+
+    CliRunner().invoke(
+        cli,
+        ["mappings", "new", "fresh", *answers, "--iem-username", IEM_USER, "--secrets-from", str(tmp_path)],
+        env={"RELAY_MAPPINGS": str(relay.mappings)},
+        catch_exceptions=False,
+    )
+
+    def post() -> int:
+        return relay.post({"sys_id": sys_id(1), "state": "6"}, name="fresh", auth=("servicenow", "new-pw")).status_code
+
+    wait_until(lambda: post() in {200, 202}, "web takes a webhook")
+    wait_until(lambda: pushes(iem) == {sys_id(1): 6}, "it is delivered")
+    assert "refused" not in web.log + worker.log

@@ -8,6 +8,8 @@ import pytest
 import requests
 from harness import Relay, sys_id
 
+from relay.core.dedupe import identify
+from relay.core.model import Facts, Update
 from relay.core.outcomes import Dead, Reason
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue, Settlement
@@ -16,7 +18,7 @@ TOKEN = "operator-token-1"
 
 
 def api(web: Relay, path: str, *, method: str = "GET", token: str | None = TOKEN, **options: Any) -> requests.Response:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
     return requests.request(method, f"{web.url}/api/v1/{path}", headers=headers, timeout=5, **options)
 
 
@@ -178,6 +180,23 @@ def test_a_dry_run_tells_how_each_record_was_read_and_what_iem_would_be_sent(web
     assert result["dedupe"]["identity"] == "6:-"
     assert result["request"]["path"] == "/gbp/push/ACME?integrationid=42"
     assert result["request"]["body"] == result["push"]
+
+
+def test_a_dry_run_goes_by_the_idempotency_key_of_a_webhook(web: Relay) -> None:
+    payload = {"sys_id": sys_id(1), "state": "6"}
+
+    def identity(**headers: str | bytes) -> str:
+        told = api(web, "integrations/acme/try", method="POST", json=payload, headers=headers).json()
+        found: str = told["results"][0]["dedupe"]["identity"]
+        return found
+
+    one = identity(**{"Idempotency-Key": "one"})
+
+    assert one.startswith("6:k")
+    assert one == identity(**{"webhook-id": "one"}) != identity(**{"Idempotency-Key": "two"})
+    assert identity() == "6:-"
+    update, arrived = Update(Facts(sys_id(1), "6"), 6), "schlüssel".encode().decode("latin-1")
+    assert identity(**{"Idempotency-Key": "schlüssel".encode()}) == identify(update, arrived).text
 
 
 def test_a_dry_run_of_too_many_records_or_of_a_broken_mapping_is_refused(web: Relay) -> None:

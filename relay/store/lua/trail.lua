@@ -7,8 +7,12 @@
 --   anchor, ARGV[8] the id from which records stay. Returns 1, or 0 where more than that was dropped already.
 
 if ARGV[2] == 'mapping' then
-  if redis.call('HGET', key('mapping'), 'state') == ARGV[4] then return 0 end
-  redis.call('HSET', key('mapping'), 'state', ARGV[4], 'since', now)
+  local before = redis.call('HGET', key('mapping'), 'state')
+  if before == ARGV[4] then return 0 end
+  redis.call('HSET', key('mapping'), 'state', ARGV[4])
+  -- A file with other faults than before is faulty since then all the same.
+  local was_refused = before and string.find(before, 'refused', 1, true) == 1
+  if not (was_refused and ARGV[3] == 'mapping_refused') then redis.call('HSET', key('mapping'), 'since', now) end
   audit(ARGV[3], { actor = 'relay' }, cjson.decode(ARGV[5]))
   return 1
 end

@@ -1,0 +1,21 @@
+"""The mapping that a command is given: an integration's name, or a file that ends in .yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from relay.mappings import MappingFile, read_mapping, read_mappings
+from relay.operations import UnknownError
+from relay.settings import load_settings, read_environment
+
+
+def find_mapping(integration: str) -> MappingFile:
+    """Return the file of a mapping, usable or not; UnknownError where there is none."""
+    if integration.endswith(".yaml"):
+        if not Path(integration).is_file():
+            raise UnknownError(f"there is no mapping file {integration}")
+        return read_mapping(Path(integration))
+    files = {file.name: file for file in read_mappings(load_settings(read_environment()).mappings)}
+    if integration not in files:
+        raise UnknownError(f"there is no integration {integration[:64]}: there is {', '.join(files) or 'none'}")
+    return files[integration]

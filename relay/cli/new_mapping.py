@@ -1,0 +1,139 @@
+"""`relay mappings new`: asks for what a new mapping file needs, writes it, and tells what is still missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+import click
+
+from relay.cli.next_steps import report
+from relay.cli.terminal import json_option, shown
+from relay.core.draft import QUESTIONS, Draft, Question, applies
+from relay.drafting import check_place, compose, write_new
+from relay.errors import ConfigurationError
+from relay.mappings import name_of, read_mapping
+from relay.settings import load_settings, read_environment
+
+_EX_USAGE = 2
+
+
+def _answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `command` an option for each question but the name."""
+    for question in reversed(QUESTIONS[1:]):
+        usual = f"  [{question.usual}]" if question.usual else ""
+        command = click.option(question.option, help=f"{question.asks}.{usual}")(command)
+    return command
+
+
+@click.command
+@click.argument("name", required=False)
+@_answer_options
+@click.option("--output", help="Where to write it instead of RELAY_MAPPINGS/NAME.yaml; - prints it.")
+@json_option
+def new(name: str | None, *, output: str | None, as_json: bool, **given: str | None) -> None:
+    """Write the mapping file of a new integration, NAME.yaml in RELAY_MAPPINGS, and tell what is still missing.
+
+    On a terminal it asks for what no option tells. No secret is asked for: the file names where each one will stand.
+    A file that is there is never replaced. Exit status 1 where nothing could be written, 2 where answers are wrong or missing.
+    """
+    answers = {key: answer for key, answer in {"name": name, **given}.items() if answer is not None}
+    can_ask = _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+    faults = [*_faults_of(answers, is_complete=not can_ask), *_output_faults(output, answers, as_json=as_json)]
+    if faults:
+        _refuse(faults)
+    path = _choose_place(output, answers)
+    if can_ask:
+        _ask_for_the_rest(answers)
+    file = compose(Draft(**answers), path)
+    if output == "-":
+        click.echo(file.text, nl=False)
+    else:
+        write_new(path, file.text)
+        file = read_mapping(path)
+        if file.integration is None:  # somebody else was at it meanwhile
+            raise ConfigurationError(file.complaints())
+    report(file, is_written=output != "-", as_json=as_json)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _refuse(faults: list[str]) -> NoReturn:
+    for fault in faults:
+        click.echo(shown(fault), err=True)
+    click.echo("nothing was written; `relay mappings new --help` tells all options", err=True)
+    sys.exit(_EX_USAGE)
+
+
+def _faults_of(answers: Mapping[str, str], *, is_complete: bool) -> Iterator[str]:
+    """Yield what is wrong with the answers that were given, and, where they should be complete, what is missing."""
+    for question in QUESTIONS:
+        spelling = "NAME" if question.field == "name" else question.option
+        answer = answers.get(question.field)
+        if answer is None:
+            if is_complete and question.usual is None and applies(question, answers):
+                yield f"{spelling}: missing. {question.asks}"
+        elif not applies(question, answers) and (is_complete or "virima_url" in answers):
+            yield f"{spelling}: has no effect without --virima-url"
+        elif fault := _fault_of(question, answer):
+            yield f"{spelling}: {fault}"
+
+
+def _fault_of(question: Question, answer: str) -> str | None:
+    """Return what is wrong with an answer; a character that nobody sees was not meant, but pasted or hit."""
+    unseen = next((one for one in answer if one == "\n" or shown(one) != one), None)
+    if unseen is not None:
+        return f"holds a character that cannot be seen (U+{ord(unseen):04X}): type it without"
+    return question.check(answer)
+
+
+def _output_faults(output: str | None, answers: Mapping[str, str], *, as_json: bool) -> Iterator[str]:
+    if output == "-" and as_json:
+        yield "--json: tells of a file that was written, and `--output -` writes none"
+    elif output == "":
+        yield "--output: expected a path, or - for standard output"
+    elif output not in {None, "-"} and (name := answers.get("name")):
+        path = Path(output or "")
+        if path.suffix != ".yaml" or name_of(path) != name:
+            yield f"--output: a file has the name of its integration: call it {name}.yaml, or _{name}.yaml as a draft"
+
+
+def _choose_place(output: str | None, answers: dict[str, str]) -> Path:
+    """Return where the file goes, or would go. It is settled before other questions: nobody shall answer them in vain."""
+    if "name" not in answers:
+        answers["name"] = _ask(QUESTIONS[0])
+        if faults := list(_output_faults(output, answers, as_json=False)):
+            _refuse(faults)
+    usual = load_settings(read_environment()).mappings / f"{answers['name']}.yaml"
+    if output == "-":
+        return usual
+    path = Path(output) if output else usual
+    check_place(path)
+    return path
+
+
+def _ask_for_the_rest(answers: dict[str, str]) -> None:
+    """Add to `answers` what is asked for and not there yet."""
+    for question in QUESTIONS:
+        if question.is_asked and question.field not in answers and applies(question, answers):
+            answers[question.field] = _ask(question)
+
+
+def _ask(question: Question) -> str:
+    """Return an answer that is good, however often it takes. The prompt is on stderr: stdout is for the file."""
+    usual = f" [{question.usual}]" if question.usual else ""
+    while True:
+        click.echo(f"{click.style(question.asks, bold=True)}{usual}: ", nl=False, err=True)
+        line = sys.stdin.buffer.readline().decode("utf-8", "surrogateescape")
+        if not line:
+            click.echo(err=True)
+            raise click.Abort
+        answer = line.strip() or question.usual or ""
+        fault = _fault_of(question, answer)
+        if fault is None:
+            return answer
+        click.echo(click.style(f"  {shown(fault)}", fg="red"), err=True)

@@ -1,0 +1,1 @@
+var content = [describe(current)];

@@ -1,0 +1,1 @@
+var content = contents[0];

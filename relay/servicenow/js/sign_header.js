@@ -1,0 +1,1 @@
+request.setRequestHeader(RELAY.key_header, RELAY.key_prefix + property(RELAY.key_property));

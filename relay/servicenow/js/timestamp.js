@@ -1,0 +1,3 @@
+var timestamp = unixSeconds();
+request.setRequestHeader(RELAY.timestamp_header, timestamp);
+signed = timestamp + '.' + text;

@@ -1,0 +1,3 @@
+function unixSeconds() {
+    return String(Math.floor(new Date().getTime() / 1000));
+}

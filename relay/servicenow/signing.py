@@ -1,0 +1,117 @@
+"""How a script proves to the relay who posts: by what the REST message holds, or by headers that the script sets."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from relay.core.integration import (
+    Authentication,
+    BasicAuth,
+    Env,
+    HeaderAuth,
+    HmacAuth,
+    Integration,
+    Secret,
+    StandardWebhooksAuth,
+)
+from relay.errors import UnfitMappingError
+
+_TYPES: Mapping[type[Authentication], str] = {
+    BasicAuth: "basic",
+    HmacAuth: "hmac",
+    HeaderAuth: "header",
+    StandardWebhooksAuth: "standard-webhooks",
+}
+#: The kinds of authentication, as mapping files write them.
+KINDS = tuple(_TYPES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What a script has of a way to authenticate."""
+
+    #: Place in the script → the part that is put there.
+    parts: Mapping[str, str] = field(default_factory=dict)
+    #: The functions that those parts call.
+    functions: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    #: How to get the value of the property `relay.<name>.key`, in lines; none: there is no such property.
+    key: tuple[str, ...] = ()
+    #: What the REST message must say.
+    authentication: str = "No authentication"
+
+
+def choose_authentication(integration: Integration, kind: str | None) -> Authentication | None:
+    """Return the first way to authenticate of this kind, or the first of all; None: anybody may post.
+
+    Raises:
+        UnfitMappingError: the mapping has none of this kind.
+    """
+    ways = integration.authentications
+    if kind is None:
+        return ways[0] if ways else None
+    found = next((way for way in ways if _TYPES[type(way)] == kind), None)
+    if found is None:
+        known = ", ".join(dict.fromkeys(_TYPES[type(way)] for way in ways)) or "`auth: none`"
+        raise UnfitMappingError(f"the mapping has no `auth` of type {kind}: it has {known}")
+    return found
+
+
+def sign(method: Authentication | None) -> Signing:
+    """Return what a script has of a way to authenticate. Secrets are told by where they stand."""
+    match method:
+        case None:
+            return Signing()
+        case BasicAuth():
+            return _basic(method)
+        case HmacAuth():
+            return _hmac(method)
+        case HeaderAuth():
+            return _header(method)
+        case StandardWebhooksAuth():
+            return _standard_webhooks(method)
+    assert_never(method)
+
+
+def _basic(method: BasicAuth) -> Signing:
+    profile = f"Basic, with a new profile: user name {method.username}, password: the text of {_refer(method.password)}"
+    return Signing(authentication=profile)
+
+
+def _hmac(method: HmacAuth) -> Signing:
+    parts = {"sign": "sign_hmac"}
+    settings = {"signature_header": method.header, "algorithm": f"Hmac{method.algorithm.upper()}"}
+    functions = ["mac"]
+    if method.timestamp_header:
+        parts["timestamp"] = "timestamp"
+        settings["timestamp_header"] = method.timestamp_header
+        functions.append("unix_seconds")
+    if method.encoding == "hex":
+        parts["encoding"] = "encoding_hex"
+        functions.append("to_hex")
+    secret = method.secrets[0]
+    key = (f"the text of {_refer(secret)} in base64:", f"printf %s {_in_shell(secret)} | base64 | tr -d '\\n'")
+    return Signing(parts, tuple(functions), settings, key)
+
+
+def _header(method: HeaderAuth) -> Signing:
+    prefix = f"{method.scheme} " if method.scheme else ""
+    settings = {"key_header": method.header, "key_prefix": prefix}
+    return Signing({"sign": "sign_header"}, (), settings, (f"the text of {_refer(method.value)}",))
+
+
+def _standard_webhooks(method: StandardWebhooksAuth) -> Signing:
+    key = (f"the text of {_refer(method.secrets[0])}, with or without its whsec_",)
+    settings = {"algorithm": "HmacSHA256"}
+    return Signing({"sign": "sign_standard_webhooks"}, ("mac", "unix_seconds"), settings, key)
+
+
+def _refer(secret: Secret) -> str:
+    return f"{{env: {secret.name}}}" if isinstance(secret, Env) else f"{{file: {secret.path}}}"
+
+
+def _in_shell(secret: Secret) -> str:
+    return f'"${secret.name}"' if isinstance(secret, Env) else f'"$(cat {shlex.quote(secret.path)})"'

@@ -1,0 +1,504 @@
+"""`relay mappings new`: by options, by questions on a terminal, and what it never does to files that are there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+
+from relay.core.draft import Draft
+from relay.core.integration import Plain
+from relay.drafting import compose, write_new
+from relay.errors import DraftError
+from relay.mappings import mapping_paths, read_mapping
+
+ANSWERS = {
+    "--source": "servicenow",
+    "--customer-id": "ACME",
+    "--integration-id": "42",
+    "--iem-url": "https://iem.example.com",
+    "--iem-username": "relay-api@example.com",
+}
+SECRETS = {"ACME_PROD_WEBHOOK_PASSWORD": "one", "ACME_PROD_IEM_PASSWORD": "two"}
+VIRIMA = ("--virima-url", "https://virima.example.com", "--virima-username", "relay@example.com")
+Result = subprocess.CompletedProcess[str]
+Run = Callable[..., Result]
+
+
+def options(**changes: str | None) -> list[str]:
+    """Return good options; `changes` replace some, and leave out those that are None."""
+    answers = ANSWERS | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [part for option, value in answers.items() if value is not None for part in (option, value)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mappings").mkdir()
+    return tmp_path
+
+
+def environ_of(**environ: str) -> dict[str, str]:
+    kept = {name: value for name, value in base_environ().items() if not name.startswith("ACME_")}
+    return {**kept, "RELAY_MAPPINGS": "mappings", "NO_COLOR": "1", **environ}
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    def run(*arguments: str, code: str = "", **environ: str) -> Result:
+        program = ["-c", f"{code}\nfrom relay.cli.main import main; main()"] if code else ["-m", "relay"]
+        return subprocess.run(
+            [sys.executable, *program, "mappings", *arguments],
+            cwd=folder,
+            env=environ_of(**environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "mappings").iterdir())
+
+
+def test_options_make_a_file_that_lacks_only_the_secrets_that_are_told(run: Run, folder: Path) -> None:
+    result = run("new", "acme-prod", *options(), *VIRIMA)
+
+    assert result.returncode == 0, result.stderr
+    assert names_in(folder) == ["acme-prod.yaml"]
+    assert read_mapping(folder / "mappings" / "acme-prod.yaml").faults == ()
+    told = result.stdout.splitlines()
+    assert told[0] == "mappings/acme-prod.yaml: written (servicenow → IEM ACME/42, 3 tests passed)"
+    assert told[2:7] == [
+        "Still missing:",
+        "  ACME_PROD_WEBHOOK_PASSWORD  for web: `auth[0].password`",
+        "  ACME_PROD_IEM_PASSWORD      for the workers: `iem.password`",
+        "  ACME_PROD_VIRIMA_PASSWORD   for the workers: `virima.password`",
+        "A process reads its environment at the start: restart it once its variables are set.",
+    ]
+    for step in (
+        "relay mappings check --for web mappings/acme-prod.yaml",
+        "relay try acme-prod PAYLOAD.json",
+        "relay servicenow acme-prod",
+        "relay doctor",
+    ):
+        assert f"\n  {step}  " in result.stdout
+
+
+@pytest.mark.parametrize("source", ["servicenow", "service-exchange"])
+@pytest.mark.parametrize("auth", ["basic", "hmac", "header"])
+def test_a_check_names_exactly_the_listed_secrets_and_with_them_it_is_clean(run: Run, source: str, auth: str) -> None:
+    told = json.loads(run("new", "acme-prod", *options(source=source, auth=auth), *VIRIMA, "--json").stdout)
+
+    missing = json.loads(run("check", "--json").stdout)[0]["faults"]
+    clean = run("check", **{secret["env"]: "s3cret" for secret in told["secrets"]})
+
+    assert [secret["key"] for secret in told["secrets"]] == [fault["key"] for fault in missing]
+    assert all(
+        f"the environment variable {secret['env']} is not set" in fault["message"]
+        for secret, fault in zip(told["secrets"], missing, strict=True)
+    )
+    assert told["faults"] == missing
+    assert clean.returncode == 0
+    assert "warning" not in clean.stdout
+    assert "3 tests passed" in clean.stdout
+
+
+def test_the_json_form_tells_path_secrets_and_faults(run: Run) -> None:
+    result = run("new", "acme-prod", *options(), "--json", ACME_PROD_IEM_PASSWORD="there")
+
+    told: dict[str, Any] = json.loads(result.stdout)
+    assert told["file"] == "mappings/acme-prod.yaml"
+    assert told["integration"] == "acme-prod"
+    assert told["secrets"] == [
+        {"key": "auth[0].password", "env": "ACME_PROD_WEBHOOK_PASSWORD", "process": "web", "is_there": False},
+        {"key": "iem.password", "env": "ACME_PROD_IEM_PASSWORD", "process": "worker", "is_there": True},
+    ]
+    assert [fault["key"] for fault in told["faults"]] == ["auth[0].password"]
+
+
+def test_secrets_may_stand_in_files(run: Run, folder: Path) -> None:
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    (secrets / "acme-prod-webhook-password").write_text("one", "utf-8")
+
+    result = run("new", "acme-prod", *options(), "--secrets-from", f"{secrets}/")
+    (secrets / "acme-prod-iem-password").write_text("two", "utf-8")
+
+    assert f"  {secrets}/acme-prod-iem-password  for the workers: `iem.password`" in result.stdout
+    assert "webhook-password" not in result.stdout
+    assert "restart" not in result.stdout
+    assert run("check").returncode == 0
+
+
+def test_all_that_is_wrong_or_missing_is_told_at_once_and_nothing_is_written(run: Run, folder: Path) -> None:
+    result = run(
+        "new",
+        "Acme",
+        *options(source="servicenw", iem_url="http://iem.example.com", customer_id=None, integration_id=""),
+        *("--auth", "magic", "--virima-url", "https://virima.example.com", "--output", "acme.json"),
+    )
+
+    assert result.returncode == 2
+    assert [line.partition(": ")[0] for line in result.stderr.splitlines()] == [
+        "NAME",
+        "--source",
+        "--auth",
+        "--iem-url",
+        "--customer-id",
+        "--integration-id",
+        "--virima-username",
+        "--output",
+        "nothing was written; `relay mappings new --help` tells all options",
+    ]
+    assert "did you mean 'servicenow'?" in result.stderr
+    assert "http would send credentials in the clear" in result.stderr
+    assert "--customer-id: missing. Customer id in IEM, such as ACME" in result.stderr
+    assert result.stdout == ""
+    assert names_in(folder) == []
+
+
+def test_without_a_terminal_nothing_is_asked_for(run: Run) -> None:
+    result = run("new")
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[0].startswith("NAME: missing. ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--virima-username", "a"), "--virima-username: has no effect without --virima-url"),
+        (("--customer-id", "AC\u200bME"), "--customer-id: holds a character that cannot be seen (U+200B)"),
+        (("--customer-id", "A\nB"), "--customer-id: holds a character that cannot be seen (U+000A)"),
+        (("--description", "\x1b[31m"), "--description: holds a character that cannot be seen (U+001B)"),
+        (("--customer-id", os.fsdecode(b"\xe9")), "--customer-id: holds a character that cannot be seen (U+DCE9)"),
+        (("--output", "-", "--json"), "--json: tells of a file that was written"),
+        (("--output", ""), "--output: expected a path, or - for standard output"),
+        (("--output", "mappings/other.yaml"), "call it acme-prod.yaml, or _acme-prod.yaml as a draft"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(run: Run, folder: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    result = run("new", "acme-prod", *options(), *arguments)
+
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("there", ["acme-prod.yaml", "acme-prod.yml"])
+def test_a_file_that_is_there_stays_as_it_is(run: Run, folder: Path, there: str) -> None:
+    (folder / "mappings" / there).write_text("mine", "utf-8")
+
+    result = run("new", "acme-prod", *options())
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"there is mappings/{there} already, and it stays as it is: ")
+    assert names_in(folder) == [there]
+    assert (folder / "mappings" / there).read_text("utf-8") == "mine"
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(run: Run, folder: Path) -> None:
+    (folder / "mappings" / "acme-prod.yaml").symlink_to(folder / "elsewhere")
+
+    result = run("new", "acme-prod", *options())
+
+    assert result.returncode == 1
+    assert not (folder / "elsewhere").exists()
+
+
+def test_of_many_at_once_one_writes_and_the_others_are_told(folder: Path) -> None:
+    path = folder / "mappings" / "acme.yaml"
+    barrier, outcomes = threading.Barrier(8), []
+
+    def write(number: int) -> None:
+        draft = Draft("acme", "servicenow", str(number), "42", "https://iem.example.com", "a")
+        text = compose(draft, path).text
+        barrier.wait()
+        with suppress(DraftError):
+            write_new(path, text)
+            outcomes.append(text)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert outcomes == [path.read_text("utf-8")]
+    assert names_in(folder) == ["acme.yaml"]
+
+
+def test_a_kill_before_the_end_leaves_nothing_that_is_loaded_and_the_next_run_works(run: Run, folder: Path) -> None:
+    killed = run(
+        "new",
+        "acme-prod",
+        *options(),
+        code="import os, signal\nos.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    left_behind = names_in(folder)
+
+    again = run("new", "acme-prod", *options())
+
+    assert killed.returncode == -signal.SIGKILL
+    assert [name for name in left_behind if not name.startswith(".")] == []
+    assert again.returncode == 0
+    assert [path.name for path in mapping_paths(folder / "mappings")] == ["acme-prod.yaml"]
+
+
+def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(run: Run, folder: Path) -> None:
+    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+
+    result = run("new", "acme-prod", *options(), code=full, PYTHONDONTWRITEBYTECODE="1")
+
+    assert result.returncode == 1
+    assert "mappings/acme-prod.yaml cannot be written: File too large" in result.stderr
+    assert names_in(folder) == []
+
+
+def test_a_file_system_without_hard_links_is_told_with_what_works_there(run: Run, folder: Path) -> None:
+    without = "import os\ndef link(*_): raise PermissionError(1, 'Operation not permitted')\nos.link = link"
+
+    result = run("new", "acme-prod", *options(), code=without)
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "mappings/acme-prod.yaml cannot be written: Operation not permitted. With --output - it is printed instead\n"
+    )
+    assert names_in(folder) == []
+
+
+def test_a_folder_that_may_not_be_written_to_is_told(run: Run, folder: Path) -> None:
+    folder.chmod(0o755)
+    (folder / "mappings").chmod(0o555)
+    nobody = "import os, relay.cli.mappings\nif os.geteuid() == 0: os.setuid(65534)"  # nothing is forbidden to root
+
+    result = run("new", "acme-prod", *options(), code=nobody)
+
+    assert result.returncode == 1
+    assert result.stderr == "the folder mappings cannot be written to by this user\n"
+    assert names_in(folder) == []
+
+
+def test_a_missing_folder_is_not_made_but_told(run: Run, folder: Path) -> None:
+    result = run("new", "acme-prod", *options(), RELAY_MAPPINGS="no such/folder")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "there is no folder no such/folder: make it (mkdir -p 'no such/folder'), or name another\n"
+    )
+    assert not (folder / "no such").exists()
+
+
+def test_the_file_can_be_printed_and_what_is_missing_goes_to_stderr(run: Run, folder: Path) -> None:
+    result = run("new", "acme-prod", *options(), "--output", "-", RELAY_MAPPINGS="nowhere")
+    (folder / "mappings" / "acme-prod.yaml").write_text(result.stdout, "utf-8")
+
+    assert result.returncode == 0
+    assert "ACME_PROD_IEM_PASSWORD  " in result.stderr
+    assert run("check", **SECRETS).returncode == 0
+
+
+def test_a_draft_is_written_elsewhere_and_tried_by_its_path(run: Run, folder: Path) -> None:
+    result = run("new", "acme-prod", *options(), "--output", "mappings/_acme-prod.yaml")
+
+    assert result.returncode == 0
+    assert names_in(folder) == ["_acme-prod.yaml"]
+    assert "relay try mappings/_acme-prod.yaml PAYLOAD.json" in result.stdout
+    assert "relay servicenow" not in result.stdout
+
+
+def test_the_first_line_names_the_schema_where_it_lies_beside(run: Run, folder: Path) -> None:
+    without = run("new", "acme-prod", *options())
+    (folder / "mappings" / "schema.json").write_text(run("schema").stdout, "utf-8")
+    with_schema = run("new", "acme-test", *options())
+
+    first_lines = [
+        (folder / "mappings" / f"acme-{one}.yaml").read_text("utf-8").splitlines()[0] for one in ("prod", "test")
+    ]
+    assert first_lines[0].startswith("# acme-prod: ")
+    assert first_lines[1] == "# yaml-language-server: $schema=schema.json"
+    assert "relay mappings schema > mappings/schema.json" in without.stdout
+    assert "relay mappings schema" not in with_schema.stdout
+
+
+def test_a_file_that_pushes_the_same_integration_is_warned_of(run: Run, folder: Path) -> None:
+    write_mapping(folder / "mappings", "acme", mapping("https://iem.example.com"))
+
+    result = run("new", "acme-prod", *options())
+
+    assert result.returncode == 0
+    assert "warning: integration_id: mappings/acme.yaml pushes ACME/42 from servicenow, too" in result.stdout
+
+
+def test_of_service_exchange_the_sheet_is_the_next_step(run: Run) -> None:
+    result = run("new", "acme-prod", *options(source="service-exchange"))
+
+    assert "Go through what is marked CHANGE with your field mapping sheet" in result.stdout
+    assert "relay servicenow" not in result.stdout
+
+
+class Terminal:
+    """A pseudo-terminal with the command at its other end."""
+
+    def __init__(self, master: int, process: subprocess.Popen[str]) -> None:
+        self._master = master
+        self.process = process
+        self.shown = ""
+
+    def expect(self, text: str, *, patience: float = 30) -> None:
+        """Read until `text` has been shown; what was shown up to there is seen."""
+        deadline = time.monotonic() + patience
+        while text not in self.shown:
+            ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"waited in vain for {text!r}, seen: {self.shown!r}"
+            self.shown += os.read(self._master, 4096).decode()
+        self.shown = self.shown.partition(text)[2]
+
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._master, text.encode())
+
+
+@contextmanager
+def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
+    """Run the command on a terminal; its stdout is a pipe."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "relay", "mappings", "new", *arguments],
+        cwd=folder,
+        env=environ_of(),
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    os.close(slave)
+    try:
+        yield Terminal(master, process)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(master)
+
+
+def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:
+    with terminal(folder) as screen:
+        screen.expect("Name of the integration, such as acme-prod")
+        screen.type("Acme Prod\n")
+        screen.expect("'Acme Prod' is not an integration's name: a-z, 0-9 and -")
+        screen.expect("Name of the integration")
+        screen.type("acme-prod\n")
+        screen.expect("Who sends: servicenow or service-exchange: ")
+        screen.type("service now\n")
+        screen.expect("did you mean 'servicenow'?")
+        screen.expect("Who sends")
+        screen.type("  servicenow \n")
+        screen.expect("[basic]: ")
+        screen.type("\n")
+        screen.expect("Description, for people")
+        screen.type("ACME: Prod #1\n")
+        screen.expect("URL of the organisation's Hosted_API of IEM: ")
+        screen.type("http://iem.example.com\n")
+        screen.expect("http would send credentials in the clear")
+        screen.type("https://iem.example.com\n")
+        screen.expect("Customer id in IEM, such as ACME: ")
+        screen.type("\n")
+        screen.expect("expected text, found nothing")
+        screen.type("0042\n")
+        screen.expect("Integration id in IEM, such as 42: ")
+        screen.type("1e3\x1b[D\n")
+        screen.expect("holds a character that cannot be seen (U+001B): type it without")
+        screen.type("1e3\n")
+        screen.expect("API user of IEM")
+        screen.type("relay-api@example.com\n")
+        screen.expect("or none [none]: ")
+        screen.type("https://virima.example.com\n")
+        screen.expect("Service account in Virima: ")
+        screen.type("relay@example.com\n")
+        told, _ = screen.process.communicate(timeout=30)
+
+    one = read_mapping(folder / "mappings" / "acme-prod.yaml").integration
+    assert screen.process.returncode == 0
+    assert told.startswith("mappings/acme-prod.yaml: written (servicenow → IEM 0042/1e3, 3 tests passed)\n")
+    assert one
+    assert (one.iem.customer_id, one.iem.integration_id, one.description) == ("0042", "1e3", "ACME: Prod #1")
+    assert one.virima
+
+
+def test_what_options_tell_is_not_asked_for(folder: Path) -> None:
+    with terminal(folder, "acme-prod", *options(integration_id=None), "--auth", "hmac", "--output", "-") as screen:
+        screen.expect("Description")
+        screen.type("\n")
+        screen.expect("Integration id")
+        assert "Customer id" not in screen.shown
+        screen.type("42\n")
+        screen.expect("[none]: ")
+        screen.type("none\n")
+        text, _ = screen.process.communicate(timeout=30)
+
+    assert screen.process.returncode == 0
+    assert text.startswith("# acme-prod: ")
+    assert text.endswith("expect: {rejected: sys_id}\n")
+
+
+def test_an_option_whose_question_depends_on_another_waits_for_that_one(folder: Path) -> None:
+    given = ("--virima-username", "relay@example.com", "--description", "ACME")
+    with terminal(folder, "acme-prod", *options(), "--auth", "basic", *given) as screen:
+        screen.expect("URL of Virima")
+        screen.type("https://virima.example.com\n")
+        screen.process.communicate(timeout=30)
+
+    one = read_mapping(folder / "mappings" / "acme-prod.yaml").integration
+    assert one
+    assert one.virima
+    assert one.virima.username == Plain("relay@example.com")
+
+
+def test_on_a_terminal_a_wrong_option_is_told_before_anything_is_asked(folder: Path) -> None:
+    with terminal(folder, "acme-prod", "--source", "jira", "--auth", "magic") as screen:
+        screen.expect("--source: 'jira' is not one of servicenow, service-exchange")
+        screen.expect("--auth: 'magic' is not one of basic, hmac, header")
+        assert screen.process.wait(30) == 2
+
+
+def test_a_name_that_is_taken_is_told_before_other_questions(folder: Path) -> None:
+    (folder / "mappings" / "acme-prod.yaml").write_text("mine", "utf-8")
+
+    with terminal(folder) as screen:
+        screen.expect("Name of the integration")
+        screen.type("acme-prod\n")
+        screen.expect("there is mappings/acme-prod.yaml already")
+
+        assert screen.process.wait(30) == 1
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_who_stops_midway_has_written_nothing(folder: Path, key: str) -> None:
+    with terminal(folder, "acme-prod") as screen:
+        screen.expect("Who sends")
+        if key == "\x03":
+            screen.process.send_signal(signal.SIGINT)  # what the terminal does where it controls the session
+        else:
+            screen.type(key)
+        screen.expect("Aborted!")
+
+        assert screen.process.wait(30) == 1
+    assert names_in(folder) == []

@@ -1,0 +1,148 @@
+"""A ServiceNow instance to run scripts in: `instance.js` in Node. And the command that writes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from harness import SYS_ID
+
+from relay.cli.main import relay
+
+_INSTANCE = Path(__file__).with_name("instance.js")
+
+
+def node() -> str:
+    """Return the path of Node; without it the test is skipped, and fails in CI."""
+    found = shutil.which("node")
+    if found:
+        return found
+    if os.environ.get("CI"):
+        pytest.fail("node is missing: scripts for ServiceNow are run in it")
+    pytest.skip("node is missing")
+
+
+def run_node(mode: str, given: str, *options: str) -> Any:
+    """Run `instance.js`, and return the JSON that it prints."""
+    command = [node(), *options, str(_INSTANCE), mode]
+    done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def statements_of(script: str) -> list[str]:
+    """Return the kinds of a script's statements; fails where it is not ECMAScript 5."""
+    statements: list[str] = run_node("parse", script, "--expose-internals")["statements"]
+    return statements
+
+
+def call_command(folder: Path, *arguments: str, **environ: str) -> Result:
+    """Run `relay servicenow`, without any secret in the environment."""
+    return CliRunner().invoke(relay, ["servicenow", *arguments], env={"RELAY_MAPPINGS": str(folder), **environ})
+
+
+def script_of(folder: Path, *arguments: str) -> str:
+    """Return the script that `relay servicenow` prints."""
+    result = call_command(folder, *arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def state(value: str, label: str = "") -> dict[str, str]:
+    """Return a choice field."""
+    return {"value": value, "display_value": label}
+
+
+RESOLVED, CLOSED, OPEN = state("6", "Resolved"), state("7", "Closed"), state("2", "In Progress")
+
+
+def ticket(**fields: Any) -> dict[str, Any]:
+    """Return the columns of a record: a resolved incident, but for `fields`."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+    usual = {"sys_id": SYS_ID, "number": "INC0010023", "state": RESOLVED, "sys_mod_count": "7", "sys_updated_on": now}
+    return {**usual, "resolved_by": "ann@example.com", **fields}
+
+
+@dataclass(slots=True)
+class Ran:
+    """What a script did."""
+
+    posts: list[dict[str, Any]]
+    logs: list[dict[str, str]]
+    thrown: str | None
+    queries: list[str]
+    leaked: list[str]
+
+    @property
+    def statuses(self) -> list[int]:
+        """The statuses of the answers."""
+        return [post["status"] for post in self.posts]
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines of the log that are errors."""
+        return [one["text"] for one in self.logs if one["level"] == "error"]
+
+    @property
+    def told(self) -> list[str]:
+        """The other lines of the log."""
+        return [one["text"] for one in self.logs if one["level"] == "info"]
+
+    @property
+    def answer(self) -> Any:
+        """The only answer, parsed."""
+        (post,) = self.posts
+        return json.loads(post["answer"])
+
+    @property
+    def body(self) -> Any:
+        """The only body, parsed."""
+        (post,) = self.posts
+        return json.loads(post["body"])
+
+
+@dataclass(slots=True)
+class Instance:
+    """What stands in the instance: system properties, one REST message, the records of its tables."""
+
+    properties: dict[str, str]
+    message: str = "Relay acme"
+    #: The basic auth profile: user name and password.
+    profile: tuple[str, str] | None = None
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    scope: str = "global"
+    #: What `execute` throws.
+    refuses: str = ""
+
+    def run(
+        self,
+        script: str,
+        current: dict[str, Any] | None = None,
+        previous: dict[str, Any] | None = None,
+        table: str = "incident",
+    ) -> Ran:
+        """Run a script; nothing but what it logs and posts may come of it."""
+        username, password = self.profile or ("", "")
+        given = {
+            "script": script,
+            "now": time.time() * 1000,
+            "scope": self.scope,
+            "properties": self.properties,
+            "messages": {self.message: {"username": username, "password": password}},
+            "tables": self.tables,
+            "current": current,
+            "previous": previous,
+            "table": table,
+            "refuses": self.refuses,
+        }
+        ran = Ran(**run_node("run", json.dumps(given)))
+        assert ran.leaked == []
+        return ran
