@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from relay.absences import Absences
-from relay.access import read_access
+from relay.access import Access, read_access
 from relay.clock import Clock, now_ms
 from relay.core.document import Fault
 from relay.core.ids import make_id
@@ -25,6 +25,7 @@ from relay.drainer import Drainer
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
+from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
 from relay.inspection import Side, missing_secrets
 from relay.intake import Intake
@@ -224,8 +225,20 @@ class Outbound:
 
 def build_outbound(integration: Integration, foundation: Foundation, connection: Connection) -> Outbound:
     """Return the way to an integration's IEM. Raises SecretMissingError as `read_access`."""
+    access = read_access(integration.iem, foundation.secrets)
+    service = _iem_service(integration, access, foundation, connection)
+    return Outbound(Deliverer(integration.iem, service), access.digest)
+
+
+def build_iem(integration: Integration, foundation: Foundation, connection: Connection) -> IemService:
+    """Return an integration's IEM, with the token that all processes share. Raises SecretMissingError as `read_access`."""
+    return _iem_service(integration, read_access(integration.iem, foundation.secrets), foundation, connection)
+
+
+def _iem_service(
+    integration: Integration, access: Access, foundation: Foundation, connection: Connection
+) -> IemService:
     iem = integration.iem
-    access = read_access(iem, foundation.secrets)
     foundation.redactor.add(access.account.basic.removeprefix("Basic "))
     client = IemClient(Caller(access.url, ca_file=iem.ca_file, connections=iem.max_in_flight), access.account)
     tokens = TokenCache(
@@ -236,7 +249,7 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
         timeout=iem.timeout,
         clock=foundation.clock,
     )
-    return Outbound(Deliverer(iem, client, tokens, foundation.clock), access.digest)
+    return IemService(client, tokens, auth=iem.auth, timeout=iem.timeout, clock=foundation.clock)
 
 
 def build_lookups(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> Lookups:

@@ -1,4 +1,4 @@
-"""The bodies of IEM's publish service (guide section 5), field by field as the guide spells them, and where each goes.
+"""Whether a body is one that IEM's publish service takes (guide section 5), and its JSON.
 
 Events and metrics spell the customer `envcustomerid`, the rest `envcustomer_id`: both are the guide's. Everything is required, an
 unknown field is a mistake, and all that is wrong with a body is told at once.
@@ -11,116 +11,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any
 
-from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validates_schema
 
 from relay.errors import RequestBodyError
+from relay.iem.model import PATHS, AdaptorHealth, Event, Publication
 
-
-class Publication(StrEnum):
-    """What can be published."""
-
-    EVENTS = "events"
-    METRICS = "metrics"
-    ENTITY = "entity"
-    SERVICE = "service"
-    HEALTHCHECK = "healthcheck"
-
-
-PATHS: Mapping[Publication, str] = {
-    Publication.EVENTS: "/publish/allevents/",
-    Publication.METRICS: "/publish/metrics/",
-    Publication.ENTITY: "/publish/entity/",
-    Publication.SERVICE: "/publish/service/",
-    Publication.HEALTHCHECK: "/publish/healthcheck/",
-}
-
-
-class Event(TypedDict):
-    """An event (guide 5, allevents), and a metric likewise: all texts. Times are ISO 8601 with milliseconds and Z."""
-
-    parametercategory: str
-    parametertype: str
-    parametername: str
-    parameterid: str
-    severity: str
-    description: str
-    messages: str
-    entity: str
-    entityid: str
-    mappedentityid: str
-    agentlocation: str
-    createdon: str
-    toolmanager: str
-    manageragent: str
-    datasourcename: str
-    toolcustomerid: str
-    createdby: str
-    envcustomerid: str
-    toolcustomername: str
-    ieventid: str
-    firstoccurrence: str
-    splitby: str
-
-
-class Parent(TypedDict):
-    """Below which entity another one stands; an empty text: below none."""
-
-    parententity: str
-
-
-class Entity(TypedDict):
-    """An entity of the topology. `custcol` has Category, Location and whatever else, all texts."""
-
-    custcol: Mapping[str, str]
-    entityid: str
-    topology: Parent
-    envcustomer_id: str
-    createdon: str
-
-
-class EntityOfService(TypedDict):
-    """One of the entities that a service stands on."""
-
-    entityid: str
-
-
-class ParentService(TypedDict):
-    """A service that another one is a part of."""
-
-    parentservicename: str
-
-
-class Service(TypedDict):
-    """A service of the topology."""
-
-    servicename: str
-    service_entity_mapping: list[EntityOfService]
-    service_topology: list[ParentService]
-    envcustomer_id: str
-
-
-class AdaptorHealth(TypedDict):
-    """The health of an adaptor. Times are `YYYY-MM-DD HH:MM:SS.mmm`; `additional_info` is a JSON object in a text."""
-
-    host: str
-    envcustomer_id: str
-    kpi_name: str
-    kpi_type: str
-    status: str
-    value: str | float
-    description: str
-    remark: str
-    timestamp: str
-    updatetimestamp: str
-    updateid: str
-    additional_info: str
-
-
-Body = Event | Entity | Service | AdaptorHealth | Mapping[str, Any]
-
+_OF_OBJECTS: dict[str, Any] = {"required": "is missing", "null": "expected a JSON object, not null"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 _SPLIT = re.compile(r".+_.+_.+", re.DOTALL)
@@ -130,7 +28,7 @@ class _Value(fields.Field[Any]):
     """A field that must be there, whose value passes `check`."""
 
     def __init__(self, check: Callable[[Any], str | None]) -> None:
-        super().__init__(required=True, allow_none=True, error_messages={"required": "is missing"})
+        super().__init__(required=True, error_messages={"required": "is missing", "null": check(None) or ""})
         self._check = check
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
@@ -182,11 +80,15 @@ def _schema(name: str, members: Mapping[str, Callable[[Any], str | None] | field
 
 
 def _one(schema: type[Schema]) -> fields.Field[Any]:
-    return fields.Nested(schema, required=True, error_messages={"required": "is missing"})
+    return fields.Nested(schema, required=True, error_messages=_OF_OBJECTS)
 
 
 def _many(schema: type[Schema]) -> fields.Field[Any]:
-    return fields.List(fields.Nested(schema), required=True, error_messages={"required": "is missing", "invalid": "expected a list"})
+    return fields.List(
+        fields.Nested(schema),
+        required=True,
+        error_messages={**_OF_OBJECTS, "null": "expected a list, not null", "invalid": "expected a list"},
+    )
 
 
 class _CustomColumns(_schema("CustomColumns", {"Category": _text, "Location": _text})):  # type: ignore[misc] # made of a table
@@ -195,9 +97,18 @@ class _CustomColumns(_schema("CustomColumns", {"Category": _text, "Location": _t
     class Meta:
         unknown = INCLUDE
 
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_others(self, _data: Any, original: Any, **_kwargs: Any) -> None:
+        if not isinstance(original, dict):
+            return
+        others = {name: value for name, value in original.items() if name not in self.fields}
+        if odd := {name: [problem] for name, value in others.items() if (problem := _text(value))}:
+            raise ValidationError(odd)
+
 
 _EVENT = _schema(
-    "Event", {**dict.fromkeys(Event.__annotations__, _text), "createdon": _iso, "firstoccurrence": _iso, "splitby": _split}
+    "Event",
+    {**dict.fromkeys(Event.__annotations__, _text), "createdon": _iso, "firstoccurrence": _iso, "splitby": _split},
 )
 #: By publication.
 SCHEMAS: Mapping[Publication, Schema] = {
@@ -243,12 +154,7 @@ def customer_field(publication: Publication) -> str:
 def problems_of(publication: Publication, body: Mapping[str, Any]) -> list[str]:
     """Return all that is wrong with a body, a phrase each; an empty list: IEM's guide has it like this."""
     schema = SCHEMAS[publication]
-    found = schema.validate(body)
-    if publication is Publication.ENTITY and isinstance(columns := body.get("custcol"), dict):
-        odd = {name: [problem] for name, value in columns.items() if (problem := _text(value))}
-        if odd:
-            found["custcol"] = {**found.get("custcol", {}), **odd}
-    return sorted(_flatten(found, set(schema.fields)))
+    return sorted(_flatten(schema.validate(body), set(schema.fields)))
 
 
 def encode(publication: Publication, body: Mapping[str, Any]) -> bytes:

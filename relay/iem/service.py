@@ -1,4 +1,4 @@
-"""IEM as one account uses it: every call of the guide, with a cached token, and once more with a new one where that is refused."""
+"""IEM as one account uses it: each call of the guide, with a cached token, and once more with a new one if that is refused."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from relay.core.outcomes import (
     classify_publish,
     classify_push,
 )
-from relay.iem.bodies import Publication, encode
+from relay.iem.bodies import encode
 from relay.iem.client import IemClient, Target
+from relay.iem.model import Publication
 from relay.iem.tokens import NoToken, Tokens
 
 #: A turn, with all its calls, takes at most this many times the timeout of one call.
@@ -92,11 +93,6 @@ class IemService:
         """Ask whether the publish service runs (guide section 5); without any credential."""
         answer = self._client.healthcheck(timeout=self._timeout)
         return Attempt(classify_healthcheck(answer), answer)
-
-    def authenticate(self) -> Attempt:
-        """Have a token, cached or new (guide section 3), and push nothing."""
-        token = self._tokens.get(deadline=self._deadline(None), is_probe=True)
-        return Attempt(token.outcome, token.answer) if isinstance(token, NoToken) else Attempt(Delivered(), Answer(200))
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relay.clock import Clock
-from relay.core.outcomes import Answer, Outcome, Retry, Reason, classify_token
+from relay.core.outcomes import Answer, Outcome, Reason, Retry, classify_token
 from relay.iem.client import IemClient
 
 #: How long a token is assumed to be good that does not tell (seconds).
