@@ -87,6 +87,7 @@ def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Even
     staff.notes.write()
     build_sealer(staff.foundation.settings, staff.catalogue).start(stopping)
     staff.lookups.start(stopping)
+    staff.publisher.start(stopping)
     reloader.look()  # Redis is there: the last good versions of broken files, too
     staff.bring_up_to_date()
     reloader.start(stopping, within=staff.foundation.settings.reload_interval, looked=staff.look_again)
