@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Self, TypeVar
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields
 
+from relay.core.id_pattern import IdPattern, PatternError, compile_pattern
 from relay.core.integration import Env, File, Plain, Secret, Text
 from relay.core.paths import FieldPath, PathError, compile_path
 from relay.core.units import DURATION, parse_duration
@@ -199,18 +199,15 @@ def read_path(value: Any) -> FieldPath:
         raise ValidationError(Pointed(error.problem, expression, error.at)) from None
 
 
-@shaped({"type": "string", "examples": ["^[0-9a-f]{32}$"]})
-def read_pattern(value: Any) -> re.Pattern[str]:
+@shaped({"type": ["string", "number", "boolean"], "examples": ["^[0-9a-f]{32}$"]})
+def read_pattern(value: Any) -> IdPattern:
     """Return a compiled regular expression."""
     text = _scalar(value, "a regular expression")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
-            return re.compile(text)
-    except re.error as error:
-        raise ValidationError(Pointed(f"not a regular expression: {error.msg}", text, error.pos or 0)) from None
-    except (OverflowError, RecursionError) as error:
-        raise ValidationError(f"not a regular expression: {error}") from None
+        return compile_pattern(text)
+    except PatternError as error:
+        brief = f"not a regular expression: {error.problem}"
+        raise ValidationError(brief if error.at is None else Pointed(brief, text, error.at)) from None
 
 
 def explain_unknown(key: str, known: Collection[str]) -> str:

@@ -166,9 +166,9 @@ def test_the_presets_are_the_contracts() -> None:
 
     assert set(servicenow.fields) == set(FIELDS)
     assert servicenow.states == {"6": 6, "resolved": 6, "7": 6, "closed": 6}
-    assert servicenow.sys_id_pattern.search(TICKET)
+    assert servicenow.sys_id_pattern.matches(TICKET)
     assert not any(key.isdigit() for key in exchange.states)
-    assert exchange.sys_id_pattern.search("SX-2026-000123")
+    assert exchange.sys_id_pattern.matches("SX-2026-000123")
 
 
 def test_fields_merge_with_the_preset_key_by_key() -> None:
@@ -421,7 +421,7 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("fields: {state: [state, [b]]}", "1:25: state: expected a JMESPath expression"),
         (
             "sys_id_pattern: '[a-'",
-            "1:18: sys_id_pattern: not a regular expression: unterminated character set",
+            "1:18: sys_id_pattern: not a regular expression: this [ is not closed",
         ),
         (
             "sys_id_pattern: 'a{9999999999999}'",
