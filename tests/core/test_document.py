@@ -28,7 +28,10 @@ SCRAPS = st.sampled_from(
         "%YAML ",
     ]
 )
-TOO_MUCH = "too many values or too deep: aliases (*name) that multiply, or one that holds itself"
+TOO_MUCH = "too many values: aliases (*name) that multiply, or one that holds itself"
+TOO_DEEP = "too deep: more than 50 keys and lists inside each other"
+NO_COLON = "a colon with a space after it is missing here (key: value), or quotes around a value"
+IN_QUOTES = "must stand in quotes"
 
 
 def faults_of(text: str) -> list[str]:
@@ -144,12 +147,16 @@ def test_an_absent_value_stands_where_its_nearest_ancestor_does() -> None:
         ("a:\n  b: c\n\td: e\n", ["3:1: a tab stands where YAML wants spaces: indent with spaces"]),
         ("a: b: c\n", ["1:5: a colon where no key can stand: check the indentation, or put the value in quotes"]),
         ("a: 1\n b: 2\n", ["2:3: a colon where no key can stand: check the indentation, or put the value in quotes"]),
-        ("a: b\nc\nd: e\n", ["3:1: a key without a colon and a space after it, or a value that needs quotes"]),
+        ("a: b\nc\nd: e\n", [f"2:1: {NO_COLON}"]),
+        ("a:\n  b:c\n  d: e\n", [f"2:3: {NO_COLON}"]),
+        ("a: 1\n" + "x" * 1100 + ": 2\n", [f"2:1: {NO_COLON}"]),
         ("a: b\n---\nc: d\n", ["2:1: a second document begins here ('---'): one file holds one mapping"]),
-        ("a: *b\n", ["1:4: found undefined alias 'b'"]),
-        ("a: [1, 2\nb: 3\n", ["2:2: expected ',' or ']', but got ':' while parsing a flow sequence"]),
-        ("a: 'b\n", ["2:1: found unexpected end of stream while scanning a quoted scalar"]),
-        ("a: @b\n", ["1:4: found character '@' that cannot start any token while scanning for the next token"]),
+        ("a: *b\n", [f"1:4: text that begins with * {IN_QUOTES}: it would repeat a value marked with &, and none is"]),
+        ("a: [1, 2\nb: 3\n", ["1:4: this [ is not closed: ] is missing"]),
+        ("a: {b: 2\n", ["1:4: this { is not closed: } is missing"]),
+        ("a: {b: 1 c: 2}\n", ["1:11: a comma or } is missing before this; or put the value in quotes"]),
+        ("a: 'b\n", ["1:4: this quote is not closed"]),
+        ("a: @b\n", ["1:4: no value can begin with this sign: put the value in quotes"]),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text: str, faults: list[str]) -> None:
@@ -171,8 +178,8 @@ def test_aliases_that_multiply_are_refused_at_once() -> None:
     assert len(document.values) < 50_000
 
 
-@pytest.mark.parametrize("text", ["a: &a [*a]", "&a {b: *a}", "a: &a\n  b: &b [*a, *b]\n", "[" * 60 + "]" * 60])
-def test_an_alias_that_holds_itself_and_a_document_too_deep_are_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["a: &a [*a]", "&a {b: *a}", "a: &a\n  b: &b [*a, *b]\n"])
+def test_an_alias_that_holds_itself_is_refused(text: str) -> None:
     document = read_document(text)
 
     assert [fault.message for fault in document.faults] == [TOO_MUCH]
