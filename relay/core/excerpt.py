@@ -88,11 +88,18 @@ def _pieces_of_text(line: str) -> list[tuple[int, int, str]]:
         return []
     if not resembles(key[1], _ALL_NAMES):
         return [(0, key.start(1), line[: key.start(1)]), (key.start(1), len(line), _MASK)]
-    if key[1] in _HARMLESS and _SIMPLE.fullmatch(line, key.end()):
+    if _is_harmless_text(key[1], line[key.end() :]):
         return [(0, len(line), line)]
     pieces = [(0, key.end(), line[: key.end()])]
     start = key.end() + 1
     return [*pieces, (key.end(), start, " "), (start, len(line), _MASK)] if line[start:].strip() else pieces
+
+
+def _is_harmless_text(key: str, value: str) -> bool:
+    if key not in _HARMLESS or not _SIMPLE.fullmatch(value):
+        return False
+    known = [block[key] for block in GUARDED.values() if key in block]
+    return not known or any(_is_read(field, value.strip(" \t\"'")) for field in known)
 
 
 def _join(line: str, shown: bytearray) -> list[tuple[int, int, str]]:

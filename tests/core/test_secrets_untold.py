@@ -47,17 +47,20 @@ states:
   6: 6
 description: "of people"
 """
-#: How a secret may be written, `S` standing for it; a line of its own begins with six blanks.
+#: How a secret may be written, `S` standing for it. `⏎` begins a line of its own; ⇥ is a tab, ␇ a control character.
 FORMS = (
-    """\
-S|"S"|'S'|{S}|{value: S}|{env: "S x"}|{env: "S!"}|[S]|>-\n      a\n      S|"a\n      S"|S: x|:S: x|"S|'S|{env: A} S|{env: A} # S|!S|!<S>|&S x|&S
-*S|%S|@S|? S|- S|{env: A, S: b}|\tS|S #x|S\n      S|{plain: S}|{env: {S: 1}}|{env: [S]}|xS\x07|{file: [S]}|{? S : 1}|!S!b x|"\\xS"|"\\uS"|"S\\q"
-{env: A, env: S}|"a" S|!!S x|!!binary S|{S: S, S: 1}|\n      S|\n      - S\n      - S|\n      S: S|\n      S: S\n      S: 2|{S: 1, S: 2, a}|a\\S
-S, S|S: S: S|[S, S: {S|{{S}}|`S`|{$env: S}|"S\\ud800"|https://a:S@b|https://S:S|"S": "S"|S:|*S S|!S &S S|&S !S|&S {S: 1}|!S {S: 1}|!S [S]|{evn: S}\
-""".replace("\n*S", "|*S")
-    .replace("\n{env: A, env", "|{env: A, env")
-    .replace("\nS, S", "|S, S")
-    .split("|")
+    r"""
+S¦"S"¦'S'¦{S}¦{value: S}¦{env: "S x"}¦{env: "S!"}¦[S]¦>-⏎a⏎S¦"a⏎S"¦S: x¦:S: x¦"S¦'S¦{env: A} S¦
+{env: A} # S¦!S¦!<S>¦&S x¦&S¦*S¦%S¦@S¦? S¦- S¦{env: A, S: b}¦⇥S¦S #x¦S⏎S¦{plain: S}¦{env: {S: 1}}¦
+{env: [S]}¦xS␇¦{file: [S]}¦{? S : 1}¦!S!b x¦"\xS"¦"\uS"¦"S\q"¦{env: A, env: S}¦"a" S¦!!S x¦
+!!binary S¦{S: S, S: 1}¦⏎S¦⏎- S⏎- S¦⏎S: S¦⏎S: S⏎S: 2¦{S: 1, S: 2, a}¦a\S¦S, S¦S: S: S¦[S, S: {S¦
+{{S}}¦`S`¦{$env: S}¦"S\ud800"¦https://a:S@b¦https://S:S¦"S": "S"¦S:¦*S S¦!S &S S¦&S !S¦&S {S: 1}¦
+!S {S: 1}¦!S [S]¦{evn: S}
+""".replace("\n", "")
+    .replace("⏎", "\n      ")
+    .replace("⇥", "\t")
+    .replace("␇", "\x07")
+    .split("¦")
 )
 #: Slips of the pen anywhere else: what is replaced, by what.
 SLIPS = [
@@ -116,7 +119,7 @@ def write(forms: list[str]) -> str:
 def assert_untold(text: str) -> None:
     """No four characters of the secret in a row that are nowhere else are told."""
     told = told_of(text)
-    for scrap in ("Zq9S", "9Sec", "ret7", "Zq9"):
+    for scrap in ("Zq9", "q9Se", "9Sec", "ret7"):
         assert scrap not in told, told
 
 
