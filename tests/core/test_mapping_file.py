@@ -631,6 +631,93 @@ def test_faults_name_their_keys() -> None:
     ]
 
 
+def test_what_cancels_out_is_told_beside_faults() -> None:
+    method = "{type: header, header: X_KEY, value: {env: A}}"
+    text = (
+        MINIMAL.replace("none", f"[{{type: basic}}, {method}]")
+        + "publish: {events: off}\nretry: {first: 30s, most: 1}\n"
+    )
+
+    parsed = parse_mapping_file("acme", text, load_presets())
+
+    assert [one.position.line for one in parsed.faults] == [2, 2, 10]
+    assert [f"{one.position.line}: {one.message}" for one in parsed.warnings] == [
+        "2: 'X_KEY' never arrives: web servers drop headers with an underscore",
+        "9: no effect: nothing in it is switched on",
+    ]
+
+
+def test_a_user_name_that_nobody_can_send_is_warned_of() -> None:
+    text = MINIMAL.replace("none", "[{type: basic, username: 'a:b', password: {env: A}}]")
+
+    assert warnings_of(text) == ["2:22: nobody can send a user name with a colon (RFC 7617)"]
+
+
+def test_failing_tests_are_told_beside_faults_of_the_text() -> None:
+    tests = "tests: [{name: a, payload: {}, expect: {state: 6}}]\n"
+
+    assert [one.partition(": ")[2][:12] for one in faults_of(MINIMAL + "source: servicenow\n" + tests)] == [
+        "the key 'sou",
+        "tests: 'a' e",
+    ]
+
+
+@pytest.mark.parametrize("header", ["'X-API-Key:'", "X API", '"X-A\\nX-B"', "schlüssel", "''"])
+def test_a_header_that_http_cannot_have_is_a_fault(header: str) -> None:
+    (*_, fault) = faults_of(MINIMAL.replace("none", f"[{{type: header, header: {header}, value: {{env: A}}}}]"))
+
+    assert fault.startswith("2:31: header: expected a name as HTTP has them, such as X-API-Key")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "faults"),
+    [
+        (
+            "  password: ",
+            "  password ",
+            [
+                "3:1: missing key 'password' under 'iem'",
+                "8:3: unknown key; a colon with a space after it is missing behind 'password'",
+            ],
+        ),
+        (
+            "  username: ",
+            "  username relay: ",
+            [
+                "3:1: missing key 'username' under 'iem'",
+                "7:3: unknown key; a colon with a space after it is missing behind 'username'",
+            ],
+        ),
+        (
+            "  username: relay@example.com\n  password: {env: ACME_IEM_PASSWORD}",
+            "  username: relay\n    password hunter2",
+            [
+                "3:1: missing key 'password' under 'iem'",
+                "8:5: the value above goes on here: is a colon with a space after it missing?",
+            ],
+        ),
+        (
+            "{env: ACME_IEM_PASSWORD}",
+            "&hunter2",
+            ["8:3: the key 'password' has no value: text that begins with & or ! must stand in quotes"],
+        ),
+    ],
+)
+def test_a_slip_among_credentials_is_told_without_them(before: str, after: str, faults: list[str]) -> None:
+    assert faults_of(MINIMAL.replace(before, after)) == faults
+
+
+@pytest.mark.parametrize("key", ["hunter2", "password hunter2", "password:hunter2", "passwordhunter2", "x" * 200])
+def test_an_unknown_or_repeated_key_among_credentials_is_named_only_if_it_is_like_a_known_one(key: str) -> None:
+    text = MINIMAL.replace("iem:", f"iem:\n  '{key}': 1\n  '{key}': 2\n  usrname: a").replace("auth: none", "auth: {}")
+
+    parsed = parse_mapping_file("acme", text, load_presets())
+
+    told = str([(one.message, one.key) for one in parsed.faults])
+    assert key not in told
+    assert "unknown key 'usrname'; did you mean 'username'?" in told
+
+
 # Secrets and URLs
 
 
@@ -691,6 +778,8 @@ def test_a_secret_in_the_wrong_place_is_not_told_by_its_neighbours(key: str) -> 
         "http://localhost:8080",
         "http://127.0.0.1",
         "http://[::1]:8080/",
+        "http://LOCALHOST",
+        "https://iem.example.com/a@b",
         "{env: ACME_IEM_URL}",
         "{file: /run/secrets/iem_url}",
     ],
@@ -719,6 +808,13 @@ def test_a_url_is_https_or_loopback_or_stands_elsewhere(url: str) -> None:
         ("https://iem.example.com:https", "not a URL: "),
         ("https://iem.example.com:99999", "not a URL: "),
         ("https://[::1", "not a URL: "),
+        ("https://iem.example.com:hunter2", "not a URL: "),
+        ("https://iem.example.com /", "a URL has no blanks"),
+        (" https://iem.example.com", "a URL has no blanks"),
+        ("https://iem.example\\n.com", "a URL has no blanks"),
+        ("https://iem.example.com/?", "a base URL has no user, query or fragment"),
+        ("https://:443", "expected a URL such as https://iem.example.com"),
+        ("https://a\\\\b", "expected a URL such as https://iem.example.com"),
         ("", "expected text, found nothing"),
     ],
 )
