@@ -40,7 +40,7 @@ def _plain_keys(schema: Schema) -> Iterator[str]:
             yield field.data_key or name
 
 
-_ALL_NAMES = _NAMES | set(_plain_keys(IntegrationSchema()))
+_ALL_NAMES = _NAMES | frozenset(_plain_keys(IntegrationSchema()))
 #: Keys whose values are shown even where the text could not be read as YAML.
 _HARMLESS = _ALL_NAMES - {*SECRET, "auth", "env", "file", "iem", "payload", "url", "username", "virima"}
 
@@ -154,7 +154,7 @@ def _is_read(field: fields.Field[Any], value: str) -> bool:
         field.deserialize(value)
     except ValidationError:
         choices = shape_of(field.read).get("enum", ()) if isinstance(field, Read) else ()
-        return _NUMBER.fullmatch(value) is not None or resembles(value, choices)
+        return _NUMBER.fullmatch(value) is not None or resembles(value, frozenset(choices))
     return True
 
 

@@ -10,6 +10,11 @@ import regex
 
 #: A match that takes longer is given up (seconds). A usual one takes microseconds.
 _MOST_TIME = 0.05
+#: Characters and classes that a pattern may have, repeats counted.
+_MOST_SIZE = 10_000
+_TOO_LARGE = "its repeats come to more than an id can have: an id has at most 255 characters"
+#: What a pattern's size is counted by: an escape, a class, a counted repeat, or any character.
+_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[0-9]*(?:,[0-9]*)?\}|.", re.DOTALL)
 #: What `re` says, in words that need no knowledge of it.
 _SENTENCES = {
     "unterminated character set": "this [ is not closed",
@@ -63,10 +68,32 @@ def compile_pattern(text: str) -> IdPattern:
         warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
         try:
             re.compile(text)
+            _check_size(text)
             return IdPattern(text, regex.compile(text, regex.VERSION0))
         except re.error as error:
             raise PatternError(_SENTENCES.get(error.msg, error.msg), error.pos) from None
         except regex.error:
             raise PatternError("the relay cannot use all of what stands in it", None) from None
-        except (OverflowError, RecursionError, MemoryError) as error:
-            raise PatternError(str(error) or "it is too large", None) from None
+        except OverflowError:
+            raise PatternError(_TOO_LARGE, None) from None
+        except RecursionError:
+            raise PatternError("too many groups stand inside each other", None) from None
+
+
+def _check_size(pattern: str) -> None:
+    """Raise PatternError where counted repeats multiply: `regex` writes them out, (a{100}){100} ten thousand times."""
+    sizes, last = [0], 0
+    for found in _PART.finditer(pattern):
+        part = found[0]
+        if part == "(":
+            sizes.append(0)
+            continue
+        if part == ")":
+            last = sizes.pop() if len(sizes) > 1 else 0
+        elif part[0] == "{" and len(part) > 1:
+            last *= max([int(number) for number in re.findall("[0-9]+", part)], default=1) - 1
+        else:
+            last = 1
+        sizes[-1] += last
+        if sizes[-1] > _MOST_SIZE:
+            raise PatternError(_TOO_LARGE, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Self
 
 #: A name with as many characters of its own, beside those of the key that was meant, may be a secret.
@@ -38,7 +39,8 @@ def explain_unknown(key: str, known: Collection[str]) -> UnknownKey:
     return UnknownKey(key, f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}")
 
 
-def resembles(word: str, known: Collection[str]) -> bool:
+@lru_cache(maxsize=16_384)  # a line is shown once for each of its faults, and may have thousands of keys
+def resembles(word: str, known: frozenset[str]) -> bool:
     """Tell whether `word` is one of `known`, or one with a slip of the pen, or too short: then it is no secret."""
     if word in known or len(word) < _SECRETIVE:
         return True

@@ -31,7 +31,8 @@ SECRET = frozenset(
 TOP: Mapping[str, fields.Field[Any]] = {
     field.data_key or name: field for name, field in IntegrationSchema().fields.items()
 }
-_OPEN = TOP.keys() - GUARDED.keys()
+_TOP_KEYS = frozenset(TOP)
+_OPEN = _TOP_KEYS - GUARDED.keys()
 _GUARDED_KEYS = frozenset(key for block in GUARDED.values() for key in block) | {"env", "file"}
 _WORD = re.compile(r"[A-Za-z_][\w-]{0,39}")
 _MOST_LENGTH = 100
@@ -43,7 +44,7 @@ def may_name(path: DocumentPath) -> bool:
     if not key.isprintable() or len(key) > _MOST_LENGTH:
         return False
     if len(path) == 1:
-        return _WORD.fullmatch(key) is not None or resembles(key, TOP)
+        return _WORD.fullmatch(key) is not None or resembles(key, _TOP_KEYS)
     return path[0] in _OPEN or resembles(key, _GUARDED_KEYS)
 
 

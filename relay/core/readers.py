@@ -150,7 +150,7 @@ def choice(*choices: str) -> Callable[[Any], str]:
             near = difflib.get_close_matches(text, choices, n=1) or difflib.get_close_matches(
                 text.lower(), choices, n=1
             )
-            shown = f"'{text}' is not" if resembles(text, choices) else "expected"
+            shown = f"'{text}' is not" if resembles(text, frozenset(choices)) else "expected"
             raise ValidationError(f"{shown} {expected}" + (f"; did you mean '{near[0]}'?" if near else ""))
         return text
 

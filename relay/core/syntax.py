@@ -6,8 +6,10 @@ PyYAML's own messages quote the text, which may be a password: nothing of the te
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import yaml
 
@@ -86,10 +88,15 @@ def explain(text: str, error: Exception) -> Complaint:
 
 def place_of(text: str, index: int) -> tuple[int, int]:
     """Return the line and the column (1-based) of the character at `index`."""
-    line, begin = 1, 0
-    for found in _BREAK.finditer(text, 0, index):
-        line, begin = line + 1, found.end()
-    return line, index - begin + 1
+    lines = _lines(text)
+    line = bisect_right(lines, index)
+    return line, index - lines[line - 1] + 1
+
+
+@lru_cache(maxsize=4)  # a text has thousands of faults, at worst
+def _lines(text: str) -> list[int]:
+    """Return where each line begins."""
+    return [0, *(found.end() for found in _BREAK.finditer(text))]
 
 
 def _explain_marked(text: str, error: yaml.MarkedYAMLError) -> Complaint:

@@ -14,6 +14,7 @@ from relay.core.id_pattern import PatternError, TooSlowError, compile_pattern
 
 #: Takes days, whatever reads it: `regex` sees through the simpler ones.
 SLOW = "^(a|aa)+$"
+TOO_LARGE = "its repeats come to more than an id can have: an id has at most 255 characters"
 SLOW_ID = "a" * 200 + "!"
 SCRAPS = st.sampled_from(
     [
@@ -114,7 +115,7 @@ def test_patterns_are_compared_by_their_text() -> None:
         ("a**", 2, "this sign repeats what is repeated already"),
         ("a\\", 1, "nothing stands behind the last \\"),
         ("a{3,2}", 2, "the smaller number comes first in {…}"),
-        ("a{9999999999999}", None, "the repetition number is too large"),
+        ("a{9999999999999}", None, TOO_LARGE),
     ],
 )
 def test_a_pattern_that_is_none_says_why_and_where(pattern: str, at: int | None, problem: str) -> None:
@@ -122,3 +123,26 @@ def test_a_pattern_that_is_none_says_why_and_where(pattern: str, at: int | None,
         compile_pattern(pattern)
 
     assert (caught.value.problem, caught.value.at) == (problem, at)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?:(?:(?:a{100}){100}){100}){100}", "((a{9}b){99,999}[c]{9}){99}", "[(]{9999}{2}", "a{20000}"]
+)
+def test_repeats_that_multiply_are_refused_before_they_are_written_out(pattern: str) -> None:
+    with pytest.raises(PatternError) as caught:
+        compile_pattern(pattern)
+
+    assert caught.value.at is None or "repeats" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})$", r"^[()\]]{255}\({255}$", "^.{1,255}$", "(((a{9}){9}){9})"],
+)
+def test_usual_repeats_are_taken(pattern: str) -> None:
+    assert compile_pattern(pattern).pattern == pattern
+
+
+def test_groups_too_deep_are_refused() -> None:
+    with pytest.raises(PatternError, match="too many groups"):
+        compile_pattern("(" * 600 + "a" + ")" * 600)
