@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError, fields
 from relay.core.document import Document, Position, Span
 from relay.core.keys import resembles
 from relay.core.naming import GUARDED, SECRET, TOP, may_name
-from relay.core.readers import Read, shape_of
+from relay.core.reading import Read, shape_of
 from relay.core.reference_readers import is_env_name
 from relay.core.schema import IntegrationSchema
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, missing
 
-from relay.core.readers import Read, shape_of
+from relay.core.reading import Read, shape_of
 from relay.core.schema import IntegrationSchema, Strict
 from relay.core.units import format_duration
 

@@ -17,7 +17,7 @@ from relay.core.keys import UnknownKey
 from relay.core.mapping import map_payload
 from relay.core.model import Ignored, Rejected, Update
 from relay.core.naming import GUARDED, SECRET, may_name, tellable
-from relay.core.readers import Pointed
+from relay.core.reading import Pointed
 from relay.core.schema import SOURCES, IntegrationSchema
 from relay.core.syntax import place_of
 

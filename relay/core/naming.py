@@ -10,7 +10,7 @@ from marshmallow import fields
 
 from relay.core.document import DocumentPath
 from relay.core.keys import resembles
-from relay.core.readers import Read
+from relay.core.reading import Read
 from relay.core.reference_readers import read_secret
 from relay.core.schema import AUTH_SCHEMAS, IemSchema, IntegrationSchema, VirimaSchema, read_secrets
 

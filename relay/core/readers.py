@@ -1,6 +1,6 @@
 """What one value of a mapping file may be: a function for each kind, from what `document` read to what the relay uses.
 
-Each raises marshmallow's ValidationError with a sentence that says what to write instead. `Read` makes a field of one.
+Each raises marshmallow's ValidationError with a sentence that says what to write instead. `reading.Read` makes a field of one.
 What a reader takes stands beside it once more as a JSON Schema (`shaped`), for editors: they check while people type.
 """
 
@@ -10,109 +10,23 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Self, TypeVar, cast
+from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
 
 from relay.core.id_pattern import IdPattern, PatternError, compile_pattern
 from relay.core.keys import resembles
 from relay.core.path_faults import PathError
 from relay.core.paths import FieldPath, compile_path
+from relay.core.reading import Pointed, Shape, scalar, shaped
 from relay.core.units import DURATION, parse_duration
 from relay.core.values import state_key
-
-T = TypeVar("T")
-_Reader = TypeVar("_Reader", bound=Callable[[Any], Any])
-#: A JSON Schema of one value; a marshmallow schema in it stands for that schema's own shape.
-Shape = Mapping[str, Any]
-_SHAPES: dict[Callable[[Any], Any], Shape] = {}
-
-
-def shaped(shape: Shape) -> Callable[[_Reader], _Reader]:
-    """Note what a reader takes. `shape` may hold `examples`, and a `description` that goes behind the key's own."""
-
-    def note(read: _Reader) -> _Reader:
-        _SHAPES[read] = shape
-        return read
-
-    return note
-
-
-def shape_of(read: Callable[[Any], Any]) -> Shape:
-    """Return what `read` takes; KeyError where nobody noted it."""
-    return _SHAPES[read]
-
-
-class Pointed(str):
-    """A message about one place inside a value: `brief`, and `at`, the character of the value (from 0)."""
-
-    __slots__ = ("at", "brief")
-    brief: str
-    at: int
-
-    def __new__(cls, brief: str, at: int) -> Self:
-        """Make the message as it is where the place cannot be told otherwise; the value may be anything: it is not in it."""
-        self = super().__new__(cls, f"{brief} (at its character {at + 1})")
-        self.brief, self.at = brief, at
-        return self
-
-
-class Read(fields.Field[Any]):
-    """A field whose value is what `read` makes of it; `description` and `example` are what admins are told about it."""
-
-    def __init__(self, read: Callable[[Any], Any], description: str, example: Any = None, **options: Any) -> None:
-        metadata = {"description": description} | ({} if example is None else {"examples": [example]})
-        super().__init__(metadata=metadata, **options)
-        self.read = read
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        return self.read(value)
-
-
-def read_each(values: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
-    """Return what `read` makes of each of `values`; the errors of all of them are raised together.
-
-    The error's `valid_data` holds what could be read, and None in the place of each of the others.
-    """
-    found: list[T | None] = []
-    errors = {}
-    for index, value in enumerate(values):
-        try:
-            found.append(read(value))
-        except ValidationError as error:
-            errors[index] = error.messages
-            found.append(None)
-    if errors:
-        raise ValidationError(errors, valid_data=found)
-    return tuple(cast(list[T], found))
-
-
-def one_or_more(read: Callable[[Any], T], what: str) -> Callable[[Any], tuple[T, ...]]:
-    """Return a reader of one value, or of a list of them with at least one."""
-
-    shape = shape_of(read)
-
-    @shaped({"anyOf": [shape, {"type": "array", "items": shape, "minItems": 1}], "examples": shape.get("examples", [])})
-    def read_all(value: Any) -> tuple[T, ...]:
-        if not isinstance(value, list):
-            return (read(value),)
-        if not value:
-            raise ValidationError(f"an empty list: name at least one {what}")
-        return read_each(value, read)
-
-    return read_all
-
-
-def _scalar(value: Any, expected: str) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValidationError(f"expected {expected}")
 
 
 @shaped({"type": ["string", "number", "boolean"], "pattern": r"\S"})
 def read_text(value: Any) -> str:
     """Return text that is not blank."""
-    text = _scalar(value, "text")
+    text = scalar(value, "text")
     if not text.strip():
         raise ValidationError("expected text, found nothing")
     return text
@@ -125,7 +39,7 @@ _HTTP_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 @shaped({"type": ["string", "number", "boolean"], "pattern": _HTTP_NAME})
 def read_token(value: Any) -> str:
     """Return the name of a header, or of a scheme of authentication."""
-    text = _scalar(value, "a name")
+    text = scalar(value, "a name")
     if not re.fullmatch(_HTTP_NAME, text) or text.endswith("\n"):
         raise ValidationError("expected a name as HTTP has them, such as X-API-Key: without blanks, colons or quotes")
     return text
@@ -145,7 +59,7 @@ def choice(*choices: str) -> Callable[[Any], str]:
 
     @shaped({"enum": [*choices], "examples": [*choices]})
     def read(value: Any) -> str:
-        text = _scalar(value, expected)
+        text = scalar(value, expected)
         if text not in choices:
             near = difflib.get_close_matches(text, choices, n=1) or difflib.get_close_matches(
                 text.lower(), choices, n=1
@@ -160,7 +74,7 @@ def choice(*choices: str) -> Callable[[Any], str]:
 @shaped({"type": ["boolean", "string"], "pattern": f"^(?:{_any_case(*_TRUE, *_FALSE)})$", "examples": [True, False]})
 def read_boolean(value: Any) -> bool:
     """Return `true` or `false`, in any of YAML's spellings."""
-    text = _scalar(value, "true or false").lower()
+    text = scalar(value, "true or false").lower()
     if text not in {*_TRUE, *_FALSE}:
         raise ValidationError("expected true or false")
     return text in _TRUE
@@ -186,7 +100,7 @@ _WHOLE: Shape = {
 @shaped(_WHOLE)
 def read_integer(value: Any) -> int:
     """Return a whole number."""
-    text = _scalar(value, "a whole number")
+    text = scalar(value, "a whole number")
     if not re.fullmatch("[+-]?[0-9]{1,15}", text):
         raise ValidationError(f"{_shown(text)} is not a whole number, such as 6")
     return int(text)
@@ -210,7 +124,7 @@ def duration(least: str, most: str) -> Callable[[Any], float]:
 
     @shaped({"type": "string", "pattern": rf"^\s*{DURATION}\s*$", "description": f"{least} to {most}"})
     def read(value: Any) -> float:
-        text = _scalar(value, "a duration, such as 30s or 24h")
+        text = scalar(value, "a duration, such as 30s or 24h")
         try:
             seconds = parse_duration(text)
         except ValueError:
@@ -232,7 +146,7 @@ def _shown(value: Any) -> str:
 @shaped({"type": ["string", "boolean"], "minLength": 1})
 def read_path(value: Any) -> FieldPath:
     """Return a compiled JMESPath expression."""
-    expression = _scalar(value, "a JMESPath expression")
+    expression = scalar(value, "a JMESPath expression")
     try:
         return compile_path(expression)
     except PathError as error:
@@ -242,7 +156,7 @@ def read_path(value: Any) -> FieldPath:
 @shaped({"type": ["string", "number", "boolean"], "examples": ["^[0-9a-f]{32}$"]})
 def read_pattern(value: Any) -> IdPattern:
     """Return a compiled regular expression."""
-    text = _scalar(value, "a regular expression")
+    text = scalar(value, "a regular expression")
     try:
         return compile_pattern(text)
     except PatternError as error:
@@ -253,7 +167,7 @@ def read_pattern(value: Any) -> IdPattern:
 @shaped({"type": "string", "examples": ["10.0.0.0/8"]})
 def read_network(value: Any) -> IPv4Network | IPv6Network:
     """Return an address or a network."""
-    text = _scalar(value, "an address or a network, such as 10.0.0.0/8")
+    text = scalar(value, "an address or a network, such as 10.0.0.0/8")
     try:
         return ip_network(text)
     except ValueError:

@@ -10,7 +10,8 @@ from marshmallow import ValidationError
 
 from relay.core.integration import Env, File, Plain, Secret, Text
 from relay.core.keys import explain_unknown
-from relay.core.readers import Shape, read_text, shape_of, shaped
+from relay.core.readers import read_text
+from relay.core.reading import Shape, shape_of, shaped
 from relay.core.urls import URL, check_url
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

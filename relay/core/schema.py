@@ -13,14 +13,10 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, val
 from relay.core import integration as model
 from relay.core.keys import explain_unknown
 from relay.core.readers import (
-    Read,
-    Shape,
     choice,
     duration,
     integer,
-    one_or_more,
     read_boolean,
-    read_each,
     read_integer,
     read_network,
     read_path,
@@ -29,9 +25,8 @@ from relay.core.readers import (
     read_text,
     read_token,
     read_true,
-    shape_of,
-    shaped,
 )
+from relay.core.reading import Read, Shape, one_or_more, read_each, shape_of, shaped
 from relay.core.reference_readers import read_secret, read_setting, read_url
 from relay.core.values import table_key
 

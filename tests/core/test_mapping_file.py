@@ -429,8 +429,10 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ),
         (
             "sys_id_pattern: 'a{9999999999999}'",
-            "1:17: sys_id_pattern: not a regular expression: its repeats come to more than an id can have: "
-            "an id has at most 255 characters",
+            (
+                "1:17: sys_id_pattern: not a regular expression: its repeats come to more than an id can have: "
+                "an id has at most 255 characters"
+            ),
         ),
         ("sys_id_pattern: []", "1:17: sys_id_pattern: expected a regular expression"),
         ("tables: problem", "1:9: tables: expected tables, such as `problem: {states: {106: 6}}`"),
