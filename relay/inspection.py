@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import ssl
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from relay.core.document import Document, DocumentPath, Fault, spell
@@ -65,6 +67,9 @@ def _missing_secrets(document: Document, reader: SecretReader, side: Side | None
 def _bad_certificates(document: Document, side: Side | None) -> Iterator[Fault]:
     for path, name in ca_files_of(document):
         try:
+            if not stat.S_ISREG(Path(name).stat().st_mode):  # a pipe would be waited for
+                yield _fault(path, "this is no file", document, side)
+                continue
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=name)
         except ssl.SSLError:
             yield _fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -250,6 +251,13 @@ def test_a_file_without_certificates_is_a_fault_for_workers_and_a_warning_for_we
     assert f": warning: ca_file: {problem}" in web.stdout
     assert f": ca_file: {problem}" in worker.stdout
     assert "hunter2" not in web.stdout + worker.stdout
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
+
+    assert "ca_file: this is no file" in check(tmp_path, "acme.yaml").stdout
 
 
 def test_a_good_file_of_certificates_is_good(tmp_path: Path) -> None:
