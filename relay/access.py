@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from relay.core.integration import Iem, Virima
-from relay.core.readers import check_url
+from relay.core.urls import check_url
 from relay.errors import SecretMissingError
 from relay.http.account import Account
 from relay.secret_reader import SecretReader

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
-from relay.core.document import DocumentPath, Fault, spell
-from relay.core.integration import BasicAuth, HeaderAuth, Integration, Plain, Secret, Text
-from relay.core.readers import check_url
+from relay.core.document import Document, DocumentPath, Fault, spell
+from relay.core.integration import Plain, Secret
+from relay.core.references import ca_files_of, destination_of, texts_of, url_of
+from relay.core.urls import check_url, place_of_url
 from relay.errors import SecretMissingError
 from relay.mappings import MappingFile
 from relay.secret_reader import SecretReader
@@ -27,9 +32,9 @@ class Need:
     is_there: bool
 
 
-def needs_of(integration: Integration, reader: SecretReader) -> Iterator[Need]:
-    """Yield everything that must be there for `integration`, in the order of its keys."""
-    for path, text in _texts_of(integration):
+def needs_of(document: Document, reader: SecretReader) -> Iterator[Need]:
+    """Yield everything that must be there for a mapping, in the order of its keys."""
+    for path, text in texts_of(document):
         if not isinstance(text, Plain):
             yield Need(spell(path), text, _side_of(path), _is_there(text, reader))
 
@@ -46,17 +51,28 @@ def _side_of(path: DocumentPath) -> Side:
     return "web" if path[0] == "auth" else "worker"
 
 
-def inspect(files: Sequence[MappingFile], reader: SecretReader, side: Side | None = None) -> list[MappingFile]:
+def inspect(
+    files: Sequence[MappingFile],
+    reader: SecretReader,
+    side: Side | None = None,
+    *,
+    neighbours: Sequence[MappingFile] = (),
+) -> list[MappingFile]:
     """Return `files` with everything that is wrong with them, in the order of their lines.
 
-    A secret that cannot be read is a fault, but a warning where `side` does not need it; without a side both are needed.
+    A secret or a file of certificates that cannot be read is a fault, but a warning where `side` does not need it; without
+    a side both are needed. `neighbours` are looked at as rivals of `files`, and not told about themselves.
     """
-    rivals = _rivals(files)
-    return [_inspect(file, reader, side, rivals.get(file.path.as_posix(), [])) for file in files]
+    others = {_absolute(file): file for file in (*neighbours, *files)}
+    return [_inspect(file, reader, side, list(others.values())) for file in files]
 
 
-def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, rivals: list[Fault]) -> MappingFile:
-    found = [*file.faults, *file.warnings, *rivals, *_missing_secrets(file, reader, side)]
+def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, others: Sequence[MappingFile]) -> MappingFile:
+    found = [*file.faults, *file.warnings]
+    if file.document:
+        found += _rivals(file, file.document, others, reader)
+        found += _missing_secrets(file.document, reader, side)
+        found += _bad_certificates(file.document, side)
     found.sort(key=lambda fault: fault.position)
     return replace(
         file,
@@ -67,66 +83,83 @@ def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, rivals:
 
 def missing_secrets(file: MappingFile, reader: SecretReader, side: Side) -> tuple[Fault, ...]:
     """Return a fault for each secret of a good file that `side` needs, and that is not there."""
-    return tuple(one for one in _missing_secrets(file, reader, side) if one.severity == "error")
-
-
-def _missing_secrets(file: MappingFile, reader: SecretReader, side: Side | None) -> Iterator[Fault]:
-    """Return a fault for each variable and file that the mapping refers to and that is not there."""
     if file.integration is None or file.document is None:
-        return
-    for path, text in _texts_of(file.integration):
-        severity: Literal["error", "warning"] = "error" if side in {None, _side_of(path)} else "warning"
-        place, key = file.document.locate(path), str(next(one for one in reversed(path) if isinstance(one, str)))
+        return ()
+    return tuple(one for one in _missing_secrets(file.document, reader, side) if one.severity == "error")
+
+
+def _missing_secrets(document: Document, reader: SecretReader, side: Side | None) -> Iterator[Fault]:
+    """Yield a fault for each variable and file that the mapping refers to and that is not there."""
+    for path, text in texts_of(document):
         try:
             value = reader.read(text)
         except SecretMissingError as error:
-            yield Fault(place, f"{key}: {error}", spell(path), severity)
+            yield _fault(path, str(error), document, side)
             continue
-        if key == "url" and (fault := check_url(value)):
-            yield Fault(place, f"url: {fault}", spell(path), severity)
+        if path[-1] == "url" and (fault := check_url(value)):
+            yield _fault(path, fault, document, side)
 
 
-def _texts_of(integration: Integration) -> Iterator[tuple[DocumentPath, Text]]:
-    """Return everything that the mapping refers to, with the path of where it stands."""
-    for index, method in enumerate(integration.authentications):
-        match method:
-            case BasicAuth(password=secret):
-                yield ("auth", index, "password"), secret
-            case HeaderAuth(value=secret):
-                yield ("auth", index, "value"), secret
-            case _:
-                for which, secret in enumerate(method.secrets):
-                    # A single secret stands there without a list: the place is then that of the key's value.
-                    yield ("auth", index, "secret", *([which] if len(method.secrets) > 1 else [])), secret
-    for block, service in (("iem", integration.iem), ("virima", integration.virima)):
-        if service:
-            texts = {"url": service.url, "username": service.username, "password": service.password}
-            yield from (((block, name), text) for name, text in texts.items())
+def _bad_certificates(document: Document, side: Side | None) -> Iterator[Fault]:
+    for path, name in ca_files_of(document):
+        try:
+            if not stat.S_ISREG(Path(name).stat().st_mode):  # a pipe would be waited for
+                yield _fault(path, "this is no file", document, side)
+                continue
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=name)
+        except ssl.SSLError:
+            yield _fault(
+                path, "no certificates in PEM (-----BEGIN CERTIFICATE-----) stand in this file", document, side
+            )
+        except OSError as error:
+            yield _fault(path, f"this file cannot be read: {error.strerror}", document, side)
 
 
-def _rivals(files: Sequence[MappingFile]) -> dict[str, list[Fault]]:
-    """Return, by file, a warning where another one pushes the same IEM integration from the same source."""
-    found: dict[str, list[Fault]] = {}
-    for file in files:
-        for other in files:
-            if file.path != other.path and _are_rivals(file.integration, other.integration):
-                assert file.integration
-                assert file.document
-                iem = file.integration.iem
-                message = (
-                    f"integration_id: {other.path} pushes {iem.customer_id}/{iem.integration_id} from "
-                    f"{file.integration.source}, too: each ticket that both are told of is pushed twice"
-                )
-                path = ("iem", "integration_id")
-                fault = Fault(file.document.locate(path), message, spell(path), "warning")
-                found.setdefault(file.path.as_posix(), []).append(fault)
-    return found
+def _fault(path: DocumentPath, message: str, document: Document, side: Side | None) -> Fault:
+    whose: Side = "web" if path[0] == "auth" else "worker"
+    key = next(one for one in reversed(path) if isinstance(one, str))
+    severity: Literal["error", "warning"] = "error" if side in {None, whose} else "warning"
+    return Fault(document.locate(path), f"{key}: {message}", spell(path), severity)
 
 
-def _are_rivals(one: Integration | None, other: Integration | None) -> bool:
-    if one is None or other is None or not (one.enabled and other.enabled) or one.source != other.source:
-        return False
-    urls = [iem.url.text.rstrip("/").lower() for iem in (one.iem, other.iem) if isinstance(iem.url, Plain)]
-    elsewhere = len(urls) == 2 and urls[0] != urls[1]
-    target, its_target = ((iem.customer_id, iem.integration_id) for iem in (one.iem, other.iem))
-    return target == its_target and not elsewhere
+def _rivals(
+    file: MappingFile, document: Document, others: Sequence[MappingFile], reader: SecretReader
+) -> Iterator[Fault]:
+    """Yield a warning where others push the same IEM integration from the same source."""
+    own = destination_of(document)
+    rivals = [
+        other.path
+        for other in others
+        if own is not None
+        and other.document is not None
+        and _absolute(other) != _absolute(file)
+        and destination_of(other.document) == own
+        and not _is_elsewhere(document, other.document, reader)
+    ]
+    if own and rivals:
+        whose = f"{rivals[0]} pushes" if len(rivals) == 1 else f"{rivals[0]} and {len(rivals) - 1} more push"
+        message = (
+            f"integration_id: {whose} {own.customer_id}/{own.integration_id} from {own.source}, too: "
+            "each ticket that both are told of is pushed twice"
+        )
+        path = ("iem", "integration_id")
+        yield Fault(document.locate(path), message, spell(path), "warning")
+
+
+def _absolute(file: MappingFile) -> str:
+    return os.path.abspath(file.path)  # noqa: PTH100 - Path.absolute leaves `..` in; links are followed by neither
+
+
+def _is_elsewhere(document: Document, other: Document, reader: SecretReader) -> bool:
+    """Tell whether two files push to different places; False where that is not known."""
+    places = [_place_of(one, reader) for one in (document, other)]
+    return None not in places and places[0] != places[1]
+
+
+def _place_of(document: Document, reader: SecretReader) -> tuple[str, str, int | None, str] | None:
+    url = url_of(document)
+    try:
+        text = url.text if isinstance(url, Plain) else reader.read(url) if url else ""
+    except SecretMissingError:
+        return None
+    return None if check_url(text) else place_of_url(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from relay.core.json_schema import make_json_schema
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
 from relay.inspection import Side, inspect
-from relay.mappings import MappingFile, read_mapping, read_mappings
+from relay.mappings import MappingFile, mapping_paths, read_mapping, read_mappings
 from relay.secret_reader import SecretReader
 from relay.settings import load_settings, read_environment
 from relay.sources import load_presets
@@ -49,7 +50,8 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
         if not path.is_file():
             raise ConfigurationError([f"{path}: there is no such file"])
     found = [read_mapping(path) for path in files] if files else _read_all()
-    checked = inspect(found, SecretReader(read_environment(), Redactor()), side)
+    neighbours = [read_mapping(path) for path in _neighbours(files)]
+    checked = inspect(found, SecretReader(read_environment(), Redactor()), side, neighbours=neighbours)
     if as_json:
         click.echo(json.dumps([_as_json(file) for file in checked], indent=2, ensure_ascii=False))
     else:
@@ -68,6 +70,15 @@ def schema() -> None:
 
 def _read_all() -> list[MappingFile]:
     return read_mappings(load_settings(read_environment()).mappings)
+
+
+def _neighbours(files: tuple[Path, ...]) -> list[Path]:
+    """Return the mapping files that lie beside `files`: with them they are at work, once they are."""
+    found: list[Path] = []
+    for folder in {path.parent for path in files}:
+        with suppress(ConfigurationError):  # a folder that cannot be listed has no neighbours to tell of
+            found += mapping_paths(folder)
+    return found
 
 
 def _print(file: MappingFile) -> None:

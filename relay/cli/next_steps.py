@@ -24,8 +24,9 @@ _PROCESSES = {"web": "web", "worker": "the workers"}
 def report(file: MappingFile, *, is_written: bool, as_json: bool) -> None:
     """Tell what was written, what it still needs, and what to do next; on stderr where stdout has the file itself."""
     assert file.integration
+    assert file.document
     reader = SecretReader(read_environment(), Redactor())
-    needs = list(needs_of(file.integration, reader))
+    needs = list(needs_of(file.document, reader))
     folder = load_settings(read_environment()).mappings
     is_at_work = file.path.resolve() == (folder / f"{file.name}.yaml").resolve()
     others = [one for one in read_mappings(folder) if one.name != file.name] if is_written and is_at_work else []
@@ -75,6 +76,7 @@ def _missing_lines(needs: Sequence[Need]) -> Iterator[str]:
 
 def _next_lines(file: MappingFile, *, is_at_work: bool) -> Iterator[str]:
     assert file.integration
+    assert file.document
     place = shlex.quote(str(file.path))
     subject = file.name if is_at_work else place
     steps = [

@@ -6,7 +6,7 @@ import click
 
 from relay.cli.named_mapping import find_mapping
 from relay.cli.terminal import shown
-from relay.core.readers import check_url
+from relay.core.urls import check_url
 from relay.servicenow import KINDS, When, Wish, write_script
 
 _HOURS = 24

@@ -1,40 +1,63 @@
-"""Keys of a good mapping file that cancel each other, or that can have no effect: most likely not what was meant."""
+"""Keys of a mapping file that cancel each other, or that can have no effect: most likely not what was meant."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
 
 from relay.core.document import DocumentPath
-from relay.core.integration import HeaderAuth, HmacAuth, Iem, Integration, Plain, Virima
+from relay.core.integration import (
+    Authentication,
+    BasicAuth,
+    HeaderAuth,
+    HmacAuth,
+    Iem,
+    Plain,
+    Publish,
+    Retry,
+    Virima,
+)
 
 Contradiction = tuple[DocumentPath, str]
 
 
-def contradictions_of(integration: Integration) -> Iterator[Contradiction]:
-    """Yield the path of each such key, and what is the matter with it."""
-    yield from _of_senders(integration)
-    if integration.tables and not integration.fields.get("table"):
+def contradictions_of(loaded: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """Yield the path of each such key, and what is the matter with it.
+
+    `loaded`: the blocks of a file by their names in `Integration`, as many of them as have no fault.
+    """
+    yield from _of_networks(loaded.get("allow_from", ()))
+    yield from _of_senders(loaded.get("authentications", ()))
+    fields = loaded.get("fields")
+    if loaded.get("tables") and fields is not None and not fields.get("table"):
         yield ("tables",), "no effect: no record names its table without a path in `fields.table`"
-    retry = integration.retry
-    if retry.give_up_after < retry.first:
+    retry = loaded.get("retry")
+    if isinstance(retry, Retry) and retry.give_up_after < retry.first:
         yield ("retry", "give_up_after"), "is shorter than `retry.first`: it is given up before the first retry"
-    for block, service in (("iem", integration.iem), ("virima", integration.virima)):
-        if service and service.ca_file and _is_http(service):
+    for block in ("iem", "virima"):
+        service = loaded.get(block)
+        if isinstance(service, Iem | Virima) and service.ca_file and _is_http(service):
             yield (block, "ca_file"), f"no effect: `{block}.url` is http, and nothing is verified there"
-    publish = integration.publish
-    if publish and not (publish.heartbeat or publish.metrics or publish.events or publish.topology):
+    publish = loaded.get("publish")
+    if isinstance(publish, Publish) and not any((publish.heartbeat, publish.metrics, publish.events, publish.topology)):
         yield ("publish",), "no effect: nothing in it is switched on"
 
 
-def _of_senders(integration: Integration) -> Iterator[Contradiction]:
-    everybody = [index for index, network in enumerate(integration.allow_from) if network.prefixlen == 0]
+def _of_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Iterator[Contradiction]:
+    everybody = [index for index, network in enumerate(networks) if network.prefixlen == 0]
     for index in everybody:
-        alike = {one.version for one in integration.allow_from} == {integration.allow_from[index].version}
-        if alike and len(integration.allow_from) > 1:
+        alike = {one.version for one in networks} == {networks[index].version}
+        if alike and len(networks) > 1:
             yield ("allow_from", index), "lets any address in: the others have no effect"
+
+
+def _of_senders(methods: Sequence[Authentication | None]) -> Iterator[Contradiction]:
     seen: Counter[object] = Counter()
-    for index, method in enumerate(integration.authentications):
+    for index, method in enumerate(methods):
+        if method is None:
+            continue
         seen[method] += 1
         if seen[method] == 2:
             yield ("auth", index), "no effect: the same stands further up"
@@ -44,6 +67,8 @@ def _of_senders(integration: Integration) -> Iterator[Contradiction]:
         if isinstance(method, HmacAuth) and (method.timestamp_header or "").lower() == method.header.lower():
             message = "is the header of the signature, too: no webhook can carry both in it"
             yield ("auth", index, "timestamp_header"), message
+        if isinstance(method, BasicAuth) and ":" in method.username:
+            yield ("auth", index, "username"), "nobody can send a user name with a colon (RFC 7617)"
 
 
 def _headers_of(method: object) -> Iterator[tuple[str, str]]:

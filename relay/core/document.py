@@ -6,21 +6,29 @@ a path of `typed` do YAML's own types count, for payloads that stand in for JSON
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import yaml
+
+from relay.core.alignment import align
+from relay.core.syntax import MOST_DEPTH, TOO_DEEP, explain, place_of
 
 #: Path into a document: keys and list indexes from the root.
 DocumentPath = tuple[str | int, ...]
 
 #: More values than this come only from aliases that multiply ("billion laughs").
 _MOST_VALUES = 20_000
-_MOST_DEPTH = 50
 #: What `<<` is without quotes. YAML 1.2 has no such thing: editors and the relay would read two different files.
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NO_MERGE = "merge keys (<<) are not supported: write out here the keys that it stands for"
+#: Lone surrogates are in no UTF-8, NUL in no path, and C0 and C1 controls in no name. A payload may have those.
+_NEVER = re.compile(r"[\x00\ud800-\udfff]")
+_UNUSABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+#: What can stand before a scalar: a tag, an anchor.
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -85,17 +93,8 @@ class Document:
         found = self.scalars.get(path)
         if found is None:
             return None
-        written = self.text[found.start : found.end]
-        if written == found.value:
-            shift = offset
-        elif written[1:-1] == found.value:
-            shift = offset + 1
-        elif found.style == "'" and written[1:-1] == found.value.replace("'", "''"):
-            shift = offset + 1 + found.value[:offset].count("'")
-        else:
-            return None  # folded over lines, or with escapes
-        place = self.locate(path)
-        return None if "\n" in written else Position(place.line, place.column + shift)
+        within = align(self.text[found.start : found.end], found.style, found.value, offset)
+        return None if within is None else Position(*place_of(self.text, found.start + within))
 
 
 def spell(path: DocumentPath) -> str:
@@ -103,32 +102,23 @@ def spell(path: DocumentPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def read_document(text: str, *, typed: Collection[DocumentPath] = ()) -> Document:
+def read_document(
+    text: str,
+    *,
+    typed: Collection[DocumentPath] = (),
+    may_name: Callable[[DocumentPath], bool] = lambda _path: True,
+) -> Document:
     """Return the document that `text` (YAML 1.1) holds; what is wrong with it stands in `faults`, all of it at once.
 
-    `typed` holds paths, with `*` for any list index, below which scalars get YAML's own types.
+    `typed` holds paths, with `*` for any list index, below which scalars get YAML's own types. `may_name` tells whether
+    a fault may name the key at the end of a path: nothing else of the text is in a message.
     """
-    reader = _Reader(frozenset(typed), text)
+    reader = _Reader(frozenset(typed), text, may_name)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-        reader.document.faults.append(Fault(position, _explain(error)))
-        return reader.document
-    except yaml.reader.ReaderError as error:
-        message = (
-            f"the character U+{error.character:04X} cannot stand in YAML: delete it"
-            if isinstance(error.character, int)
-            else "this is not YAML text"
-        )
-        reader.document.faults.append(Fault(_position_of(text, error.position), message))
-        return reader.document
-    except yaml.YAMLError as error:
-        reader.document.faults.append(Fault(Position(1, 1), f"this is not YAML text: {str(error).splitlines()[0]}"))
-        return reader.document
-    except (ValueError, OverflowError, RecursionError) as error:  # PyYAML lets these through
-        reader.document.faults.append(Fault(Position(1, 1), f"this is no YAML that can be read: {error}"))
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # PyYAML lets the last three through
+        complaint = explain(text, error)
+        reader.document.faults.append(Fault(Position(complaint.line, complaint.column), complaint.message))
         return reader.document
     if node is None:
         reader.document.faults.append(Fault(Position(1, 1), "the file is empty"))
@@ -139,33 +129,16 @@ def read_document(text: str, *, typed: Collection[DocumentPath] = ()) -> Documen
     return reader.document
 
 
-def _position_of(text: str, index: int) -> Position:
-    before = text[:index]
-    return Position(before.count("\n") + 1, index - before.rfind("\n"))
-
-
-def _explain(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or "not YAML"
-    if "'\\t'" in problem:
-        return "a tab stands where YAML wants spaces: indent with spaces"
-    if "could not find expected ':'" in problem:
-        return "a key without a colon and a space after it, or a value that needs quotes"
-    if "mapping values are not allowed here" in problem:
-        return "a colon where no key can stand: check the indentation, or put the value in quotes"
-    if "expected a single document" in problem or "but found another document" in problem:
-        return "a second document begins here ('---'): one file holds one mapping"
-    context = f" {error.context}" if error.context else ""
-    return f"{problem}{context}"
-
-
 class _Reader:
     """Turns YAML nodes into values, keeping positions and faults."""
 
-    def __init__(self, typed: frozenset[DocumentPath], text: str) -> None:
+    def __init__(self, typed: frozenset[DocumentPath], text: str, may_name: Callable[[DocumentPath], bool]) -> None:
         self.document = Document(text=text)
         self.gave_up = False
         self._typed = typed
+        self._may_name = may_name
         self._count = 0
+        self._seen: set[int] = set()
 
     def read(self, node: yaml.Node, path: DocumentPath, *, is_typed: bool) -> Any:
         position = Position(node.start_mark.line + 1, node.start_mark.column + 1)
@@ -173,11 +146,11 @@ class _Reader:
         self._count += 1
         if self.gave_up:
             return None
-        if self._count > _MOST_VALUES or len(path) > _MOST_DEPTH:
+        if self._count > _MOST_VALUES or len(path) > MOST_DEPTH:
             self.gave_up = True
-            message = "too many values or too deep: aliases (*name) that multiply, or one that holds itself"
-            self.document.faults.append(Fault(position, message))
+            self.document.faults.append(Fault(position, self._excess(node)))
             return None
+        self._seen.add(id(node))
         is_typed = is_typed or tuple("*" if isinstance(part, int) else part for part in path) in self._typed
         match node:
             case yaml.MappingNode():
@@ -185,6 +158,7 @@ class _Reader:
             case yaml.SequenceNode():
                 return [self.read(item, (*path, index), is_typed=is_typed) for index, item in enumerate(node.value)]
             case yaml.ScalarNode():
+                self._cleanse(node, position, is_typed=is_typed)
                 self._note(node, path)
                 return _typed_scalar(node) if is_typed else _plain_scalar(node)
             case _:
@@ -197,6 +171,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.document.faults.append(Fault(position, "a key must be plain text"))
                 continue
+            self._cleanse(key_node, position, is_typed=is_typed)
             key = str(key_node.value)
             self._note(key_node, (*path, key), is_key=True)
             if key_node.tag == _MERGE_TAG:
@@ -204,15 +179,32 @@ class _Reader:
                 continue
             if key in members:
                 first = self.document.keys[(*path, key)].line
-                message = f"the key '{key}' stands twice, first in line {first}"
-                self.document.faults.append(Fault(position, message, spell((*path, key))))
+                is_named = self._may_name((*path, key))
+                which = f"the key '{key}'" if is_named else "a key"
+                message = f"{which} stands twice, first in line {first}"
+                self.document.faults.append(Fault(position, message, spell((*path, key)) if is_named else None))
                 continue
             self.document.keys[(*path, key)] = position
             members[key] = self.read(value_node, (*path, key), is_typed=is_typed)
         return members
 
+    def _excess(self, node: yaml.Node) -> str:
+        if id(node) in self._seen:
+            return "too many values: aliases (*name) that multiply, or one that holds itself"
+        return f"more than {_MOST_VALUES} values" if self._count > _MOST_VALUES else TOO_DEEP
+
+    def _cleanse(self, node: yaml.ScalarNode, position: Position, *, is_typed: bool) -> None:
+        """Complain of characters that no text can have, and put others in their places: nobody chokes on them later."""
+        found = (_NEVER if is_typed else _UNUSABLE).search(node.value)
+        if found:
+            message = f"the character U+{ord(found[0]):04X} cannot be used: delete it"
+            self.document.faults.append(Fault(position, message))
+            node.value = _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", node.value)
+
     def _note(self, node: yaml.ScalarNode, path: DocumentPath, *, is_key: bool = False) -> None:
         start, end = node.start_mark.index, node.end_mark.index
+        if properties := _PROPERTIES.match(self.document.text, start, end):
+            start = properties.end()
         span = Span(start, end, path, str(node.value), is_key, node.style)
         self.document.spans.append(span)
         if not is_key:

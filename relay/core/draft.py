@@ -11,7 +11,9 @@ import yaml
 from marshmallow import Schema, ValidationError
 
 from relay.core.mapping_file import check_name
-from relay.core.readers import Read, choice, read_text, read_url
+from relay.core.readers import choice, read_text
+from relay.core.reading import Read
+from relay.core.reference_readers import read_url
 from relay.core.schema import IemSchema, IntegrationSchema, VirimaSchema
 
 NONE = "none"

@@ -6,12 +6,16 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields
 
-from relay.core.document import Document, DocumentPath, Position, Span
-from relay.core.readers import Read, check_url, is_env_name, read_secret, read_url
-from relay.core.schema import AUTH_SCHEMAS, IemSchema, IntegrationSchema, VirimaSchema, read_secrets
+from relay.core.document import Document, Position, Span
+from relay.core.keys import resembles
+from relay.core.naming import GUARDED, SECRET, TOP, may_name
+from relay.core.reading import Read, shape_of
+from relay.core.reference_readers import is_env_name
+from relay.core.schema import IntegrationSchema
 
 _MASK = "•••"
 #: A longer line is shown in part (characters).
@@ -20,21 +24,12 @@ _LINE = re.compile(r"([^\n\r\x85\u2028\u2029]*)(?:\r\n|[\n\r\x85\u2028\u2029]|\Z
 _KEY = re.compile(r"\s*(?:- +)*([\w-]+)\s*:(?=\s|$)")
 _PUNCTUATION = " \t{}[],:"
 _WORD = re.compile(r"[^\s{}\[\],:]+")
+_BREAK = re.compile(r"[\n\r\x85\u2028\u2029]")
+#: A value of one word, in quotes or not.
+_SIMPLE = re.compile(r"\s*[\"']?[^\s\"'{}\[\]&*!]+[\"']?\s*")
+_NUMBER = re.compile(r"[+-]?[0-9.]{1,6}[a-z]{0,7}")
 
-_TOP = IntegrationSchema()
-_AUTH = {key: field for schema in AUTH_SCHEMAS.values() for key, field in schema.fields.items()}
-#: Blocks that hold credentials, with the keys that they know.
-_GUARDED = {"auth": _AUTH, "iem": IemSchema().fields, "virima": VirimaSchema().fields}
-
-
-def _keys_read_by(*reads: object) -> frozenset[str]:
-    return frozenset(
-        key for block in _GUARDED.values() for key, field in block.items() if getattr(field, "read", None) in reads
-    )
-
-
-_SECRET = _keys_read_by(read_secret, read_secrets)
-_URL = _keys_read_by(read_url)
+_NAMES = frozenset(TOP) | {key for block in GUARDED.values() for key in block} | {"env", "file"}
 
 
 def _plain_keys(schema: Schema) -> Iterator[str]:
@@ -45,9 +40,9 @@ def _plain_keys(schema: Schema) -> Iterator[str]:
             yield field.data_key or name
 
 
+_ALL_NAMES = _NAMES | frozenset(_plain_keys(IntegrationSchema()))
 #: Keys whose values are shown even where the text could not be read as YAML.
-_HARMLESS = frozenset(_plain_keys(_TOP)) | _AUTH.keys()
-_HARMLESS -= {*_SECRET, *_URL, "auth", "payload", "username"}
+_HARMLESS = _ALL_NAMES - {*SECRET, "auth", "env", "file", "iem", "payload", "url", "username", "virima"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ def _pieces(document: Document, line: str, offset: int) -> list[tuple[int, int, 
     here = [one for one in document.spans if one.start < offset + len(line) and one.end > offset]
     # Sets, for an alias stands where its anchor does: thousands of them are one place.
     all_of_it = {(one.start, one.end) for one in here}
-    hidden = {(one.start, one.end) for one in here if not _is_harmless(one)}
+    hidden = {(one.start, one.end) for one in here if not _is_harmless(one, document.text)}
     shown = bytearray(len(line))
     for harmless, spans in ((b"\x01", all_of_it), (b"\x00", hidden)):
         for span_start, span_end in spans:
@@ -91,11 +86,20 @@ def _pieces_of_text(line: str) -> list[tuple[int, int, str]]:
     key = _KEY.match(line)
     if key is None:
         return []
-    if key[1] in _HARMLESS and not set("{[") & set(line):
+    if not resembles(key[1], _ALL_NAMES):
+        return [(0, key.start(1), line[: key.start(1)]), (key.start(1), len(line), _MASK)]
+    if _is_harmless_text(key[1], line[key.end() :]):
         return [(0, len(line), line)]
     pieces = [(0, key.end(), line[: key.end()])]
     start = key.end() + 1
     return [*pieces, (key.end(), start, " "), (start, len(line), _MASK)] if line[start:].strip() else pieces
+
+
+def _is_harmless_text(key: str, value: str) -> bool:
+    if key not in _HARMLESS or not _SIMPLE.fullmatch(value):
+        return False
+    known = [block[key] for block in GUARDED.values() if key in block]
+    return not known or any(_is_read(field, value.strip(" \t\"'")) for field in known)
 
 
 def _join(line: str, shown: bytearray) -> list[tuple[int, int, str]]:
@@ -124,26 +128,34 @@ def _without_runs(pieces: list[tuple[int, int, str]]) -> list[tuple[int, int, st
     return kept
 
 
-def _is_harmless(span: Span) -> bool:
-    path = span.path
-    top = path[0] if path else None
+def _is_harmless(span: Span, text: str) -> bool:
     if span.is_key:
-        below_secret = top in _GUARDED and any(part in _SECRET for part in path[1:-1])
-        return not below_secret or path[-1] in {"env", "file"}
-    if top not in _GUARDED:
-        return top in {field.data_key or name for name, field in _TOP.fields.items()}
-    return _is_harmless_setting(str(top), path, span.value)
+        return may_name(span.path)
+    top = span.path[0] if span.path else None
+    if span.style not in {"|", ">"} and _BREAK.search(text, span.start, span.end):
+        return False  # it went on where it was not meant to, maybe
+    return _is_harmless_setting(span) if top in GUARDED else top in TOP
 
 
-def _is_harmless_setting(block: str, path: DocumentPath, value: str) -> bool:
-    names = [part for part in path[1:] if isinstance(part, str)]
-    if isinstance(path[-1], int) or not names or names[0] not in _GUARDED[block]:
+def _is_harmless_setting(span: Span) -> bool:
+    """Tell whether a value among credentials may be shown: that of a plain key, of the kind that the key wants."""
+    block, *below = span.path
+    names = [part for part in below if isinstance(part, str)]
+    if not names or names[0] not in GUARDED[str(block)] or isinstance(below[-1], int):
         return False
-    if path[-1] == "env":
-        return is_env_name(value)
-    if names[0] in _SECRET:
-        return False
-    return check_url(value) is None if names[0] in _URL else len(names) == 1
+    if len(names) > 1:
+        return names[-1] == "env" and is_env_name(span.value)
+    field = GUARDED[str(block)][names[0]]
+    return names[0] not in SECRET and _SIMPLE.fullmatch(span.value) is not None and _is_read(field, span.value)
+
+
+def _is_read(field: fields.Field[Any], value: str) -> bool:
+    try:
+        field.deserialize(value)
+    except ValidationError:
+        choices = shape_of(field.read).get("enum", ()) if isinstance(field, Read) else ()
+        return _NUMBER.fullmatch(value) is not None or resembles(value, frozenset(choices))
+    return True
 
 
 def _printable(text: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal
 
+from relay.core.id_pattern import IdPattern
 from relay.core.paths import FieldPath
 
 Source = Literal["servicenow", "service-exchange"]
@@ -167,7 +167,7 @@ class Integration:
     allow_from: tuple[IPv4Network | IPv6Network, ...]
     records: FieldPath
     fields: Mapping[str, tuple[FieldPath, ...]]
-    sys_id_pattern: re.Pattern[str]
+    sys_id_pattern: IdPattern
     #: The incident's states: `values.state_key` → IEM state.
     states: Mapping[str, int]
     #: Other tables' states by `values.table_key`.

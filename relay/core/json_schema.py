@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, missing
 
-from relay.core.readers import Read, shape_of
+from relay.core.reading import Read, shape_of
 from relay.core.schema import IntegrationSchema, Strict
 from relay.core.units import format_duration
 
@@ -90,7 +90,8 @@ def _resolve(part: Any) -> Any:
 
 def _default_of(field: fields.Field[Any]) -> Any:
     default = field.load_default
-    if callable(default) or default in ((), [], {}, "") or field.required:
+    is_none = default is None and not field.allow_none
+    if callable(default) or default in ((), [], {}, "") or field.required or is_none:
         return missing
     return format_duration(default) if isinstance(default, float) else default
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from relay.core.id_pattern import TooSlowError
 from relay.core.integration import Integration
 from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
 from relay.core.paths import FieldPath
@@ -133,10 +134,17 @@ def _decide(integration: Integration, facts: Facts, state: Value, record: dict[s
 def _check_sys_id(integration: Integration, value: Value | None, record: dict[str, Any]) -> FieldError | None:
     if value is None:
         return _missing("sys_id", integration, record)
-    if len(value.text) > _MOST_TEXT or not integration.sys_id_pattern.search(value.text):
-        problem = f"does not match `{integration.sys_id_pattern.pattern}` (the mapping's `sys_id_pattern`)"
-        return FieldError("sys_id", problem, value.text[:_MOST_SHOWN])
-    return None
+    pattern = integration.sys_id_pattern
+    try:
+        if len(value.text) <= _MOST_TEXT and pattern.matches(value.text):
+            return None
+        problem = f"does not match `{pattern.pattern}` (the mapping's `sys_id_pattern`)"
+    except TooSlowError:
+        problem = (
+            f"the pattern `{pattern.pattern}` (the mapping's `sys_id_pattern`) takes too long on this id: "
+            "simplify it, repeats inside repeats are slow"
+        )
+    return FieldError("sys_id", problem, value.text[:_MOST_SHOWN])
 
 
 def _check_state(integration: Integration, value: Value | None) -> FieldError | None:

@@ -11,16 +11,22 @@ from typing import Any
 from marshmallow import ValidationError
 
 from relay.core.contradictions import contradictions_of
-from relay.core.document import Document, DocumentPath, Fault, read_document, spell
+from relay.core.document import Document, DocumentPath, Fault, Position, read_document, spell
 from relay.core.integration import Integration, MappingTest
+from relay.core.keys import UnknownKey
 from relay.core.mapping import map_payload
 from relay.core.model import Ignored, Rejected, Update
-from relay.core.readers import UNKNOWN, Pointed
+from relay.core.naming import GUARDED, SECRET, may_name, tellable
+from relay.core.reading import Pointed
 from relay.core.schema import SOURCES, IntegrationSchema
+from relay.core.syntax import place_of
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TYPED = (("tests", "*", "payload"),)
+_NEXT_LINE = re.compile(r"[\n\r\x85\u2028\u2029]\s*")
 _SCHEMA = IntegrationSchema()
+#: Where the schema's names are others than those of `Integration`.
+_PARTS = {"auth": "authentications", "fields_": "fields"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Parsed:
     document: Document
     integration: Integration | None = None
     faults: tuple[Fault, ...] = ()
-    #: What is suspicious about a good file.
+    #: What is suspicious about the file.
     warnings: tuple[Fault, ...] = ()
 
 
@@ -47,23 +53,54 @@ def parse_mapping_file(name: str, text: str, presets: Mapping[str, Mapping[str, 
     `presets` holds each source's defaults of `records`, `fields`, `sys_id_pattern` and `states`. The file's own
     `tests` are run: one that fails is a fault too.
     """
-    document = read_document(text, typed=_TYPED)
-    loaded: dict[str, Any] = {}
+    document = read_document(text, typed=_TYPED, may_name=may_name)
     faults = list(document.faults)
-    if isinstance(document.tree, dict):
-        try:
-            loaded = _SCHEMA.load(_merge(document.tree, presets))
-        except ValidationError as error:
-            faults += _faults_of(error, document)
-    elif not faults:
-        faults.append(Fault(document.locate(()), "expected keys and values (key: value) at the top of the file"))
-    if faults:
-        return Parsed(document, faults=tuple(sorted(faults, key=lambda fault: fault.position)))
-    integration = _build(name, text, loaded)
-    failed = tuple(_failed_tests(integration, document))
-    if failed:
-        return Parsed(document, faults=failed)
-    return Parsed(document, integration, warnings=tuple(_warnings(integration, document)))
+    if not isinstance(document.tree, dict):
+        if not faults:
+            faults.append(Fault(document.locate(()), "expected keys and values (key: value) at the top of the file"))
+        return Parsed(document, faults=_in_order(faults))
+    faults += _stretched(document)
+    integration = None
+    try:
+        loaded = _parts_of(_SCHEMA.load(_merge(document.tree, presets)))
+        integration = _build(name, text, loaded)
+        faults += _failed_tests(integration, document)
+    except ValidationError as error:
+        faults += _faults_of(error, document)
+        loaded = _good_parts_of(error)
+    warnings = tuple(_warnings(loaded, document))
+    return Parsed(document, None if faults else integration, _in_order(faults), warnings)
+
+
+def _in_order(faults: list[Fault]) -> tuple[Fault, ...]:
+    return tuple(sorted(faults, key=lambda fault: fault.position))
+
+
+def _parts_of(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the schema made of a file, by the names of `Integration`."""
+    return {_PARTS.get(name, name): part for name, part in loaded.items() if name in _SCHEMA.fields}
+
+
+def _good_parts_of(error: ValidationError) -> dict[str, Any]:
+    """Return what has no fault in it; of `auth`, None in the place of a method that has one."""
+    loaded, bad = error.valid_data, error.messages
+    if not isinstance(loaded, dict) or not isinstance(bad, dict):
+        return {}
+    keys = {name: field.data_key or name for name, field in _SCHEMA.fields.items()}
+    good = {name: part for name, part in loaded.items() if name == "auth" or keys.get(name) not in bad}
+    return _parts_of(good)
+
+
+def _stretched(document: Document) -> Iterator[Fault]:
+    """Yield a fault for each value of several lines where credentials stand: most likely a colon is missing."""
+    seen: set[int] = set()
+    for path, span in document.scalars.items():
+        goes_on = _NEXT_LINE.search(document.text, span.start, span.end)
+        is_meant = span.style is not None or path[:1] == () or path[0] not in GUARDED or SECRET & set(path)
+        if goes_on and not is_meant and span.start not in seen:
+            seen.add(span.start)
+            message = "the value above goes on here: is a colon with a space after it missing?"
+            yield Fault(Position(*place_of(document.text, goes_on.end())), message, spell(tellable(path)))
 
 
 def _preset_of(tree: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -82,32 +119,45 @@ def _merge(tree: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]]) ->
 
 def _faults_of(error: ValidationError, document: Document) -> Iterator[Fault]:
     for path, message in _flatten(error.messages, ()):
-        if message.startswith("Missing data"):
+        if isinstance(message, UnknownKey):
+            yield _unknown(path if path[-1:] == (message.key,) else (*path, message.key), message, document)
+        elif message.startswith("Missing data"):
             yield Fault(document.locate(path[:-1], key=True), f"missing key '{path[-1]}'{_whose(path)}", spell(path))
         elif message.startswith("Field may not be null"):
-            yield Fault(document.locate(path, key=True), f"the key '{path[-1]}' has no value", spell(path))
-        elif message.startswith(UNKNOWN):
-            yield Fault(document.locate(path, key=True), message, spell(path))
+            yield Fault(document.locate(path, key=True), _explain_absence(path, document), spell(path))
         else:
             yield _fault_in(path, message, document)
 
 
+def _unknown(path: DocumentPath, message: UnknownKey, document: Document) -> Fault:
+    told = message.named() if may_name(path) else str(message)
+    return Fault(document.locate(path, key=True), told, spell(tellable(path)) or None)
+
+
+def _explain_absence(path: DocumentPath, document: Document) -> str:
+    scalar = document.scalars.get(path)
+    is_marked = scalar is not None and document.text[scalar.start : scalar.end][:1] in {"&", "!"}
+    hint = ": text that begins with & or ! must stand in quotes" if is_marked else ""
+    return f"the key '{path[-1]}' has no value{hint}"
+
+
 def _fault_in(path: DocumentPath, message: str, document: Document) -> Fault:
     """Return a fault of a value: at the place inside it where that can be told, else at its beginning."""
-    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+    told = tellable(path)
+    key = next((str(part) for part in reversed(told) if isinstance(part, str)), "")
     position = document.locate(path)
     if isinstance(message, Pointed) and (within := document.locate_within(path, message.at)):
         position, message = within, message.brief
-    return Fault(position, f"{key}: {message}" if key else message, spell(path) or None)
+    return Fault(position, f"{key}: {message}" if key else message, spell(told) or None)
 
 
-def _warnings(integration: Integration, document: Document) -> Iterator[Fault]:
-    for path, message in contradictions_of(integration):
+def _warnings(loaded: Mapping[str, Any], document: Document) -> Iterator[Fault]:
+    for path, message in contradictions_of(loaded):
         yield Fault(document.locate(path, key=True), message, spell(path), "warning")
 
 
 def _whose(path: DocumentPath) -> str:
-    return f" under '{'.'.join(str(part) for part in path[:-1])}'" if len(path) > 1 else ""
+    return f" under '{spell(path[:-1])}'" if len(path) > 1 else ""
 
 
 def _flatten(messages: Any, path: DocumentPath) -> Iterator[tuple[DocumentPath, str]]:
@@ -121,16 +171,15 @@ def _flatten(messages: Any, path: DocumentPath) -> Iterator[tuple[DocumentPath, 
         yield path, messages if isinstance(messages, str) else str(messages)
 
 
-def _build(name: str, text: str, loaded: dict[str, Any]) -> Integration:
-    settings = {key: value for key, value in loaded.items() if key not in {"auth", "fields_", "tests"}}
-    return Integration(
-        name=name,
-        authentications=loaded["auth"],
-        fields=loaded["fields_"],
-        tests=tuple(loaded["tests"]),
-        digest=hashlib.sha256(text.encode()).hexdigest()[:12],
-        **{**settings, "description": settings["description"] or ""},
-    )
+def _build(name: str, text: str, loaded: Mapping[str, Any]) -> Integration:
+    parts = {
+        **loaded,
+        "name": name,
+        "tests": tuple(loaded["tests"]),
+        "digest": hashlib.sha256(text.encode()).hexdigest()[:12],
+        "description": loaded["description"] or "",
+    }
+    return Integration(**parts)
 
 
 def _failed_tests(integration: Integration, document: Document) -> Iterator[Fault]:

@@ -11,28 +11,23 @@ from typing import Any, ClassVar
 from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 
 from relay.core import integration as model
+from relay.core.keys import explain_unknown
 from relay.core.readers import (
-    Read,
-    Shape,
     choice,
     duration,
-    explain_unknown,
     integer,
-    one_or_more,
     read_boolean,
-    read_each,
     read_integer,
     read_network,
     read_path,
     read_pattern,
-    read_secret,
-    read_setting,
     read_states,
     read_text,
-    read_url,
-    shape_of,
-    shaped,
+    read_token,
+    read_true,
 )
+from relay.core.reading import Read, Shape, one_or_more, read_each, shape_of, shaped
+from relay.core.reference_readers import read_secret, read_setting, read_url
 from relay.core.values import table_key
 
 SOURCES = ("servicenow", "service-exchange")
@@ -41,6 +36,9 @@ _TYPE_ERROR = "expected keys and values here (key: value), indented below"
 _read_paths = one_or_more(read_path, "path")
 read_secrets = one_or_more(read_secret, "secret")
 _read_timeout = duration("100ms", "60s")
+_UP_TO_256 = r"^\+?0{0,12}([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-6])$"
+#: Every spelling of `incident` that `table_key` takes.
+_INCIDENT = r"^[\s_]*" + r"[\s_]*".join(f"[{one.upper()}{one}]" for one in "incident") + r"[\s_]*$"
 
 
 class Strict(Schema):
@@ -79,12 +77,12 @@ class BasicAuthSchema(Strict):
 
 class HmacAuthSchema(Strict):
     type = Read(choice("hmac"), "a signature over the raw body", required=True)
-    header = Read(read_text, "the header that carries the signature", required=True, example="X-Relay-Signature")
+    header = Read(read_token, "the header that carries the signature", required=True, example="X-Relay-Signature")
     algorithm = Read(choice("sha1", "sha256", "sha512"), "the hash of the HMAC", load_default="sha256")
     encoding = Read(choice("any", "hex", "base64"), "how the signature is written", load_default="any")
     secret = Read(read_secrets, "where the key stands; a list while keys are changed over", required=True)
     timestamp_header = Read(
-        read_text,
+        read_token,
         "the signed text is then <timestamp>.<body>; older than 5 minutes is refused",
         load_default=None,
         example="X-Relay-Timestamp",
@@ -98,9 +96,9 @@ class HmacAuthSchema(Strict):
 
 class HeaderAuthSchema(Strict):
     type = Read(choice("header"), "an API key in a header", required=True)
-    header = Read(read_text, "the header that carries the key", required=True, example="X-API-Key")
+    header = Read(read_token, "the header that carries the key", required=True, example="X-API-Key")
     value = Read(read_secret, "where the key stands", required=True)
-    scheme = Read(read_text, "the word before the key, such as Bearer", load_default=None, example="Bearer")
+    scheme = Read(read_token, "the word before the key, such as Bearer", load_default=None, example="Bearer")
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.HeaderAuth:
@@ -186,7 +184,7 @@ class TableSchema(Strict):
 @shaped(
     {
         "type": "object",
-        "propertyNames": {"not": {"enum": ["incident"]}},
+        "propertyNames": {"not": {"pattern": _INCIDENT}},
         "additionalProperties": TableSchema(),
         "examples": [{"problem": {"states": {"106": 6, "107": 6}}}],
     }
@@ -224,7 +222,7 @@ class IemSchema(Strict):
     username = Read(read_setting, "the API user", required=True, example="relay-api@example.com")
     password = Read(read_secret, "where the API user's password stands", required=True)
     timeout = Read(_read_timeout, "how long one call may take", load_default=10.0)
-    max_in_flight = Read(integer(1, 256), "pushes at once, per worker process", load_default=8)
+    max_in_flight = Read(integer(1, 256, _UP_TO_256), "pushes at once, per worker process", load_default=8)
     ca_file = Read(
         read_text,
         "certificates (PEM) of a private CA",
@@ -293,16 +291,15 @@ class PublishSchema(Strict):
 class ExpectSchema(Strict):
     constraints: ClassVar[Shape] = {"minProperties": 1, "maxProperties": 1}
 
-    state = Read(read_integer, "relayed with this IEM state", load_default=None, example=6)
-    ignored = Read(read_boolean, "not relayed", load_default=None)
-    rejected = Read(choice("sys_id", "state", "records"), "refused for this field", load_default=None)
+    # With `allow_none` a key without a value would be none, and two keys would be one.
+    state = Read(read_integer, "relayed with this IEM state", load_default=None, allow_none=False, example=6)
+    ignored = Read(read_true, "not relayed", load_default=None, allow_none=False)
+    rejected = Read(choice("sys_id", "state", "records"), "refused for this field", load_default=None, allow_none=False)
 
     @validates_schema
     def _check_one(self, data: dict[str, Any], **_kwargs: Any) -> None:
         if sum(data.get(key) is not None for key in ("state", "ignored", "rejected")) != 1:
             raise ValidationError("expected one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`")
-        if data.get("ignored") is False:
-            raise ValidationError("write `ignored: true`, or the state that is expected", "ignored")
 
 
 @shaped({})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 #: What a duration looks like, for whoever checks it elsewhere.
-DURATION = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)"
+DURATION = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)"
 _DURATION = re.compile(DURATION)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
+_SIZE = re.compile(r"([0-9]+)\s*(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
 _BYTES = {
     None: 1,
     "B": 1,

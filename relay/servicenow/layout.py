@@ -147,7 +147,7 @@ def _explain(integration: Integration, misfit: str) -> str:
         f"`{_USUAL[misfit]}`; of a list of paths the first that has a value is taken"
     )
     pattern = integration.sys_id_pattern
-    if misfit == "sys_id" and not pattern.search(_SYS_IDS[0]):
+    if misfit == "sys_id" and not pattern.matches(_SYS_IDS[0]):
         return (
             f"`sys_id_pattern` is `{pattern.pattern}`: a sys_id of ServiceNow, such as {_SYS_IDS[0]}, does not match it"
         )

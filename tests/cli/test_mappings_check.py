@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import certifi
 import click
 import pytest
 from click.testing import CliRunner
@@ -167,6 +169,108 @@ def test_two_files_that_push_the_same_integration_are_warned_of(tmp_path: Path) 
         "each ticket that both are told of is pushed twice"
         for other in ("bcme", "acme")
     ]
+
+
+RIVAL = "integration_id: {} ACME/42 from servicenow, too: each ticket that both are told of is pushed twice"
+
+
+def test_a_file_is_compared_with_its_neighbours_which_are_not_told_of_themselves(tmp_path: Path) -> None:
+    write_mapping(tmp_path, "acme", {**mapping(IEM), "stats": {}})
+    write_mapping(tmp_path, "bcme", {**mapping(IEM), "nonsense": 1})
+    for name in ("ccme", "dcme"):
+        write_mapping(tmp_path, name, mapping(f"{IEM.upper()}:443/"))
+
+    (told,) = json.loads(check(tmp_path, "acme.yaml", "--json").stdout)
+
+    assert [(one["severity"], one["message"]) for one in told["faults"] if one["key"] != "stats"] == [
+        ("warning", RIVAL.format("bcme.yaml and 2 more push"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "its_url", "are_rivals"),
+    [
+        ("http://127.0.0.1:8080", "http://localhost:8080/", True),
+        ("http://localhost", "http://[::1]:80", True),
+        (IEM, {"env": "ELSEWHERE"}, False),
+        (IEM, {"env": "SAME"}, True),
+        (IEM, {"env": "UNKNOWN"}, True),
+        (IEM, f"{IEM}/base", False),
+    ],
+)
+def test_rivals_are_told_apart_by_where_they_push(
+    tmp_path: Path, url: str, its_url: str | dict[str, str], are_rivals: bool
+) -> None:
+    write_mapping(tmp_path, "acme", mapping(url))
+    write_mapping(tmp_path, "bcme", mapping(url, iem={"url": its_url}))
+
+    told = check(tmp_path, "acme.yaml", ELSEWHERE="https://other.example.com", SAME=f"{IEM}/").stdout
+
+    assert (RIVAL.format("bcme.yaml pushes") in told) is are_rivals
+
+
+def test_everything_is_told_at_once(tmp_path: Path) -> None:
+    iem = {"password": {"env": "UNSET"}, "ca_file": "nowhere.pem", "timeout": "1"}
+    write_mapping(tmp_path, "acme", {**mapping("http://localhost", iem=iem), "stats": {}, "publish": {"events": False}})
+    write_mapping(tmp_path, "bcme", mapping("http://localhost"))
+
+    told = check(tmp_path, "acme.yaml", ACME_WEBHOOK_PASSWORD="").stdout
+
+    for message in (
+        "password: the environment variable UNSET is not set",
+        "password: the environment variable ACME_WEBHOOK_PASSWORD is not set",
+        "ca_file: this file cannot be read: No such file or directory",
+        "warning: no effect: `iem.url` is http" if "timeout" not in told else "timeout: '1' is not a duration",
+        "unknown key 'stats'; did you mean 'states'?",
+        "warning: no effect: nothing in it is switched on",
+        f"warning: {RIVAL.format('bcme.yaml pushes')}",
+    ):
+        assert message in told
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "this file cannot be read: No such file or directory"),
+        ("", "no certificates in PEM"),
+        ("hunter2", "no certificates in PEM"),
+        ("-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n", "no certificates in PEM"),
+    ],
+)
+def test_a_file_without_certificates_is_a_fault_for_workers_and_a_warning_for_web(
+    tmp_path: Path, content: str | None, problem: str
+) -> None:
+    write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content, "utf-8")
+
+    web = check(tmp_path, "acme.yaml", "--for", "web")
+    worker = check(tmp_path, "acme.yaml", "--for", "worker")
+
+    assert (web.returncode, worker.returncode) == (0, 78)
+    assert f": warning: ca_file: {problem}" in web.stdout
+    assert f": ca_file: {problem}" in worker.stdout
+    assert "hunter2" not in web.stdout + worker.stdout
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
+
+    assert "ca_file: this is no file" in check(tmp_path, "acme.yaml").stdout
+
+
+def test_a_good_file_of_certificates_is_good(tmp_path: Path) -> None:
+    write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": certifi.where()}))
+
+    assert check(tmp_path, "acme.yaml").returncode == 0
+
+
+def test_a_pattern_that_would_take_days_does_not_hold_the_check_up(tmp_path: Path) -> None:
+    slow = {"name": "slow", "payload": {"sys_id": "a" * 200 + "!", "state": 6}, "expect": {"state": 6}}
+    write_mapping(tmp_path, "acme", {**mapping(IEM), "sys_id_pattern": "^(a|aa)+$", "tests": [slow]})
+
+    assert "takes too long on this id: simplify it" in check(tmp_path, "acme.yaml").stdout
 
 
 def run_in_a_terminal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from relay.core.draft import QUESTIONS, Draft, env_name, quote, write_draft
 from relay.core.integration import BasicAuth, Env, File, HeaderAuth, HmacAuth, Integration, Plain
 from relay.core.mapping_file import NAME, parse_mapping_file
-from relay.core.readers import is_env_name
+from relay.core.reference_readers import is_env_name
 from relay.core.schema import SOURCES
 from relay.sources import load_presets, load_template
 
 NAMES = st.from_regex(NAME, fullmatch=True)
 #: Everything that UTF-8 can write, and what YAML would take for something else.
 TEXTS = st.one_of(
-    st.text(st.characters(codec="utf-8"), min_size=1),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1),
     st.sampled_from(
         ["0042", "no", "1e3", "a: b", "#x", "a #b", "null", "~", "'", '"', '\\"', "\\", "{{name}}", "{{iem_url}}", "*a"]
     ),
@@ -167,7 +167,7 @@ def test_every_field_of_a_draft_is_asked_for() -> None:
     [
         ("name", "Acme_Prod", "'Acme_Prod' is not an integration's name: a-z, 0-9 and -, at most 63"),
         ("source", "servicnow", "did you mean 'servicenow'?"),
-        ("auth", "standard-webhooks", "'standard-webhooks' is not one of basic, hmac, header"),
+        ("auth", "standard-webhooks", "expected one of basic, hmac, header"),
         ("iem_url", "http://iem.example.com", "http would send credentials in the clear"),
         ("iem_url", "iem.example.com", "expected a URL such as https://iem.example.com"),
         ("iem_url", "https://u:p@iem.example.com", "a base URL has no user, query or fragment"),

@@ -287,6 +287,17 @@ def test_an_id_that_is_longer_than_any_is_rejected_whatever_the_pattern() -> Non
     assert isinstance(map_one({"sys_id": "x" * 255, "state": "6"}, "sys_id_pattern: ''"), Update)
 
 
+def test_an_id_on_which_the_pattern_takes_too_long_is_rejected_and_says_so() -> None:
+    mapped = map_one({"sys_id": "a" * 200 + "!", "state": "6"}, "sys_id_pattern: '^(a|aa)+$'")
+
+    assert isinstance(mapped, Rejected)
+    (error,) = mapped.errors
+    assert error.problem == (
+        "the pattern `^(a|aa)+$` (the mapping's `sys_id_pattern`) takes too long on this id: "
+        "simplify it, repeats inside repeats are slow"
+    )
+
+
 def test_all_that_is_wrong_with_a_record_is_told_at_once() -> None:
     mapped = map_one({"number": "INC0010023"})
 

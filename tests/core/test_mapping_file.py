@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jmespath.functions import Functions
 
 from relay.core.document import DocumentPath, read_document
 from relay.core.integration import (
@@ -54,6 +55,9 @@ TOP = (
     "allow_from, auth, dedupe, description, enabled, fields, iem, publish, records, retry, source, states, sys_id_pattern, "
     "tables, tests, unlisted_states, virima"
 )
+NOT_A_NETWORK = "10.0.0.1/8 is an address with the length of a network: write 10.0.0.0/8, or 10.0.0.1 for one address"
+NO_FUNCTION = f"JMESPath has no such function; it has {', '.join(sorted(Functions.FUNCTION_TABLE))}"
+NO_NAME = "a name or value cannot stand here: is a dot or an operator missing before it?"
 WANTS_KEYS = "expected keys and values here (key: value), indented below"
 
 
@@ -166,9 +170,9 @@ def test_the_presets_are_the_contracts() -> None:
 
     assert set(servicenow.fields) == set(FIELDS)
     assert servicenow.states == {"6": 6, "resolved": 6, "7": 6, "closed": 6}
-    assert servicenow.sys_id_pattern.search(TICKET)
+    assert servicenow.sys_id_pattern.matches(TICKET)
     assert not any(key.isdigit() for key in exchange.states)
-    assert exchange.sys_id_pattern.search("SX-2026-000123")
+    assert exchange.sys_id_pattern.matches("SX-2026-000123")
 
 
 def test_fields_merge_with_the_preset_key_by_key() -> None:
@@ -243,19 +247,19 @@ tests: [{name: x, payload: {}}]
 
     assert faults_of(text) == [
         "1:9: source: 'servicenov' is not one of servicenow, service-exchange; did you mean 'servicenow'?",
-        "3:5: missing key 'password' under 'auth.0'",
+        "3:5: missing key 'password' under 'auth[0]'",
         "5:5: unknown key 'pasword'; did you mean 'password'?",
-        "6:26: allow_from: not an address or a network: 10.0.0.1/8 has host bits set",
+        f"6:26: allow_from: {NOT_A_NETWORK}",
         "7:1: unknown key 'feilds'; did you mean 'fields'?",
         "10:26: state: not a JMESPath expression: it ends too early",
-        "12:6: 6: 'six' is not an IEM state: expected a whole number",
+        "12:6: 6: this is not an IEM state: expected a whole number",
         "13:3: the key '6' stands twice, first in line 12",
         "14:1: missing key 'integration_id' under 'iem'",
         "15:8: url: http would send credentials in the clear: only https, but for a loopback host",
         f"18:13: password: {NOT_SECRET}",
         f"19:12: timeout: '10' {NO_DURATION}",
         "20:16: first: is longer than `most`: the first wait is the shortest",
-        "21:9: missing key 'expect' under 'tests.0'",
+        "21:9: missing key 'expect' under 'tests[0]'",
     ]
 
 
@@ -315,11 +319,11 @@ def test_an_empty_mapping_names_every_missing_key() -> None:
     [
         (
             "{type: basic}",
-            ["2:9: missing key 'username' under 'auth.0'", "2:9: missing key 'password' under 'auth.0'"],
+            ["2:9: missing key 'username' under 'auth[0]'", "2:9: missing key 'password' under 'auth[0]'"],
         ),
-        ("{type: hmac}", ["2:9: missing key 'header' under 'auth.0'", "2:9: missing key 'secret' under 'auth.0'"]),
-        ("{type: header}", ["2:9: missing key 'header' under 'auth.0'", "2:9: missing key 'value' under 'auth.0'"]),
-        ("{type: standard-webhooks}", ["2:9: missing key 'secret' under 'auth.0'"]),
+        ("{type: hmac}", ["2:9: missing key 'header' under 'auth[0]'", "2:9: missing key 'secret' under 'auth[0]'"]),
+        ("{type: header}", ["2:9: missing key 'header' under 'auth[0]'", "2:9: missing key 'value' under 'auth[0]'"]),
+        ("{type: standard-webhooks}", ["2:9: missing key 'secret' under 'auth[0]'"]),
         ("{}", ["2:9: auth: missing key 'type': one of basic, hmac, header, standard-webhooks"]),
         (
             "{tpye: basic, username: a}",
@@ -406,13 +410,13 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("enabled: maybe", "1:10: enabled: 'maybe' is neither true nor false"),
+        ("enabled: maybe", "1:10: enabled: expected true or false"),
         ("enabled: [true]", "1:10: enabled: expected true or false"),
         ("enabled:", "1:1: the key 'enabled' has no value"),
         ("description: [a]", "1:14: description: expected text"),
         (
             "allow_from: everybody",
-            "1:13: allow_from: not an address or a network: 'everybody' does not appear to be an IPv4 or IPv6 network",
+            "1:13: allow_from: expected an address or a network, such as 192.0.2.17, 10.0.0.0/8 or 2001:db8::/32",
         ),
         ("records: [a, b]", "1:10: records: expected a JMESPath expression"),
         ("records:", "1:1: the key 'records' has no value"),
@@ -424,11 +428,14 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("fields: {state: [state, [b]]}", "1:25: state: expected a JMESPath expression"),
         (
             "sys_id_pattern: '[a-'",
-            "1:18: sys_id_pattern: not a regular expression: unterminated character set",
+            "1:18: sys_id_pattern: not a regular expression: this [ is not closed",
         ),
         (
             "sys_id_pattern: 'a{9999999999999}'",
-            "1:17: sys_id_pattern: not a regular expression: the repetition number is too large",
+            (
+                "1:17: sys_id_pattern: not a regular expression: its repeats come to more than an id can have: "
+                "an id has at most 255 characters"
+            ),
         ),
         ("sys_id_pattern: []", "1:17: sys_id_pattern: expected a regular expression"),
         ("tables: problem", "1:9: tables: expected tables, such as `problem: {states: {106: 6}}`"),
@@ -436,12 +443,12 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("tables: {problem: }", f"1:18: problem: {WANTS_KEYS}"),
         ("tables: {problem: {states: 6}}", f"1:28: states: {WANTS_STATES}"),
         ("tables: {incident: {states: {6: 6}}}", "1:20: incident: the incident's states stand in `states` at the top"),
-        ("unlisted_states: drop", "1:18: unlisted_states: 'drop' is not one of ignore, reject"),
+        ("unlisted_states: drop", "1:18: unlisted_states: expected one of ignore, reject"),
         ("dedupe:", "1:1: the key 'dedupe' has no value"),
         ("dedupe: 24h", f"1:9: dedupe: {WANTS_KEYS}"),
         ("dedupe: {window: 0s}", "1:18: window: 0s is out of bounds: 1s to 30d"),
         ("dedupe: {window: 31d}", "1:18: window: 31d is out of bounds: 1s to 30d"),
-        ("dedupe: {collapse: 1}", "1:20: collapse: '1' is neither true nor false"),
+        ("dedupe: {collapse: 1}", "1:20: collapse: expected true or false"),
         ("retry: {first: 5}", f"1:16: first: '5' {NO_DURATION}"),
         ("retry: {first: [5s]}", "1:16: first: expected a duration, such as 30s or 24h"),
         ("retry: {first: 20m}", "1:16: first: is longer than `most`: the first wait is the shortest"),
@@ -450,8 +457,8 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("publish: {heartbeat: 5}", f"1:22: heartbeat: '5' {NO_DURATION}"),
         ("  timeout: 2m", "1:12: timeout: 2m is out of bounds: 100ms to 60s"),
         ("  max_in_flight: 0", "1:18: max_in_flight: 0 is out of bounds: 1 to 256"),
-        ("  max_in_flight: many", "1:18: max_in_flight: 'many' is not a whole number"),
-        ("  auth: bearer", "1:9: auth: 'bearer' is not one of token, basic"),
+        ("  max_in_flight: many", "1:18: max_in_flight: this is not a whole number, such as 6"),
+        ("  auth: bearer", "1:9: auth: expected one of token, basic"),
         ("  ca_file: ''", "1:12: ca_file: expected text, found nothing"),
         (
             "tests: {}",
@@ -470,7 +477,7 @@ def test_a_value_of_the_wrong_kind_is_told_with_its_key_and_place(line: str, fau
 @pytest.mark.parametrize(
     ("states", "faults"),
     [
-        ("{6: 6, Resolved: six}", ["1:26: Resolved: 'six' is not an IEM state: expected a whole number"]),
+        ("{6: 6, Resolved: six}", ["1:26: Resolved: this is not an IEM state: expected a whole number"]),
         ("{6: 6.0}", ["1:13: 6: '6.0' is not an IEM state: expected a whole number"]),
         ("{6: }", ["1:12: 6: this is not an IEM state: expected a whole number"]),
         ("{6: [6]}", ["1:13: 6: this is not an IEM state: expected a whole number"]),
@@ -480,9 +487,9 @@ def test_a_value_of_the_wrong_kind_is_told_with_its_key_and_place(line: str, fau
         (
             "{Resolved: x, RESOLVED: 6, 7: y}",
             [
-                "1:20: Resolved: 'x' is not an IEM state: expected a whole number",
+                "1:20: Resolved: this is not an IEM state: expected a whole number",
                 "1:33: RESOLVED: 'RESOLVED' is the same state as 'Resolved': keep one of the two",
-                "1:39: 7: 'y' is not an IEM state: expected a whole number",
+                "1:39: 7: this is not an IEM state: expected a whole number",
             ],
         ),
         ("{}", [f"1:9: states: {WANTS_STATES}"]),
@@ -500,13 +507,13 @@ def test_states_are_whole_numbers_and_stand_there_once(states: str, faults: list
         ("'a.'", 3, "it ends too early"),
         ("'a | ['", 6, "it ends too early"),
         ("'a..b'", 3, "unexpected '.'"),
-        ("'a b'", 3, "unexpected 'b'"),
-        ("a b", 2, "unexpected 'b'"),
-        ('"a b"', 3, "unexpected 'b'"),
-        ("'#a'", 1, "Unknown token #"),
-        ("'a[?b == '']'", 9, "Unclosed ' delimiter"),
-        ("'a[?b == ''c''] d'", 16, "unexpected 'd'"),
-        ("''", 1, "Invalid JMESPath expression: cannot be empty."),
+        ("'a b'", 3, NO_NAME),
+        ("a b", 2, NO_NAME),
+        ('"a b"', 3, NO_NAME),
+        ("'#a'", 1, "unexpected '#'"),
+        ("'a[?b == '']'", 9, "this quote is not closed"),
+        ("'a[?b == ''c''] d'", 16, NO_NAME),
+        ("''", 1, "it is empty"),
     ],
 )
 def test_a_bad_jmespath_expression_is_told_at_its_place_in_the_line(written: str, at: int, complaint: str) -> None:
@@ -516,20 +523,35 @@ def test_a_bad_jmespath_expression_is_told_at_its_place_in_the_line(written: str
 
 
 @pytest.mark.parametrize(
-    "written", [r'"a\x20b"', "'a\n    b'", ">-\n    a\n    b"], ids=["escaped", "quoted", "folded"]
+    ("written", "place"),
+    [
+        ("'a\n    b'", "3:5"),
+        (">-\n    a\n    b", "4:5"),
+        ("|\n    a..b\n", "3:7"),
+        ("|-\n\n      a ||\n        [\n", "5:10"),
+        ("'a[?b == ''c''] d'", "2:27"),
+        ('"a\\n    b"', "2:11"),
+    ],
 )
-def test_an_expression_whose_place_cannot_be_told_is_shown_with_a_caret(written: str) -> None:
-    faults = behind_minimal("fields:", f"  number: {written}")
+def test_a_place_in_an_expression_of_several_lines_is_told(written: str, place: str) -> None:
+    (fault,) = behind_minimal("fields:", f"  number: {written}")
 
-    assert faults == ["2:11: number: not a JMESPath expression: unexpected 'b'\n  a b\n    ^"]
+    assert fault.startswith(f"{place}: number: not a JMESPath expression: ")
+    assert "\n" not in fault
+
+
+def test_a_place_behind_an_escape_is_told_by_its_number() -> None:
+    faults = behind_minimal("fields:", r'  number: "a\x20b"')
+
+    assert faults == [f"2:11: number: not a JMESPath expression: {NO_NAME} (at its character 3)"]
 
 
 @pytest.mark.parametrize(
     ("expression", "at", "complaint"),
     [
-        ("lenght(a)", 0, "JMESPath has no function lenght(); did you mean length()?"),
-        ("a[?contians(b, `6`)]", 3, "JMESPath has no function contians(); did you mean contains()?"),
-        ("a | zzz(@)", 4, "JMESPath has no function zzz()"),
+        ("lenght(a)", 0, "JMESPath has no such function; did you mean length()?"),
+        ("a[?contians(b, `6`)]", 3, "JMESPath has no such function; did you mean contains()?"),
+        ("a | zzz(@)", 4, NO_FUNCTION),
         ("(" * 3_000, 0, "not a JMESPath expression that can be read: it is too deep"),
         ("||".join("a" * 3_000), 0, "not a JMESPath expression that can be read: it is too deep"),
     ],
@@ -615,6 +637,93 @@ def test_faults_name_their_keys() -> None:
     ]
 
 
+def test_what_cancels_out_is_told_beside_faults() -> None:
+    method = "{type: header, header: X_KEY, value: {env: A}}"
+    text = (
+        MINIMAL.replace("none", f"[{{type: basic}}, {method}]")
+        + "publish: {events: off}\nretry: {first: 30s, most: 1}\n"
+    )
+
+    parsed = parse_mapping_file("acme", text, load_presets())
+
+    assert [one.position.line for one in parsed.faults] == [2, 2, 10]
+    assert [f"{one.position.line}: {one.message}" for one in parsed.warnings] == [
+        "2: 'X_KEY' never arrives: web servers drop headers with an underscore",
+        "9: no effect: nothing in it is switched on",
+    ]
+
+
+def test_a_user_name_that_nobody_can_send_is_warned_of() -> None:
+    text = MINIMAL.replace("none", "[{type: basic, username: 'a:b', password: {env: A}}]")
+
+    assert warnings_of(text) == ["2:22: nobody can send a user name with a colon (RFC 7617)"]
+
+
+def test_failing_tests_are_told_beside_faults_of_the_text() -> None:
+    tests = "tests: [{name: a, payload: {}, expect: {state: 6}}]\n"
+
+    assert [one.partition(": ")[2][:12] for one in faults_of(MINIMAL + "source: servicenow\n" + tests)] == [
+        "the key 'sou",
+        "tests: 'a' e",
+    ]
+
+
+@pytest.mark.parametrize("header", ["'X-API-Key:'", "X API", '"X-A\\nX-B"', "schlüssel", "''"])
+def test_a_header_that_http_cannot_have_is_a_fault(header: str) -> None:
+    (*_, fault) = faults_of(MINIMAL.replace("none", f"[{{type: header, header: {header}, value: {{env: A}}}}]"))
+
+    assert fault.startswith("2:31: header: expected a name as HTTP has them, such as X-API-Key")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "faults"),
+    [
+        (
+            "  password: ",
+            "  password ",
+            [
+                "3:1: missing key 'password' under 'iem'",
+                "8:3: unknown key; a colon with a space after it is missing behind 'password'",
+            ],
+        ),
+        (
+            "  username: ",
+            "  username relay: ",
+            [
+                "3:1: missing key 'username' under 'iem'",
+                "7:3: unknown key; a colon with a space after it is missing behind 'username'",
+            ],
+        ),
+        (
+            "  username: relay@example.com\n  password: {env: ACME_IEM_PASSWORD}",
+            "  username: relay\n    password hunter2",
+            [
+                "3:1: missing key 'password' under 'iem'",
+                "8:5: the value above goes on here: is a colon with a space after it missing?",
+            ],
+        ),
+        (
+            "{env: ACME_IEM_PASSWORD}",
+            "&hunter2",
+            ["8:3: the key 'password' has no value: text that begins with & or ! must stand in quotes"],
+        ),
+    ],
+)
+def test_a_slip_among_credentials_is_told_without_them(before: str, after: str, faults: list[str]) -> None:
+    assert faults_of(MINIMAL.replace(before, after)) == faults
+
+
+@pytest.mark.parametrize("key", ["hunter2", "password hunter2", "password:hunter2", "passwordhunter2", "x" * 200])
+def test_an_unknown_or_repeated_key_among_credentials_is_named_only_if_it_is_like_a_known_one(key: str) -> None:
+    text = MINIMAL.replace("iem:", f"iem:\n  '{key}': 1\n  '{key}': 2\n  usrname: a").replace("auth: none", "auth: {}")
+
+    parsed = parse_mapping_file("acme", text, load_presets())
+
+    told = str([(one.message, one.key) for one in parsed.faults])
+    assert key not in told
+    assert "unknown key 'usrname'; did you mean 'username'?" in told
+
+
 # Secrets and URLs
 
 
@@ -675,6 +784,8 @@ def test_a_secret_in_the_wrong_place_is_not_told_by_its_neighbours(key: str) -> 
         "http://localhost:8080",
         "http://127.0.0.1",
         "http://[::1]:8080/",
+        "http://LOCALHOST",
+        "https://iem.example.com/a@b",
         "{env: ACME_IEM_URL}",
         "{file: /run/secrets/iem_url}",
     ],
@@ -703,6 +814,13 @@ def test_a_url_is_https_or_loopback_or_stands_elsewhere(url: str) -> None:
         ("https://iem.example.com:https", "not a URL: "),
         ("https://iem.example.com:99999", "not a URL: "),
         ("https://[::1", "not a URL: "),
+        ("https://iem.example.com:hunter2", "not a URL: "),
+        ("https://iem.example.com /", "a URL has no blanks"),
+        (" https://iem.example.com", "a URL has no blanks"),
+        ("https://iem.example\\n.com", "a URL has no blanks"),
+        ("https://iem.example.com/?", "a base URL has no user, query or fragment"),
+        ("https://:443", "expected a URL such as https://iem.example.com"),
+        ("https://a\\\\b", "expected a URL such as https://iem.example.com"),
         ("", "expected text, found nothing"),
     ],
 )
@@ -780,7 +898,7 @@ def test_a_test_that_fails_is_a_fault_at_its_place(payload: str, expect: str, co
 @pytest.mark.parametrize(
     ("test", "faults"),
     [
-        ("{}", [f"2:5: missing key '{key}' under 'tests.0'" for key in ("name", "payload", "expect")]),
+        ("{}", [f"2:5: missing key '{key}' under 'tests[0]'" for key in ("name", "payload", "expect")]),
         ("{name: '', payload: 6, expect: {state: 6}}", ["2:12: name: expected text, found nothing"]),
         (
             "{name: x, payload: 6, expect: {}}",
@@ -794,7 +912,7 @@ def test_a_test_that_fails_is_a_fault_at_its_place(payload: str, expect: str, co
             "{name: x, payload: 6, expect: {ignored: false}}",
             ["2:45: ignored: write `ignored: true`, or the state that is expected"],
         ),
-        ("{name: x, payload: 6, expect: {state: six}}", ["2:43: state: 'six' is not a whole number"]),
+        ("{name: x, payload: 6, expect: {state: six}}", ["2:43: state: this is not a whole number, such as 6"]),
         (
             "{name: x, payload: 6, expect: {rejected: sysid}}",
             ["2:46: rejected: 'sysid' is not one of sys_id, state, records; did you mean 'sys_id'?"],
