@@ -284,8 +284,6 @@ def _publishing_lane(integration: Integration, foundation: Foundation, connectio
         publish=integration.publish,
         service=service,
         store=PublisherStore(connection, integration.name),
-        circuit=Circuit(connection),
-        pulse=Pulse(connection),
         longest_turn=CALLS_PER_TURN * iem.timeout,
     )
 

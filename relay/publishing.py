@@ -1,7 +1,7 @@
-"""The use case: tell IEM of the relay itself, as `publish:` of a mapping asks: heartbeat, metrics, events, topology.
+"""The use case: tell IEM of the relay itself, as `publish:` of a mapping asks: topology, events, heartbeat, metrics.
 
 Beside delivering, by threads and connections of its own: nothing that goes wrong here touches a delivery. Of all processes one
-tells of an integration, and what IEM was told is remembered in Redis, so that another one can go on.
+tells of an integration. What IEM was told, and how long to leave it alone after it refused, is in Redis: another one goes on by it.
 """
 
 from __future__ import annotations
@@ -11,47 +11,48 @@ import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from relay import metrics
 from relay.clock import Clock
 from relay.core.integration import Publish
-from relay.core.outcomes import Delivered, Park, Reason
-from relay.core.standing import Counts, Problem, Standing, Told, judge_health, notices
+from relay.core.outcomes import Dead, Delivered, Outcome, Park, Reason, Retry
+from relay.core.standing import TELL_AGAIN, Counts, Known, Notice, Problem, Standing, judge_health, notices
 from relay.errors import StoreUnavailableError
 from relay.iem import reports
 from relay.iem.model import Publication
 from relay.iem.reports import Subject
 from relay.iem.service import Attempt, IemService
 from relay.logs import log
-from relay.store.circuit import Circuit
-from relay.store.publisher import PublisherStore
-from relay.store.pulse import Pulse
+from relay.store.publisher import Look, PublisherStore
 
 _LOG = logging.getLogger("relay.publisher")
 
-#: How often it is looked what there is to tell (seconds).
-_LOOK_EVERY = 1.0
-#: The topology is told at the start, and then this often (ms).
-_TOPOLOGY_EVERY = 86_400_000
-#: The right to tell outlives the slowest turn by this (ms).
-_LEASE_MARGIN = 15_000
-#: After a failure it waits, doubling (seconds); longer where more tries could lock the account.
-_WAIT_FIRST, _WAIT_MOST = 5.0, 300.0
-_LOCKED_FIRST, _LOCKED_MOST = 300.0, 3600.0
+#: How often it is looked whether somebody is due (seconds); who tells looks this often how the integration stands, others this often
+#: whether nobody tells any more.
+_TURN_EVERY, _LOOK_EVERY, _OTHERS_EVERY = 1.0, 5.0, 10.0
+#: The topology is told at the start, and then this often (seconds).
+_TOPOLOGY_EVERY = 86_400.0
+#: The right to tell outlives the slowest turn by this (seconds).
+_LEASE_MARGIN = 15.0
+#: After a failure a duty waits, doubling (seconds): where IEM fails, and where it refuses us as configured.
+_FAILED_FIRST, _FAILED_MOST = 5.0, 300.0
+_REFUSED_FIRST, _REFUSED_MOST = 300.0, 3600.0
+
+
+class Duty(StrEnum):
+    """What is told apart: one that IEM refuses holds no other one up."""
+
+    TOPOLOGY = "topology"
+    EVENTS = "events"
+    HEARTBEAT = "heartbeat"
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    """Something to publish, and what to remember when IEM has taken it."""
-
-    publication: Publication
-    body: Mapping[str, Any]
-    memory: Mapping[str, str | None]
-
-
-@dataclass(slots=True, eq=False)
 class PublishingLane:
     """One integration's publishing in this process."""
 
@@ -59,16 +60,25 @@ class PublishingLane:
     publish: Publish
     service: IemService
     store: PublisherStore
-    circuit: Circuit
-    pulse: Pulse
     #: How long one turn with IEM may take (seconds).
     longest_turn: float
-    is_busy: bool = False
-    has_told_topology: bool = False
-    #: When to look again (monotonic seconds), and how long it waited after the last failure.
-    look_at: float = 0.0
-    wait: float = 0.0
-    failing: Reason | None = None
+
+    @property
+    def name(self) -> str:
+        """The integration."""
+        return self.subject.integration
+
+    def interval(self, duty: Duty) -> float | None:
+        """Return how often a duty is done at most (seconds); None: it is not asked for."""
+        match duty:
+            case Duty.TOPOLOGY:
+                return _TOPOLOGY_EVERY if self.publish.topology else None
+            case Duty.EVENTS:
+                return 0.0 if self.publish.events else None
+            case Duty.HEARTBEAT:
+                return self.publish.heartbeat
+            case Duty.METRICS:
+                return self.publish.metrics
 
 
 class Publisher:
@@ -77,146 +87,239 @@ class Publisher:
     def __init__(self, owner: str, lanes: Collection[PublishingLane], pool: Executor, clock: Clock) -> None:
         """`owner`: a name of this process that no other one has."""
         self._owner = owner
-        self._lanes = lanes
+        self._lanes = {lane.name: lane for lane in lanes}
+        #: Lanes that were replaced or are gone, until they have taken leave.
+        self._leaving: list[PublishingLane] = []
         self._pool = pool
         self._clock = clock
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        self._look_at: dict[str, float] = {}
+        #: Whose topology this process has told.
+        self._introduced: set[Subject] = set()
 
-    def replace(self, lanes: Collection[PublishingLane]) -> None:
-        """Tell of `lanes` from now on. Safe in any thread; what is under way ends as it began."""
-        self._lanes = lanes
+    def change(self, lanes: Collection[PublishingLane], gone: Collection[str]) -> None:
+        """Tell by `lanes` from now on, for their integrations, and no more of those `gone`. Safe in any thread."""
+        with self._lock:
+            for name in {*gone, *(lane.name for lane in lanes)}:
+                if old := self._lanes.pop(name, None):
+                    self._leaving.append(old)
+                self._look_at.pop(name, None)
+            self._lanes.update((lane.name, lane) for lane in lanes)
 
     def start(self, stopping: threading.Event) -> None:
         """Tell in threads of their own until `stopping` is set."""
 
         def run() -> None:
-            while not stopping.wait(_LOOK_EVERY):
+            while not stopping.wait(_TURN_EVERY):
                 self.turn()
 
         threading.Thread(target=run, name="publisher", daemon=True).start()
 
     def turn(self) -> None:
-        """Look what there is to tell of each lane that is not at it already."""
+        """Have everybody told of who is due, and whom nobody tells of at this moment."""
         now = self._clock.monotonic()
-        for lane in self._lanes:
-            if not lane.is_busy and now >= lane.look_at:
-                lane.is_busy = True
-                self._pool.submit(self._tell, lane)
+        with self._lock:
+            due = [lane for lane in self._leaving if lane.name not in self._busy]
+            leaving = {lane.name for lane in self._leaving}
+            due += [
+                lane
+                for name, lane in self._lanes.items()
+                if name not in self._busy | leaving and now >= self._look_at.get(name, 0.0)
+            ]
+        for lane in due:
+            self._begin(lane)
 
-    def _tell(self, lane: PublishingLane) -> None:
+    def close(self) -> None:
+        """Let other processes tell at once."""
+        for lane in self._lanes.values():
+            with suppress(StoreUnavailableError):
+                lane.store.leave(self._owner, now=self._clock.now_ms())
+
+    def _begin(self, lane: PublishingLane) -> None:
+        with self._lock:
+            if lane.name in self._busy:
+                return
+            self._busy.add(lane.name)
+            is_leaving = lane in self._leaving
         try:
-            self._tell_what_is_new(lane)
+            self._pool.submit(self._visit, lane, is_leaving=is_leaving)
+        except RuntimeError:  # no thread to be had: at the next turn
+            self._busy.discard(lane.name)
+
+    def _visit(self, lane: PublishingLane, *, is_leaving: bool) -> None:
+        wait = _LOOK_EVERY
+        try:
+            wait = self._take_leave(lane) if is_leaving else self._tell(lane)
         except StoreUnavailableError:
-            lane.look_at = self._clock.monotonic() + _WAIT_FIRST  # the worker tells that Redis is away
+            pass  # the worker tells that Redis is away
         except Exception:  # noqa: BLE001 - a bug in telling of one integration must not end the telling of the others
             _LOG.exception("a bug in publishing to IEM")
-            lane.look_at = self._clock.monotonic() + _WAIT_MOST
+            wait = _FAILED_MOST
         finally:
-            lane.is_busy = False
+            with self._lock:
+                self._look_at[lane.name] = self._clock.monotonic() + wait
+                if is_leaving:
+                    self._leaving.remove(lane)
+                self._busy.discard(lane.name)
 
-    def _tell_what_is_new(self, lane: PublishingLane) -> None:
-        if not self._holds(lane):
-            return
-        standing = self._look(lane)
-        if standing.parked == Reason.WRONG_CREDENTIALS:
-            return  # one more asker would help to lock the account
-        for message in _due(lane, standing, lane.store.recall()):
-            if not self._holds(lane):
-                return
-            attempt = lane.service.publish(message.publication, message.body)
-            self._count(lane, message.publication, attempt)
+    def _look(self, lane: PublishingLane) -> Look | None:
+        lease = int((lane.longest_turn + _LEASE_MARGIN) * 1000)
+        return lane.store.look(self._owner, for_ms=lease, now=self._clock.now_ms())
+
+    def _tell(self, lane: PublishingLane) -> float:
+        """Do the duties that are due; return when to look again (seconds)."""
+        look = self._look(lane)
+        if look is None:
+            return _OTHERS_EVERY
+        if look.standing.parked == Reason.WRONG_CREDENTIALS:
+            return _LOOK_EVERY  # one more asker would help to lock the account
+        memory = self._memory(lane, look)
+        for duty in Duty:
+            if self._is_due(lane, duty, memory, look.standing.at) and not self._do(lane, duty, look.standing, memory):
+                break
+        return _LOOK_EVERY
+
+    def _memory(self, lane: PublishingLane, look: Look) -> Mapping[str, str]:
+        """Return what IEM was told, of this customer; what held it up is forgotten when a delivery shows that it is mended."""
+        memory, changes = dict(look.memory), {}
+        if memory.get("customer", lane.subject.customer_id) != lane.subject.customer_id:
+            changes = dict.fromkeys(memory, "")
+        locked = memory.get("locked")
+        if locked and look.standing.counts.delivered > int(locked):
+            changes |= {name: "" for name in memory if name == "locked" or name.endswith((":next", ":wait"))}
+        if changes or "customer" not in memory:
+            changes["customer"] = lane.subject.customer_id
+            lane.store.remember(self._owner, changes, now=look.standing.at)
+        return {name: text for name, text in {**memory, **changes}.items() if text}
+
+    def _is_due(self, lane: PublishingLane, duty: Duty, memory: Mapping[str, str], at: int) -> bool:
+        interval = lane.interval(duty)
+        if interval is None:
+            return False
+        if duty is Duty.TOPOLOGY and lane.subject not in self._introduced and f"{duty}:wait" not in memory:
+            return True
+        # A clock that was set back must not keep a duty waiting for longer than it ever may.
+        ahead = int(memory.get(f"{duty}:next", "0")) - at
+        return ahead <= 0 or ahead > 1000 * max(interval, _REFUSED_MOST)
+
+    def _do(self, lane: PublishingLane, duty: Duty, now: Standing, memory: Mapping[str, str]) -> bool:
+        """Do one duty; False where no other one would fare better."""
+        done, has_told = _done(lane, duty, now), False
+        for publication, body, changes in _messages(lane, duty, now, memory):
+            if self._look(lane) is None:
+                return False
+            attempt = lane.service.publish(publication, body)
+            self._count(lane, publication, attempt)
             if not isinstance(attempt.outcome, Delivered):
-                self._fail(lane, attempt)
-                return
-            lane.store.remember(message.memory)
-            lane.has_told_topology |= message.publication is Publication.SERVICE
-            self._succeed(lane)
-
-    def _holds(self, lane: PublishingLane) -> bool:
-        return lane.store.hold(self._owner, for_ms=int(lane.longest_turn * 1000) + _LEASE_MARGIN)
-
-    def _look(self, lane: PublishingLane) -> Standing:
-        name, at = lane.subject.integration, self._clock.now_ms()
-        [backlog] = lane.pulse.backlogs([name])
-        state = lane.circuit.read(name)
-        return Standing(
-            at=at,
-            counts=lane.store.counts(),
-            pending=backlog.pending,
-            oldest=backlog.oldest,
-            dead=backlog.dead,
-            parked=state.reason if state else None,
-            parked_since=state.since if state else None,
-        )
+                # Half of the metrics is not told twice: the rest comes with the next ones.
+                failed = _put_off(lane, duty, attempt.outcome, memory, now)
+                left = done if duty is Duty.METRICS and has_told else failed
+                lane.store.remember(self._owner, left, now=now.at)
+                self._tell_log(lane, duty, attempt, memory)
+                return attempt.outcome != Park(Reason.WRONG_CREDENTIALS)
+            has_told = True
+            if changes:
+                lane.store.remember(self._owner, changes, now=now.at)
+        if duty is Duty.TOPOLOGY:
+            self._introduced.add(lane.subject)
+        if (has_told and duty is not Duty.EVENTS) or f"{duty}:wait" in memory:
+            lane.store.remember(self._owner, done, now=now.at)
+        return True
 
     def _count(self, lane: PublishingLane, publication: Publication, attempt: Attempt) -> None:
         outcome = "published" if isinstance(attempt.outcome, Delivered) else str(attempt.outcome.reason)
-        metrics.PUBLICATIONS.labels(lane.subject.integration, publication, outcome).inc()
+        metrics.PUBLICATIONS.labels(lane.name, publication, outcome).inc()
 
-    def _fail(self, lane: PublishingLane, attempt: Attempt) -> None:
-        outcome = attempt.outcome
-        assert not isinstance(outcome, Delivered)
-        is_locked = isinstance(outcome, Park) and outcome.reason is Reason.WRONG_CREDENTIALS
-        first, most = (_LOCKED_FIRST, _LOCKED_MOST) if is_locked else (_WAIT_FIRST, _WAIT_MOST)
-        lane.wait = min(most, max(first, lane.wait * 2))
-        lane.look_at = self._clock.monotonic() + lane.wait
-        if lane.failing is not outcome.reason:
-            log(
-                _LOG,
-                logging.WARNING,
-                "publishing to IEM fails: it is tried again, and deliveries go on",
-                integration=lane.subject.integration,
-                reason=outcome.reason,
-                http_status=attempt.answer.status,
-                fault=attempt.answer.fault,
-            )
-        lane.failing = outcome.reason
-
-    def _succeed(self, lane: PublishingLane) -> None:
-        if lane.failing:
-            log(_LOG, logging.INFO, "publishing to IEM works again", integration=lane.subject.integration)
-        lane.failing, lane.wait = None, 0.0
-
-
-def _due(lane: PublishingLane, now: Standing, memory: Mapping[str, str]) -> Iterator[_Message]:
-    """Return what is to be told now: what came first in time is told first."""
-    publish = lane.publish
-    if publish.topology:
-        yield from _topology(lane, now, memory)
-    if publish.events:
-        yield from _events(lane, now, memory)
-    if publish.heartbeat is not None and _is_due(memory.get("heartbeat_at"), publish.heartbeat, now.at):
-        health, says = judge_health(now, _counts(memory.get("heartbeat_counts")), publish.backlog_age)
-        body = reports.heartbeat(lane.subject, now, health, says)
-        yield _Message(Publication.HEALTHCHECK, body, _mark("heartbeat", now))
-    if publish.metrics is not None and _is_due(memory.get("metrics_at"), publish.metrics, now.at):
-        bodies = list(reports.metrics(lane.subject, now, _counts(memory.get("metrics_counts"))))
-        for number, one in enumerate(bodies, 1):
-            yield _Message(Publication.METRICS, one, _mark("metrics", now) if number == len(bodies) else {})
-
-
-def _topology(lane: PublishingLane, now: Standing, memory: Mapping[str, str]) -> Iterator[_Message]:
-    if lane.has_told_topology and not _is_due(memory.get("topology_at"), _TOPOLOGY_EVERY / 1000, now.at):
-        return
-    yield _Message(Publication.ENTITY, reports.entity(lane.subject, now.at), {})
-    yield _Message(Publication.SERVICE, reports.service(lane.subject), {"topology_at": str(now.at)})
-
-
-def _events(lane: PublishingLane, now: Standing, memory: Mapping[str, str]) -> Iterator[_Message]:
-    told = {problem: Told(**json.loads(text)) for problem in Problem if (text := memory.get(f"told:{problem}"))}
-    for notice in notices(now, told, lane.publish.backlog_age):
-        text = json.dumps(asdict(notice.told)) if notice.told else None
-        yield _Message(
-            Publication.EVENTS, reports.event(lane.subject, notice, now.at), {f"told:{notice.problem}": text}
+    def _tell_log(self, lane: PublishingLane, duty: Duty, attempt: Attempt, memory: Mapping[str, str]) -> None:
+        assert not isinstance(attempt.outcome, Delivered)
+        if f"{duty}:wait" in memory:
+            return  # told when it began
+        log(
+            _LOG,
+            logging.WARNING,
+            "publishing to IEM fails: it is tried again, and deliveries go on",
+            integration=lane.name,
+            what=duty,
+            reason=attempt.outcome.reason,
+            http_status=attempt.answer.status,
+            fault=attempt.answer.fault,
         )
 
+    def _take_leave(self, lane: PublishingLane) -> float:
+        """Tell a customer, of whom nothing will be told any more, that what is open is over; then close the connections."""
+        try:
+            with self._lock:
+                successor = self._lanes.get(lane.name)
+            if successor and successor.subject.customer_id == lane.subject.customer_id:
+                return 0.0
+            if look := self._look(lane):
+                for problem, known in _known(look.memory).items():
+                    if not known.is_over:
+                        over = Known(known.since, look.standing.at, known.detail, is_over=True)
+                        notice = Notice(problem, "the relay tells no more of this integration", over)
+                        lane.service.publish(Publication.EVENTS, reports.event(lane.subject, notice, look.standing.at))
+                lane.store.remember(self._owner, dict.fromkeys(look.memory, ""), now=look.standing.at)
+                lane.store.leave(self._owner, now=look.standing.at)
+            return 0.0
+        finally:
+            lane.service.close()
 
-def _is_due(last: str | None, every: float, now: int) -> bool:
-    return last is None or not 0 <= now - int(last) < every * 1000
+
+_Message = tuple[Publication, Mapping[str, Any], dict[str, str]]
 
 
-def _mark(what: str, now: Standing) -> dict[str, str | None]:
-    return {f"{what}_at": str(now.at), f"{what}_counts": json.dumps(asdict(now.counts))}
+def _messages(lane: PublishingLane, duty: Duty, now: Standing, memory: Mapping[str, str]) -> Iterator[_Message]:
+    """Return what a duty has to publish now, and what to remember once IEM has taken it."""
+    match duty:
+        case Duty.TOPOLOGY:
+            yield Publication.ENTITY, reports.entity(lane.subject, now.at), {}
+            yield Publication.SERVICE, reports.service(lane.subject), {}
+        case Duty.EVENTS:
+            for notice in notices(now, _known(memory), lane.publish.backlog_age):
+                changes = {f"told:{notice.problem}": json.dumps(asdict(notice.known))}
+                yield Publication.EVENTS, reports.event(lane.subject, notice, now.at), changes
+        case Duty.HEARTBEAT:
+            health, says = judge_health(now, _counts(memory, duty), lane.publish.backlog_age)
+            yield Publication.HEALTHCHECK, reports.heartbeat(lane.subject, now, health, says), {}
+        case Duty.METRICS:
+            for body in reports.metrics(lane.subject, now, _counts(memory, duty)):
+                yield Publication.METRICS, body, {}
 
 
-def _counts(text: str | None) -> Counts:
-    return Counts(**json.loads(text)) if text else Counts()
+def _done(lane: PublishingLane, duty: Duty, now: Standing) -> dict[str, str]:
+    """Return what to remember of a duty that was done."""
+    due = now.at + int((lane.interval(duty) or 0.0) * 1000)
+    return {f"{duty}:next": str(due), f"{duty}:wait": "", f"{duty}:counts": json.dumps(asdict(now.counts))}
+
+
+def _put_off(
+    lane: PublishingLane, duty: Duty, outcome: Outcome, memory: Mapping[str, str], now: Standing
+) -> dict[str, str]:
+    """Return what to remember of a duty that failed: when it is tried again."""
+    before = float(memory.get(f"{duty}:wait", "0"))
+    match outcome:
+        case Dead():
+            wait = max(lane.interval(duty) or 0.0, TELL_AGAIN / 1000)
+        case Retry(retry_after=retry_after):
+            wait = max(min(_FAILED_MOST, max(_FAILED_FIRST, before * 2)), min(retry_after or 0.0, _REFUSED_MOST))
+        case _:
+            wait = min(_REFUSED_MOST, max(_REFUSED_FIRST, before * 2))
+    concerned = list(Duty) if outcome == Park(Reason.WRONG_CREDENTIALS) else [duty]
+    changes = {"locked": str(now.counts.delivered)} if len(concerned) > 1 else {}
+    for one in concerned:
+        changes |= {f"{one}:next": str(now.at + int(wait * 1000)), f"{one}:wait": str(wait)}
+    return changes
+
+
+def _known(memory: Mapping[str, str]) -> dict[Problem, Known]:
+    """Return what IEM knows of problems; members that another version of the relay has added are left out."""
+    names = {one.name for one in fields(Known)}
+    found = {problem: json.loads(text) for problem in Problem if (text := memory.get(f"told:{problem}"))}
+    return {problem: Known(**{name: one[name] for name in names & one.keys()}) for problem, one in found.items()}
+
+
+def _counts(memory: Mapping[str, str], duty: Duty) -> Counts | None:
+    text = memory.get(f"{duty}:counts")
+    names = {one.name for one in fields(Counts)}
+    return Counts(**{name: value for name, value in json.loads(text).items() if name in names}) if text else None

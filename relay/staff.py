@@ -67,7 +67,10 @@ class Staff:
             lookups = open_lookup_lanes(self.foundation, integrations, self._connection)
             self._worker.change(open_lanes(self.foundation, changed, self._connection), gone)
             self.lookups.replace(lookups)
-            self.publisher.replace(open_publishing_lanes(self.foundation, integrations, self._connection))
+            self.publisher.change(
+                open_publishing_lanes(self.foundation, changed, self._connection),
+                {*gone, *(one.name for one in changed)},
+            )
         self._at_work = wanted
 
     def _give_benefit_of_doubt(self, wanted: dict[str, _Terms]) -> dict[str, _Terms]:

@@ -64,6 +64,7 @@ def worker() -> None:
         staff = Staff(foundation, catalogue, delivering)
         _start_assistants(staff, reloader, stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
+        staff.publisher.close()
         staff.lookups.close(within=_LOG_OUT_WITHIN)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process

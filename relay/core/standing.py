@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-#: A problem that goes on is told again, with a new count, no sooner than this (ms).
+#: Between two tellings of one problem, ends excepted, at least this passes (ms).
 TELL_AGAIN = 300_000
 
 
@@ -20,6 +20,17 @@ class Counts:
     #: Time from acceptance to Success, of all that were delivered (ms).
     latency_ms: int = 0
 
+    def since(self, before: Counts | None) -> Counts:
+        """Return what came to it after `before`; None, or counts that Redis has lost: nothing."""
+        if before is None or before.delivered > self.delivered or before.dead > self.dead:
+            return Counts()
+        return Counts(
+            self.delivered - before.delivered,
+            max(0, self.retried - before.retried),
+            self.dead - before.dead,
+            max(0, self.latency_ms - before.latency_ms),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -30,8 +41,11 @@ class Standing:
     pending: int = 0
     #: When the oldest pending delivery was accepted.
     oldest: int | None = None
-    #: Dead letters that nobody has closed.
+    #: Pending ones that IEM has answered, and that wait for their next attempt.
+    retrying: int = 0
+    #: Dead letters that nobody has closed, and when the oldest of them was accepted.
     dead: int = 0
+    oldest_dead: int | None = None
     #: Why it is parked, and since when.
     parked: str | None = None
     parked_since: int | None = None
@@ -50,15 +64,20 @@ class Health(StrEnum):
     RED = "Red"
 
 
-def judge_health(now: Standing, before: Counts, backlog_age: float) -> tuple[Health, str]:
+def judge_health(now: Standing, before: Counts | None, backlog_age: float) -> tuple[Health, str]:
     """Return the health, and why, in a sentence. `before`: the counts at the last judgement; `backlog_age` in seconds."""
+    lately = now.counts.since(before)
     is_old = now.oldest_ms > backlog_age * 1000
-    if (died := now.counts.dead - before.dead) > 0:
-        return Health.RED, f"{died} deliveries were given up since the last heartbeat; {now.dead} dead letters in all"
-    if is_old and now.parked is None and now.counts.delivered == before.delivered:
-        return Health.RED, f"nothing was delivered since the last heartbeat, and {now.pending} deliveries wait"
+    if lately.dead:
+        return (
+            Health.RED,
+            f"{lately.dead} deliveries were given up since the last heartbeat; {now.dead} dead letters in all",
+        )
     if now.parked is not None:
         return Health.AMBER, f"parked: {now.parked}; {now.pending} deliveries wait"
+    # Those that wait for their next attempt say nothing: one ticket that IEM does not know must not look like a standstill.
+    if is_old and now.pending > now.retrying and before is not None and not lately.delivered:
+        return Health.RED, f"nothing was delivered since the last heartbeat, and {now.pending} deliveries wait"
     if is_old:
         return Health.AMBER, f"the oldest of {now.pending} pending deliveries has waited for {now.oldest_ms // 1000} s"
     return Health.GREEN, f"deliveries get on; {now.pending} pending"
@@ -73,56 +92,86 @@ class Problem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A problem as IEM was told of it last: since when it is there, when that was told, and how many were dead by then."""
+class Known:
+    """What IEM knows of a problem: since when it is there, when that was told last, as what, and whether it is over."""
 
     since: int
     at: int
-    count: int = 0
+    detail: str = ""
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that IEM is to be told. `told`: what it knows of the problem after that; None: that it is over."""
+    """Something that IEM is to be told, and what it knows of the problem after that."""
+
+    problem: Problem
+    says: str
+    known: Known
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A problem as it is at one moment. What is told once more has another `detail`."""
 
     problem: Problem
     since: int
     says: str
-    told: Told | None
+    over: str
+    is_there: bool
+    detail: str = ""
 
 
-def notices(now: Standing, told: Mapping[Problem, Told], backlog_age: float) -> Iterator[Notice]:
-    """Return what is new of each problem: a thousand dead letters are one notice with a count. `backlog_age` in seconds."""
-    yield from _parked(now, told.get(Problem.PARKED))
-    yield from _dead_letters(now, told.get(Problem.DEAD_LETTERS))
-    yield from _backlog(now, told.get(Problem.BACKLOG), backlog_age)
+def notices(now: Standing, known: Mapping[Problem, Known], backlog_age: float) -> Iterator[Notice]:
+    """Return what is new of each problem: a thousand dead letters are one notice with a count. `backlog_age` in seconds.
+
+    A problem that comes and goes is told every `TELL_AGAIN` at most.
+    """
+    for case in _cases(now, known.get(Problem.DEAD_LETTERS), backlog_age):
+        if notice := _notice(case, known.get(case.problem), now.at):
+            yield notice
 
 
-def _parked(now: Standing, told: Told | None) -> Iterator[Notice]:
-    if now.parked is not None and told is None:
-        since = now.parked_since or now.at
-        says = f"parked: {now.parked}; {now.pending} deliveries wait"
-        yield Notice(Problem.PARKED, since, says, Told(since, now.at))
-    if now.parked is None and told is not None:
-        yield Notice(Problem.PARKED, told.since, "it is not parked any more", None)
-
-
-def _dead_letters(now: Standing, told: Told | None) -> Iterator[Notice]:
-    if told is not None and now.dead == 0:
-        yield Notice(Problem.DEAD_LETTERS, told.since, "no dead letter is left", None)
-    elif told is None and now.dead > 0:
-        says = f"{now.dead} deliveries were given up and wait for somebody"
-        yield Notice(Problem.DEAD_LETTERS, now.at, says, Told(now.at, now.at, now.counts.dead))
-    elif told is not None and now.counts.dead > told.count and now.at - told.at >= TELL_AGAIN:
-        says = f"{now.counts.dead - told.count} more deliveries were given up: {now.dead} wait for somebody"
-        yield Notice(Problem.DEAD_LETTERS, told.since, says, Told(told.since, now.at, now.counts.dead))
-
-
-def _backlog(now: Standing, told: Told | None, backlog_age: float) -> Iterator[Notice]:
+def _cases(now: Standing, dead_known: Known | None, backlog_age: float) -> Iterator[_Case]:
+    waits = f"{now.pending} deliveries wait"
+    yield _Case(
+        Problem.PARKED,
+        now.parked_since or now.at,
+        f"parked: {now.parked}; {waits}",
+        "it is not parked any more",
+        now.parked is not None,
+        now.parked or "",
+    )
+    told = int(dead_known.detail or 0) if dead_known and not dead_known.is_over else None
+    more = f"; {now.counts.dead - told} of them are new" if told is not None else ""
+    yield _Case(
+        Problem.DEAD_LETTERS,
+        now.oldest_dead or now.at,
+        f"{now.dead} deliveries were given up and wait for somebody{more}",
+        "no dead letter is left",
+        now.dead > 0,
+        str(max(now.counts.dead, told or 0)),
+    )
+    # A parked integration's deliveries wait for that to end: it is told as parked.
     is_old = now.oldest_ms > backlog_age * 1000
-    if is_old and now.parked is None and told is None:
-        since = (now.oldest or now.at) + int(backlog_age * 1000)
-        says = f"the oldest of {now.pending} pending deliveries has waited for {now.oldest_ms // 1000} s"
-        yield Notice(Problem.BACKLOG, since, says, Told(since, now.at))
-    if not is_old and told is not None:
-        yield Notice(Problem.BACKLOG, told.since, f"no delivery waits for long any more; {now.pending} pending", None)
+    yield _Case(
+        Problem.BACKLOG,
+        (now.oldest or now.at) + int(backlog_age * 1000),
+        f"the oldest of {now.pending} pending deliveries has waited for {now.oldest_ms // 1000} s",
+        f"no delivery waits for long any more; {now.pending} pending",
+        is_old and now.parked is None,
+    )
+
+
+def _notice(case: _Case, known: Known | None, at: int) -> Notice | None:
+    is_open = known is not None and not known.is_over
+    if not case.is_there:
+        if known is None or known.is_over:
+            return None
+        return Notice(case.problem, case.over, replace(known, is_over=True))
+    if is_open and known is not None and known.detail == case.detail:
+        return None
+    if known is not None and 0 <= at - known.at < TELL_AGAIN:
+        return None
+    since = known.since if is_open and known is not None else case.since
+    return Notice(case.problem, case.says, Known(since, at, case.detail))

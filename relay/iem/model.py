@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import TypedDict
 
 
 class Publication(StrEnum):
@@ -105,6 +105,3 @@ class AdaptorHealth(TypedDict):
     updatetimestamp: str
     updateid: str
     additional_info: str
-
-
-Body = Event | Entity | Service | AdaptorHealth | Mapping[str, Any]

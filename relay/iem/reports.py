@@ -56,27 +56,29 @@ def heartbeat(subject: Subject, now: Standing, health: Health, says: str) -> Ada
     )
 
 
-def metrics(subject: Subject, now: Standing, before: Counts) -> Iterator[Event]:
+def metrics(subject: Subject, now: Standing, before: Counts | None) -> Iterator[Event]:
     """Return a metric each: counts since `before`, and how it stands. The value is in `messages`: there is no field for it."""
-    delivered = now.counts.delivered - before.delivered
-    latency = (now.counts.latency_ms - before.latency_ms) / delivered if delivered else 0.0
+    lately = now.counts.since(before)
+    latency = lately.latency_ms / lately.delivered if lately.delivered else 0.0
     values = {
-        "delivered": (delivered, "deliveries that IEM took, since the last report"),
-        "retried": (now.counts.retried - before.retried, "attempts that are tried again, since the last report"),
-        "dead": (now.counts.dead - before.dead, "deliveries that were given up, since the last report"),
+        "delivered": (lately.delivered, "deliveries that IEM took, since the last report"),
+        "retried": (lately.retried, "attempts that are tried again, since the last report"),
+        "dead": (lately.dead, "deliveries that were given up, since the last report"),
         "backlog": (now.pending, "deliveries that wait"),
         "oldest_pending_seconds": (now.oldest_ms // 1000, "how long the oldest of them has waited"),
         "latency_ms": (round(latency), "from acceptance to Success on average, since the last report"),
     }
     for name, (value, meaning) in values.items():
-        yield _event(subject, _Told("Metric", name, _FOR_INFORMATION, meaning, str(value)), at=now.at, since=now.at)
+        yield _event(
+            subject, _Particulars("Metric", name, _FOR_INFORMATION, meaning, str(value)), at=now.at, since=now.at
+        )
 
 
 def event(subject: Subject, notice: Notice, at: int) -> Event:
     """Return an event. The one that ends a problem has the ids of the one that began it, so that IEM knows it."""
-    severity = _OVER if notice.told is None else _SEVERITIES[notice.problem]
-    told = _Told("Event", notice.problem, severity, f"{subject.integration}: {notice.says}", notice.says)
-    return _event(subject, told, at=at, since=notice.since)
+    severity = _OVER if notice.known.is_over else _SEVERITIES[notice.problem]
+    one = _Particulars("Event", notice.problem, severity, f"{subject.integration}: {notice.says}", notice.says)
+    return _event(subject, one, at=at, since=notice.known.since)
 
 
 def entity(subject: Subject, at: int) -> Entity:
@@ -106,7 +108,7 @@ def service(subject: Subject) -> Service:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Particulars:
     """What is particular to one event or metric."""
 
     kind: str
@@ -116,16 +118,16 @@ class _Told:
     message: str
 
 
-def _event(subject: Subject, told: _Told, *, at: int, since: int) -> Event:
+def _event(subject: Subject, one: _Particulars, *, at: int, since: int) -> Event:
     return Event(
         parametercategory="Integration",
-        parametertype=told.kind,
-        parametername=told.name,
-        parameterid=told.name,
-        severity=told.severity,
-        description=told.description,
-        messages=told.message,
-        entity=NAME,
+        parametertype=one.kind,
+        parametername=one.name,
+        parameterid=one.name,
+        severity=one.severity,
+        description=one.description,
+        messages=one.message,
+        entity=subject.entity_id,
         entityid=subject.entity_id,
         mappedentityid=subject.entity_id,
         agentlocation=subject.host,
@@ -137,7 +139,7 @@ def _event(subject: Subject, told: _Told, *, at: int, since: int) -> Event:
         createdby=NAME,
         envcustomerid=subject.customer_id,
         toolcustomername=subject.customer_id,
-        ieventid=f"{subject.entity_id}-{told.name}-{since}",
+        ieventid=f"{subject.entity_id}-{one.name}-{since}",
         firstoccurrence=iso_time(since),
-        splitby=f"{subject.customer_id}_{subject.entity_id}_{told.name}",
+        splitby=f"{subject.customer_id}_{subject.entity_id}_{one.name}",
     )

@@ -140,9 +140,12 @@ class IemService:
         """Publish with `token`. A refusal here replaces it, and has no part in whether deliveries are parked for theirs."""
         answer = self._ask(ask, token, deadline)
         outcome = classify_publish(answer)
-        if isinstance(outcome, RefusedToken):
-            self._tokens.drop(token)
-            return Attempt(_TOKEN_REFUSED, answer)
+        match outcome:
+            case RefusedToken():
+                self._tokens.drop(token)
+                return Attempt(_TOKEN_REFUSED, answer)
+            case Retry(reason=reason) | Park(reason=reason) if reason in TOKEN_DROPPING:
+                self._tokens.drop(token)
         return Attempt(outcome, answer)
 
     def _judge_basic(self, answer: Answer) -> Attempt:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from relay.core.standing import Counts
+from relay.core.standing import Counts, Standing
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 
-#: Takes the lease, or prolongs one's own.
-_HOLD = """#!lua flags=allow-oom
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1"""
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an integration stands, and what was remembered of what IEM was told."""
+
+    standing: Standing
+    memory: Mapping[str, str]
 
 
 class PublisherStore:
@@ -21,29 +24,38 @@ class PublisherStore:
 
     def __init__(self, connection: Connection, integration: str) -> None:
         self._connection = connection
-        self._integration = integration
+        self._key = key(integration, "queue")
 
-    def hold(self, owner: str, *, for_ms: int) -> bool:
-        """Be the one who tells IEM, for so long; False where another process is."""
-        return bool(self._connection.call("EVAL", _HOLD, 1, self._key("publisher:lease"), owner, for_ms))
+    def look(self, owner: str, *, for_ms: int, now: int) -> Look | None:
+        """Be the one who tells IEM, for so long, and see how it stands; None where another process is."""
+        found = self._connection.run("publisher", self._key, [now, "look", owner, for_ms])
+        if not found:
+            return None
+        delivered, retried, dead_ever, latency, pending, oldest, retrying, dead, oldest_dead, parked, since, memory = (
+            found
+        )
+        counts = Counts(int(delivered), int(retried), int(dead_ever), int(latency))
+        standing = Standing(
+            at=now,
+            counts=counts,
+            pending=int(pending),
+            oldest=_moment(oldest),
+            retrying=int(retrying),
+            dead=int(dead),
+            oldest_dead=_moment(oldest_dead),
+            parked=parked or None,
+            parked_since=_moment(since),
+        )
+        return Look(standing, pairs(memory))
 
-    def counts(self) -> Counts:
-        """Return what attempts came to."""
-        names = ("delivered", "retrying", "dead", "latency_ms")
-        found = self._connection.call("HMGET", self._key("counts"), *names)
-        return Counts(*(int(one or 0) for one in found))
+    def remember(self, owner: str, changes: Mapping[str, str], *, now: int) -> bool:
+        """Remember what IEM was told, in one step; an empty text is forgotten. False where another process tells by now."""
+        return bool(self._connection.run("publisher", self._key, [now, "remember", owner, json.dumps(changes)]))
 
-    def recall(self) -> Mapping[str, str]:
-        """Return what was remembered."""
-        return pairs(self._connection.call("HGETALL", self._key("publisher")))
+    def leave(self, owner: str, *, now: int) -> None:
+        """Let another process tell at once."""
+        self._connection.run("publisher", self._key, [now, "leave", owner])
 
-    def remember(self, changes: Mapping[str, str | None]) -> None:
-        """Remember what IEM was told; None: forget it."""
-        for name, text in changes.items():
-            if text is None:
-                self._connection.write("HDEL", self._key("publisher"), name)
-            else:
-                self._connection.write("HSET", self._key("publisher"), name, text)
 
-    def _key(self, name: str) -> str:
-        return key(self._integration, name)
+def _moment(text: str) -> int | None:
+    return int(float(text)) if text else None
