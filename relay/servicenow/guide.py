@@ -49,7 +49,7 @@ class Setup:
         """Return the command for a script of a table."""
         whole = ["relay servicenow", self.name, *([] if table == INCIDENT else ["--table", table]), *options]
         whole += ["--auth", self.auth] if self.auth else []
-        return " ".join([*whole, *(["--url", self.url] if self.url else [])])
+        return " ".join([*whole, *(["--url", self.url.rstrip("/")] if self.url else [])])
 
     @property
     def own_command(self) -> str:
