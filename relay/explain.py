@@ -9,6 +9,7 @@ from relay.core.integration import FIELDS, Integration
 from relay.core.values import format_time
 from relay.operations import Operations, UnknownError
 from relay.store.deliveries import Query
+from relay.store.pulse import SILENT_AFTER
 
 Delivery = Mapping[str, Any]
 #: A ticket's deliveries that are told; more are counted.
@@ -140,6 +141,9 @@ def _outlook(operations: Operations, delivery: Delivery) -> str:
         return _parked(operations, delivery["integration"])
     if delivery["next_attempt_at"]:
         return f"It waits for the next attempt, at {delivery['next_attempt_at']} ({delivery['reason']})."
+    youngest = operations.pulse.youngest_beat()
+    if youngest is None or operations.now_ms() - youngest > SILENT_AFTER:
+        return "It waits for a worker: none has been heard of lately. Start `relay worker`."
     return "It is pushed as soon as a worker is free, or is being pushed right now."
 
 

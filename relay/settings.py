@@ -92,7 +92,7 @@ class Settings:
     journal: Path | None = _setting(
         "RELAY_JOURNAL", "folder of the intake journal; none: 503 while Redis is away", None, Path
     )
-    journal_max: int = _setting("RELAY_JOURNAL_MAX", "largest intake journal", "1GiB", _journal_size)
+    journal_max: int = _setting("RELAY_JOURNAL_MAX", "largest intake journal, at least 4MiB", "1GiB", _journal_size)
     retention: float = _setting("RELAY_RETENTION", "how long finished deliveries stay", "30d", _duration("1m"))
     audit_retention: float = _setting(
         "RELAY_AUDIT_RETENTION", "how long audit records stay in Redis", "90d", _duration("1m")

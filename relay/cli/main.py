@@ -6,6 +6,7 @@ import importlib
 import keyword
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -34,6 +35,12 @@ _COMMANDS = {
 }
 
 
+#: Where `relay up` of this folder has its Redis: commands beside it find it there.
+_EMBEDDED = Path(".relay/redis/redis.sock")
+#: Commands that start it, or must say themselves which one they want.
+_OWN_REDIS = frozenset({"up", "worker", "simulate"})
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are used: `relay --help` stays quick."""
 
@@ -59,6 +66,11 @@ def relay(ctx: click.Context) -> None:
     """Take ITSM resolution webhooks, keep them durably, and push them to HCL IEM until it says Success."""
     if os.environ.get("NO_COLOR"):  # no-color.org
         ctx.color = False
+    if ctx.invoked_subcommand not in _OWN_REDIS and _EMBEDDED.is_socket():
+        from relay.settings import read_environment  # noqa: PLC0415 - `relay --help` stays quick
+
+        if not read_environment().get("RELAY_REDIS_URL"):
+            os.environ["RELAY_REDIS_URL"] = f"unix://{_EMBEDDED.absolute()}"
 
 
 def main() -> None:

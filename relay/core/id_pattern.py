@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import regex
 
-#: A match that takes longer is given up (seconds). A usual one takes microseconds.
-_MOST_TIME = 0.05
+#: A match that takes longer is given up (seconds of the process, of all its threads).
+_MOST_TIME = 0.1
+#: With more of them even a pattern without repeated groups takes its time.
+_MOST_UNBOUNDED = 2
 #: Characters and classes that a pattern may have, repeats counted.
 _MOST_SIZE = 10_000
 _TOO_LARGE = "its repeats come to more than an id can have: an id has at most 255 characters"
@@ -46,6 +49,8 @@ class IdPattern:
 
     pattern: str
     _compiled: regex.Pattern[str] = field(compare=False, repr=False)
+    #: The same, where it cannot take long: nothing needs to watch it then.
+    _plain: re.Pattern[str] | None = field(compare=False, repr=False)
 
     def matches(self, text: str) -> bool:
         """Tell whether the pattern is found in `text`. Other threads go on meanwhile.
@@ -53,6 +58,8 @@ class IdPattern:
         Raises:
             TooSlowError: it cannot be told in time.
         """
+        if self._plain is not None:
+            return self._plain.search(text) is not None
         try:
             return self._compiled.search(text, timeout=_MOST_TIME, concurrent=True) is not None
         except TimeoutError:
@@ -67,9 +74,9 @@ def compile_pattern(text: str) -> IdPattern:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
         try:
-            re.compile(text)
+            compiled = re.compile(text)
             _check_size(text)
-            return IdPattern(text, regex.compile(text, regex.VERSION0))
+            return IdPattern(text, regex.compile(text, regex.VERSION0), compiled if _is_plain(text) else None)
         except re.error as error:
             raise PatternError(_SENTENCES.get(error.msg, error.msg), error.pos) from None
         except regex.error:
@@ -78,6 +85,15 @@ def compile_pattern(text: str) -> IdPattern:
             raise PatternError(_TOO_LARGE, None) from None
         except RecursionError:
             raise PatternError("too many groups stand inside each other", None) from None
+
+
+def _is_plain(pattern: str) -> bool:
+    """Tell whether a pattern repeats no group and refers to none: its work grows with the square of an id's length at most."""
+    parts = [found[0] for found in _PART.finditer(pattern)]
+    unbounded = sum(part in "*+" or part.endswith(",}") for part in parts)
+    repeats = any(one == ")" and (other in "*+" or other[0] == "{") for one, other in pairwise(parts))
+    refers = any(part[0] == "\\" and part[1].isdigit() for part in parts) or "(?P=" in pattern or "(?(" in pattern
+    return unbounded <= _MOST_UNBOUNDED and not repeats and not refers
 
 
 def _check_size(pattern: str) -> None:

@@ -10,17 +10,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from relay.clock import Clock
+from relay.core.integration import Absence
 from relay.core.outcomes import Reason
+from relay.core.values import format_time
 from relay.doctor.finding import Finding
 from relay.iem.advice import ADVICE
 from relay.mappings import MappingFile
 from relay.settings import FROM_FILE, Settings
+from relay.store.circuit import CircuitState
 from relay.store.connection import Connection
 from relay.store.durability import Durability, read_durability
 from relay.store.pulse import SILENT_AFTER, Backlog, Pulse
 
 #: Writes whose median is told as Redis's latency, and what is slow (ms): senders wait for it.
 _WRITES, _SLOW = 11, 50.0
+#: Reasons to be parked that somebody wanted.
+_MEANT = frozenset({"by_hand", Absence.DISABLED})
+_ABSENT: Mapping[str, str] = {
+    Absence.DISABLED: "set `enabled: true` in its mapping file",
+    Absence.UNUSABLE: "mend its mapping file: see `relay mappings check`",
+    Absence.REMOVED: "put its mapping file back",
+}
 _SETTINGS = frozenset({one.metadata["name"] for one in fields(Settings)} | {f"{name}_FILE" for name in FROM_FILE})
 
 
@@ -98,7 +108,7 @@ def examine_workers(pulse: Pulse, clock: Clock) -> Finding:
     now = clock.now_ms()
     at_work = [name for name, at in pulse.workers().items() if now - at <= SILENT_AFTER]
     if not at_work:
-        return Finding.warn("workers", "none has been heard of lately: nothing is delivered", "start `relay worker`")
+        return Finding.fail("workers", "none has been heard of lately: nothing is delivered", "start `relay worker`")
     return Finding.ok("workers", f"{len(at_work)} at work")
 
 
@@ -119,14 +129,36 @@ def examine_mapping(file: MappingFile) -> Finding:
     return Finding.ok(subject, says)
 
 
-def examine_backlog(one: Backlog) -> Finding:
-    """Tell whether an integration's deliveries get on."""
-    subject, says = f"deliveries {one.integration}", f"{one.pending} pending, {one.dead} dead letters"
-    if one.parked:
-        advice = ADVICE[Reason(one.parked)] if one.parked in set(Reason) else "see the runbook in the README"
-        return Finding.warn(
-            subject, f"{says}, parked: {one.parked}", f"{advice}; then `relay integrations resume {one.integration}`"
-        )
+def examine_backlog(one: Backlog, state: CircuitState | None, *, has_file: bool, is_trusted: bool) -> Finding:
+    """Tell whether an integration's deliveries get on. `is_trusted`: IEM has just given a token to its account."""
+    name, subject = one.integration, f"deliveries {one.integration}"
+    says = f"{one.pending} pending, {one.dead} dead letters, {one.rejections} rejections"
+    if not has_file:
+        advice = f"put {name}.yaml back, or leave it: what is pending waits"
+        return Finding.warn(subject, f"{says}; it has no mapping file any more", advice)
+    if state:
+        kind = Finding.fail if one.pending and state.reason not in _MEANT else Finding.warn
+        return kind(subject, f"{says}, parked: {_tell_parking(state)}", _advise_on(name, state, is_trusted=is_trusted))
     if one.dead:
-        return Finding.warn(subject, says, f"see `relay deliveries list --integration {one.integration} --status dead`")
+        return Finding.warn(subject, says, f"see `relay deliveries list --integration {name} --status dead`")
+    if one.rejections:
+        return Finding.warn(subject, says, "webhooks that could not be mapped: see `relay rejections list`")
     return Finding.ok(subject, says)
+
+
+def _tell_parking(state: CircuitState) -> str:
+    if state.reason == "by_hand":
+        return f"by {state.by}" + (f", because: {state.why}" if state.why else "")
+    probe = f", next probe at {format_time(state.next_probe_at)}" if state.next_probe_at else ""
+    return f"{state.reason} since {format_time(state.since)}{probe}"
+
+
+def _advise_on(name: str, state: CircuitState, *, is_trusted: bool) -> str:
+    resume = f"`relay integrations resume {name}`"
+    if state.reason in _ABSENT:
+        return _ABSENT[state.reason]
+    if state.reason == "by_hand":
+        return f"{resume} when that is over"
+    if state.reason == Reason.WRONG_CREDENTIALS and is_trusted:
+        return f"IEM takes the account by now: {resume}"
+    return f"{ADVICE[Reason(state.reason)]}; then {resume} probes at once"

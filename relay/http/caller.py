@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -160,9 +162,24 @@ def _read_date(text: str | None) -> float | None:
 
 def _describe(error: Exception) -> str:
     """Return the kind of failure and its innermost cause, without the URL and whatever else may stand in the text."""
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None and not isinstance(cause, OSError):
-        cause = inner
+    causes: list[BaseException] = [error]
+    # requests' own exceptions are OSErrors, too: the innermost one tells.
+    while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None and inner not in causes:
+        causes.append(inner)
+    told = next((text for one in reversed(causes) if (text := _reason_of(one))), type(causes[-1]).__name__)
     kind = type(error).__name__
-    reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
-    return f"{kind}: {reason}"
+    return told if told == kind else f"{kind}: {told}"
+
+
+def _reason_of(error: BaseException) -> str | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not accepted: {error.verify_message.rstrip('.')}"
+        case socket.gaierror():
+            return "the name cannot be resolved"
+        case TimeoutError():
+            return "no answer in time"
+        case OSError():
+            return error.strerror
+        case _:
+            return None

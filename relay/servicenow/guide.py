@@ -48,7 +48,8 @@ class Setup:
     def command(self, table: str, *options: str) -> str:
         """Return the command for a script of a table."""
         whole = ["relay servicenow", self.name, *([] if table == INCIDENT else ["--table", table]), *options]
-        return " ".join([*whole, *(["--auth", self.auth] if self.auth else [])])
+        whole += ["--auth", self.auth] if self.auth else []
+        return " ".join([*whole, *(["--url", self.url.rstrip("/")] if self.url else [])])
 
     @property
     def own_command(self) -> str:
@@ -59,6 +60,12 @@ class Setup:
 
 
 HTTP_METHOD = "post"
+
+
+def _base_of(setup: Setup) -> str:
+    """Return the relay's address, also where somebody gave that of the webhooks."""
+    base = (setup.url or "https://CHANGE-ME").rstrip("/")
+    return base.removesuffix(f"/webhooks/{setup.name}").removesuffix("/webhooks")
 
 
 def url_property(name: str) -> str:
@@ -112,7 +119,7 @@ def _head(setup: Setup) -> Iterator[str]:
 
 def _properties(setup: Setup) -> Iterator[str]:
     yield "1. System properties (sys_properties.list):"
-    url = f"{(setup.url or 'https://CHANGE-ME').rstrip('/')}/webhooks/{setup.name}"
+    url = f"{_base_of(setup)}/webhooks/{setup.name}"
     yield from _form("Name", url_property(setup.name))
     yield from _form("Type", "string")
     yield from _form("Value", url if setup.url else f"{url}     <-- CHANGE: the relay's address")

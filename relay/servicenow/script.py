@@ -96,13 +96,14 @@ def _settings(setup: Setup, layout: Layout) -> dict[str, Any]:
         "timeout_ms": _SWEEP_TIMEOUT if is_sweep else _RULE_TIMEOUT,
         **({"key_property": key_property(setup.name)} if setup.signing.key else {}),
         **setup.signing.settings,
+        "table": setup.table.name,
         "states": [state.upper() for state in setup.table.states],
         "envelope": layout.envelope,
         "fields": layout.fields,
     }
     if setup.hours is not None:
         most = _MOST_PER_POST if layout.takes_lists else 1
-        settings |= {"table": setup.table.name, "query": _query(setup.table, setup.hours), "most_per_post": most}
+        settings |= {"query": _query(setup.table, setup.hours), "most_per_post": most}
     elif setup.when == "async":
         settings |= {"most_tries": _MOST_TRIES}
     return settings

@@ -91,7 +91,9 @@ def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
     if catalogue.fault:
         return {"status": "warn" if usable else "fail", **found, "output": catalogue.fault}
     if not usable:
-        none = "no usable mapping file" if broken else "no mapping file in RELAY_MAPPINGS"
+        files = catalogue.files()
+        none = "no usable mapping file" if broken else "no integration is enabled" if files else "no mapping file"
+        none += "" if files else " in RELAY_MAPPINGS"
         return {"status": "fail", **found, "output": "; ".join([none, *broken])}
     return {"status": "warn", **found, "output": "; ".join(broken)} if broken else {"status": "pass", **found}
 

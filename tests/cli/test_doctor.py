@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import IEM_PASSWORD, IEM_USER, RedisServer, Relay, base_environ, mapping, wait_until, write_mapping
+from harness import IEM_PASSWORD, IEM_USER, ROOT, RedisServer, Relay, base_environ, mapping, wait_until, write_mapping
 
+from relay.clock import now_ms
 from relay.simulators.faults import Fault
 from relay.simulators.iem import Iem
 from relay.simulators.iem_access import ApiUser, Installation
@@ -21,6 +22,8 @@ from relay.simulators.server import SimulatorServer
 from relay.simulators.virima import Virima
 from relay.simulators.virima_people import Person
 from relay.store.connection import Connection
+from relay.store.keys import key
+from relay.store.pulse import Pulse
 
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 SECRETS = (IEM_PASSWORD, SERVICE.password, "not-the-one", "sn-secret-pw", "admin-token-1")
@@ -55,14 +58,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: object) -> Doctor:
-    """A function that runs `relay doctor`; keywords are added to its environment."""
+def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: Connection) -> Doctor:
+    """A function that runs `relay doctor` beside a worker that is heard of; keywords are added to its environment."""
+    Pulse(redis).beat("a-worker-1-x", now_ms())
 
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         journal = tmp_path / "journal"
         journal.mkdir(exist_ok=True)
         settings = {
             "RELAY_REDIS_URL": redis_url,
+            "RELAY_BIND": "127.0.0.1:9",
             "RELAY_MAPPINGS": str(folder),
             "RELAY_JOURNAL": str(journal),
             "RELAY_JOURNAL_MAX": "4MiB",
@@ -109,14 +114,15 @@ def test_a_healthy_relay_has_a_good_line_for_each_thing_and_nothing_is_pushed(
         "settings": "ok",
         "journal": "ok",
         "redis": "ok",
-        "workers": "warn",  # none runs
+        "workers": "ok",
+        "web": "warn",  # none runs
         "deliveries acme": "ok",
         "mapping acme": "ok",
         "iem acme": "ok",
         "clock acme": "ok",
         "virima acme": "ok",
     }
-    assert result.stdout.splitlines()[-1] == "0 failed, 1 warnings, 8 good"
+    assert result.stdout.splitlines()[-1] == "0 failed, 1 warnings, 9 good"
     assert (iem.record.arrived, iem.record.count("/api/v1/user/token")) == (1, 1)
     assert isinstance(virima.service, Virima)
     assert virima.service.sessions == {}
@@ -297,15 +303,97 @@ def test_a_faulty_mapping_file_and_a_missing_secret_are_told_and_the_others_exam
 
 
 def test_on_a_web_machine_the_workers_secrets_are_not_missed_and_no_service_is_asked(
-    doctor: Doctor, folder: Path, iem: SimulatorServer
+    doctor: Doctor, folder: Path, iem: SimulatorServer, tmp_path: Path, redis_url: str
 ) -> None:
     write_mapping(folder, "acme", mapping(iem.url, iem={"password": {"env": "NOT_SET"}}))
-
-    result = doctor("--for", "web")
+    relay = Relay(tmp_path, redis_url)
+    relay.start_web(processes=1)
+    try:
+        result = doctor("--for", "web", RELAY_BIND=f"127.0.0.1:{relay.port}")
+    finally:
+        relay.stop()
 
     assert result.returncode == 0, result.stdout
     assert lines_of(result, "iem acme") == []
     assert iem.record.arrived == 0
+
+
+def test_web_that_is_down_is_a_fault_of_a_web_machine_only(doctor: Doctor, folder: Path, iem: SimulatorServer) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+
+    [of_web], [of_both] = (lines_of(doctor(*options), "web") for options in (("--for", "web"), ()))
+
+    assert of_web == "fail  web: web does not answer at 127.0.0.1:9: Connection refused → " + of_web.partition("→ ")[2]
+    assert of_both.startswith("warn")
+    assert lines_of(doctor("--for", "worker"), "web") == []
+
+
+def test_no_worker_is_a_fault(doctor: Doctor, folder: Path, iem: SimulatorServer, redis: Connection) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+    Pulse(redis).retire("a-worker-1-x")
+
+    result = doctor()
+
+    assert result.returncode == 1
+    assert "fail  workers: none has been heard of lately: nothing is delivered → start `relay worker`" in result.stdout
+
+
+def test_rejections_and_what_waits_of_a_removed_integration_are_told(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, redis: Connection, tmp_path: Path, redis_url: str
+) -> None:
+    for name in ("acme", "gone"):
+        write_mapping(folder, name, mapping(iem.url))
+    relay = Relay(tmp_path, redis_url)
+    relay.start_web(processes=1)
+    try:
+        relay.post({"state": "6"})
+        relay.post({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"}, name="gone")
+    finally:
+        relay.stop()
+    (folder / "gone.yaml").unlink()
+
+    result = doctor()
+
+    assert (
+        "acme: 0 pending, 0 dead letters, 1 rejections → webhooks that could not be mapped: see `relay rej"
+        in result.stdout
+    )
+    assert (
+        "gone: 1 pending, 0 dead letters, 0 rejections; it has no mapping file any more → put gone.yaml"
+        in result.stdout
+    )
+
+
+def test_where_iem_takes_a_mended_account_it_is_to_be_resumed(
+    doctor: Doctor, folder: Path, iem: SimulatorServer, redis: Connection
+) -> None:
+    write_mapping(folder, "acme", mapping(iem.url))
+    redis.call("HSET", key("acme", "circuit"), "reason", "wrong_credentials", "since", now_ms(), "probe_at", now_ms())
+
+    [line] = lines_of(doctor(), "deliveries acme")
+
+    assert "parked: wrong_credentials since" in line
+    assert line.endswith("→ IEM takes the account by now: `relay integrations resume acme`")
+
+
+def test_commands_beside_relay_up_find_its_redis(tmp_path: Path, folder: Path) -> None:
+    folder.mkdir()
+    (tmp_path / ".relay" / "redis").mkdir(parents=True)
+    server = RedisServer(tmp_path / ".relay" / "redis").start()
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "relay", "integrations", "list", "--json"],
+            cwd=tmp_path,
+            env={**base_environ(), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        server.stop()
+
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
 
 
 def test_settings_that_nobody_reads_are_told_with_the_one_that_was_meant(doctor: Doctor, folder: Path) -> None:
@@ -369,9 +457,9 @@ def test_a_parked_integration_is_told_with_what_to_do(
         relay.stop()
 
     found = {one["subject"]: one for one in json.loads(result.stdout)}
-    assert found["deliveries acme"]["state"] == "warn"
+    assert found["deliveries acme"]["state"] == "fail"
     assert "relay integrations resume acme" in found["deliveries acme"]["advice"]
-    assert found["workers"]["says"] == "1 at work"
+    assert found["workers"]["says"] == "2 at work"
     assert {kind: one.returncode for kind, one in checks.items()} == {"web": 0, "worker": 0}
     assert "acme is parked: wrong_credentials" in checks["web"].stdout
     wait_until(lambda: healthcheck(relay, "web").returncode == 1, "web that is killed is not well")

@@ -146,3 +146,33 @@ def test_usual_repeats_are_taken(pattern: str) -> None:
 def test_groups_too_deep_are_refused() -> None:
     with pytest.raises(PatternError, match="too many groups"):
         compile_pattern("(" * 600 + "a" + ")" * 600)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^[0-9a-f]{32}$", "^SX-[0-9]{7}$", "^(INC|REQ)?[0-9]+$", r"^[A-Z]+-\d+$", r"^\(x\)+$", "[)+]+"]
+)
+def test_a_usual_pattern_is_never_too_slow_however_busy_the_process_is(pattern: str) -> None:
+    compiled = compile_pattern(pattern)
+    outcomes: set[object] = set()
+
+    def match() -> None:
+        for _ in range(500):
+            try:
+                outcomes.add(compiled.matches("9d385017c611228701d22104cc95c371" * 7))
+            except TooSlowError as error:
+                outcomes.add(error)
+
+    assert compiled._plain is not None
+    threads = [threading.Thread(target=match) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes <= {True, False}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^(a+)+$", "^(a|aa)*$", "(a{2}){3}", r"(a)\1", "a+b+c+", "(?P<x>a)(?P=x)", "^(a){1,}$"]
+)
+def test_a_pattern_that_could_take_long_is_watched(pattern: str) -> None:
+    assert compile_pattern(pattern)._plain is None

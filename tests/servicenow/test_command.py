@@ -91,9 +91,9 @@ def test_the_head_tells_in_numbered_steps_what_to_set_up(folder: Path) -> None:
         "Active, Advanced  checked",
         "When              after, Insert and Update checked",
         "Condition         current.state.changes()",
-        "relay servicenow acme --sweep",
-        "relay servicenow acme --table problem",
-        "relay servicenow acme --table change_request",
+        "relay servicenow acme --sweep --url https://relay.example.com",
+        "relay servicenow acme --table problem --url https://relay.example.com",
+        "relay servicenow acme --table change_request --url https://relay.example.com",
     ):
         assert line in guide
 

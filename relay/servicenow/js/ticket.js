@@ -4,7 +4,7 @@ function describe(record) {
     var facts = {
         sys_id: record.getUniqueValue(),
         state: {value: string(record.getValue('state')), display_value: string(record.getDisplayValue('state'))},
-        table: record.getTableName(),
+        table: RELAY.table, // also of records of a table that extends it
         number: record.getValue('number'),
         version: record.getValue('sys_mod_count'),
         updated_at: record.getValue('sys_updated_on'),
