@@ -22,6 +22,7 @@ from relay.core.redact import Redactor
 from relay.core.seal import SealingKey
 from relay.delivery import Deliverer
 from relay.drainer import Drainer
+from relay.duties import PublishingLane
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
@@ -36,7 +37,7 @@ from relay.lookups import CALLS_AT_ONCE, LookupLane, Lookups
 from relay.mapping_notes import MappingNotes
 from relay.mappings import Catalogue, MappingFile, read_mappings
 from relay.operations import Operations
-from relay.publishing import Publisher, PublishingLane
+from relay.publishing import Publisher
 from relay.reload import Reloader
 from relay.replay import Replay
 from relay.sealing import Sealer

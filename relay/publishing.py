@@ -1,84 +1,38 @@
 """The use case: tell IEM of the relay itself, as `publish:` of a mapping asks: topology, events, heartbeat, metrics.
 
 Beside delivering, by threads and connections of its own: nothing that goes wrong here touches a delivery. Of all processes one
-tells of an integration. What IEM was told, and how long to leave it alone after it refused, is in Redis: another one goes on by it.
+tells of an integration. What IEM was told, and how long to leave it alone after it refused, is in Redis: another one goes on.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
-from typing import Any
 
 from relay import metrics
 from relay.clock import Clock
-from relay.core.integration import Publish
-from relay.core.outcomes import Dead, Delivered, Outcome, Park, Reason, Retry
-from relay.core.standing import TELL_AGAIN, Counts, Known, Notice, Problem, Standing, judge_health, notices
+from relay.core.outcomes import Delivered, Park, Reason
+from relay.core.standing import Known, Notice, Standing
+from relay.duties import REFUSED_MOST, Duty, PublishingLane, done_with, known_problems, messages, put_off
 from relay.errors import StoreUnavailableError
 from relay.iem import reports
 from relay.iem.model import Publication
 from relay.iem.reports import Subject
-from relay.iem.service import Attempt, IemService
+from relay.iem.service import Attempt
 from relay.logs import log
-from relay.store.publisher import Look, PublisherStore
+from relay.store.publisher import Look
 
 _LOG = logging.getLogger("relay.publisher")
 
-#: How often it is looked whether somebody is due (seconds); who tells looks this often how the integration stands, others this often
-#: whether nobody tells any more.
-_TURN_EVERY, _LOOK_EVERY, _OTHERS_EVERY = 1.0, 5.0, 10.0
-#: The topology is told at the start, and then this often (seconds).
-_TOPOLOGY_EVERY = 86_400.0
+#: How often it is looked whether somebody is due (seconds).
+_TURN_EVERY = 1.0
+#: How often who tells looks how the integration stands, and others whether nobody tells any more (seconds).
+_LOOK_EVERY, _OTHERS_EVERY, _AFTER_A_BUG = 5.0, 10.0, 300.0
 #: The right to tell outlives the slowest turn by this (seconds).
 _LEASE_MARGIN = 15.0
-#: After a failure a duty waits, doubling (seconds): where IEM fails, and where it refuses us as configured.
-_FAILED_FIRST, _FAILED_MOST = 5.0, 300.0
-_REFUSED_FIRST, _REFUSED_MOST = 300.0, 3600.0
-
-
-class Duty(StrEnum):
-    """What is told apart: one that IEM refuses holds no other one up."""
-
-    TOPOLOGY = "topology"
-    EVENTS = "events"
-    HEARTBEAT = "heartbeat"
-    METRICS = "metrics"
-
-
-@dataclass(frozen=True, slots=True)
-class PublishingLane:
-    """One integration's publishing in this process."""
-
-    subject: Subject
-    publish: Publish
-    service: IemService
-    store: PublisherStore
-    #: How long one turn with IEM may take (seconds).
-    longest_turn: float
-
-    @property
-    def name(self) -> str:
-        """The integration."""
-        return self.subject.integration
-
-    def interval(self, duty: Duty) -> float | None:
-        """Return how often a duty is done at most (seconds); None: it is not asked for."""
-        match duty:
-            case Duty.TOPOLOGY:
-                return _TOPOLOGY_EVERY if self.publish.topology else None
-            case Duty.EVENTS:
-                return 0.0 if self.publish.events else None
-            case Duty.HEARTBEAT:
-                return self.publish.heartbeat
-            case Duty.METRICS:
-                return self.publish.metrics
 
 
 class Publisher:
@@ -155,7 +109,7 @@ class Publisher:
             pass  # the worker tells that Redis is away
         except Exception:  # noqa: BLE001 - a bug in telling of one integration must not end the telling of the others
             _LOG.exception("a bug in publishing to IEM")
-            wait = _FAILED_MOST
+            wait = _AFTER_A_BUG
         finally:
             with self._lock:
                 self._look_at[lane.name] = self._clock.monotonic() + wait
@@ -201,26 +155,25 @@ class Publisher:
             return True
         # A clock that was set back must not keep a duty waiting for longer than it ever may.
         ahead = int(memory.get(f"{duty}:next", "0")) - at
-        return ahead <= 0 or ahead > 1000 * max(interval, _REFUSED_MOST)
+        return ahead <= 0 or ahead > 1000 * max(interval, REFUSED_MOST)
 
     def _do(self, lane: PublishingLane, duty: Duty, now: Standing, memory: Mapping[str, str]) -> bool:
         """Do one duty; False where no other one would fare better."""
-        done, has_told = _done(lane, duty, now), False
-        for publication, body, changes in _messages(lane, duty, now, memory):
+        done, has_told = done_with(lane, duty, now), False
+        for publication, body, changes in messages(lane, duty, now, memory):
             if self._look(lane) is None:
                 return False
             attempt = lane.service.publish(publication, body)
             self._count(lane, publication, attempt)
             if not isinstance(attempt.outcome, Delivered):
                 # Half of the metrics is not told twice: the rest comes with the next ones.
-                failed = _put_off(lane, duty, attempt.outcome, memory, now)
-                left = done if duty is Duty.METRICS and has_told else failed
+                is_half_done = duty is Duty.METRICS and has_told
+                left = done if is_half_done else put_off(lane, duty, attempt.outcome, memory, now)
                 lane.store.remember(self._owner, left, now=now.at)
                 self._tell_log(lane, duty, attempt, memory)
                 return attempt.outcome != Park(Reason.WRONG_CREDENTIALS)
             has_told = True
-            if changes:
-                lane.store.remember(self._owner, changes, now=now.at)
+            lane.store.remember(self._owner, changes, now=now.at)
         if duty is Duty.TOPOLOGY:
             self._introduced.add(lane.subject)
         if (has_told and duty is not Duty.EVENTS) or f"{duty}:wait" in memory:
@@ -254,7 +207,7 @@ class Publisher:
             if successor and successor.subject.customer_id == lane.subject.customer_id:
                 return 0.0
             if look := self._look(lane):
-                for problem, known in _known(look.memory).items():
+                for problem, known in known_problems(look.memory).items():
                     if not known.is_over:
                         over = Known(known.since, look.standing.at, known.detail, is_over=True)
                         notice = Notice(problem, "the relay tells no more of this integration", over)
@@ -264,62 +217,3 @@ class Publisher:
             return 0.0
         finally:
             lane.service.close()
-
-
-_Message = tuple[Publication, Mapping[str, Any], dict[str, str]]
-
-
-def _messages(lane: PublishingLane, duty: Duty, now: Standing, memory: Mapping[str, str]) -> Iterator[_Message]:
-    """Return what a duty has to publish now, and what to remember once IEM has taken it."""
-    match duty:
-        case Duty.TOPOLOGY:
-            yield Publication.ENTITY, reports.entity(lane.subject, now.at), {}
-            yield Publication.SERVICE, reports.service(lane.subject), {}
-        case Duty.EVENTS:
-            for notice in notices(now, _known(memory), lane.publish.backlog_age):
-                changes = {f"told:{notice.problem}": json.dumps(asdict(notice.known))}
-                yield Publication.EVENTS, reports.event(lane.subject, notice, now.at), changes
-        case Duty.HEARTBEAT:
-            health, says = judge_health(now, _counts(memory, duty), lane.publish.backlog_age)
-            yield Publication.HEALTHCHECK, reports.heartbeat(lane.subject, now, health, says), {}
-        case Duty.METRICS:
-            for body in reports.metrics(lane.subject, now, _counts(memory, duty)):
-                yield Publication.METRICS, body, {}
-
-
-def _done(lane: PublishingLane, duty: Duty, now: Standing) -> dict[str, str]:
-    """Return what to remember of a duty that was done."""
-    due = now.at + int((lane.interval(duty) or 0.0) * 1000)
-    return {f"{duty}:next": str(due), f"{duty}:wait": "", f"{duty}:counts": json.dumps(asdict(now.counts))}
-
-
-def _put_off(
-    lane: PublishingLane, duty: Duty, outcome: Outcome, memory: Mapping[str, str], now: Standing
-) -> dict[str, str]:
-    """Return what to remember of a duty that failed: when it is tried again."""
-    before = float(memory.get(f"{duty}:wait", "0"))
-    match outcome:
-        case Dead():
-            wait = max(lane.interval(duty) or 0.0, TELL_AGAIN / 1000)
-        case Retry(retry_after=retry_after):
-            wait = max(min(_FAILED_MOST, max(_FAILED_FIRST, before * 2)), min(retry_after or 0.0, _REFUSED_MOST))
-        case _:
-            wait = min(_REFUSED_MOST, max(_REFUSED_FIRST, before * 2))
-    concerned = list(Duty) if outcome == Park(Reason.WRONG_CREDENTIALS) else [duty]
-    changes = {"locked": str(now.counts.delivered)} if len(concerned) > 1 else {}
-    for one in concerned:
-        changes |= {f"{one}:next": str(now.at + int(wait * 1000)), f"{one}:wait": str(wait)}
-    return changes
-
-
-def _known(memory: Mapping[str, str]) -> dict[Problem, Known]:
-    """Return what IEM knows of problems; members that another version of the relay has added are left out."""
-    names = {one.name for one in fields(Known)}
-    found = {problem: json.loads(text) for problem in Problem if (text := memory.get(f"told:{problem}"))}
-    return {problem: Known(**{name: one[name] for name in names & one.keys()}) for problem, one in found.items()}
-
-
-def _counts(memory: Mapping[str, str], duty: Duty) -> Counts | None:
-    text = memory.get(f"{duty}:counts")
-    names = {one.name for one in fields(Counts)}
-    return Counts(**{name: value for name, value in json.loads(text).items() if name in names}) if text else None

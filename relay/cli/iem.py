@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import click
 
@@ -18,18 +17,19 @@ from relay.bootstrap import build_iem, connect_worker, lay_foundation
 from relay.cli.named_mapping import find_integration
 from relay.cli.terminal import as_json as terminal_json
 from relay.cli.terminal import json_option, print_finding, print_json, shown
-from relay.core.outcomes import DOWN_REASONS, Delivered, Park, Retry
+from relay.core.outcomes import Dead, Delivered, Park, Reason
 from relay.core.redact import Redactor
 from relay.doctor.finding import failed
 from relay.doctor.services import ping_iem
-from relay.errors import RequestBodyError
+from relay.errors import RequestBodyError, StoreUnavailableError
 from relay.iem.advice import ADVICE
 from relay.iem.model import Publication
 from relay.iem.records import Record, read_records
 from relay.iem.service import Attempt, IemService
 
-#: So many failures in a row that speak of IEM as a whole: the rest is not sent.
+#: So many failures in a row, refusals of single bodies excepted: the rest is not sent.
 _MOST_IN_A_ROW = 5
+_OF_A_CUSTOMER = frozenset({Reason.INACTIVE_CUSTOMER, Reason.USER_NOT_ASSOCIATED})
 #: Faults and failures that are told one by one.
 _MOST_TOLD = 50
 
@@ -63,7 +63,7 @@ def ping(integration: str, *, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Check and print what would be sent; send nothing.")
 @click.option(
     "--failed-to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.File("w", "utf-8", lazy=False, atomic=True),
     help="Write what was not published there, as JSON Lines.",
 )
 @json_option
@@ -73,13 +73,13 @@ def publish(
     file: BinaryIO,
     *,
     dry_run: bool,
-    failed_to: Path | None,
+    failed_to: TextIO | None,
     as_json: bool,
 ) -> None:
     """Publish FILE (- is standard input) to INTEGRATION's IEM: one JSON object, an array of them, or JSON Lines.
 
-    The customer is the mapping's where a body names none. All that is wrong with any body is told before anything is sent.
-    Exit status 1 where something was not published.
+    The customer is the mapping's where a body names none; every other field must be there. All that is wrong with any body is
+    told before anything is sent. Exit status 1 where something was not published.
     """
     mapped, publication = find_integration(integration), Publication(kind)
     records = _read(file, publication, mapped.iem.customer_id)
@@ -90,13 +90,19 @@ def publish(
         return
     foundation = lay_foundation()
     with closing(build_iem(mapped, foundation, connect_worker(foundation.settings))) as service:
-        attempts = _Sending(service, publication, at_once=mapped.iem.max_in_flight).send(records)
+        sending = _Sending(service, publication, at_once=mapped.iem.max_in_flight)
+        attempts = sending.send(records)
     left = [(one, attempt) for one, attempt in zip(records, attempts, strict=True) if not _is_published(attempt)]
     told = [_describe(one, attempt, foundation.redactor) for one, attempt in left if attempt is not None]
-    summary = {"published": len(records) - len(left), "failed": told, "not_sent": len(left) - len(told)}
+    summary = {
+        "published": len(records) - len(left),
+        "failed": told,
+        "not_sent": len(left) - len(told),
+        "ended": sending.ended,
+    }
     print_json(summary) if as_json else _print_summary(len(records), summary)
-    if failed_to is not None and left:
-        failed_to.write_text("".join(f"{json.dumps(one.body)}\n" for one, _ in left), "utf-8")
+    if failed_to is not None:
+        failed_to.writelines(f"{json.dumps(one.body)}\n" for one, _ in left)
     sys.exit(1 if left else 0)
 
 
@@ -119,7 +125,7 @@ def _read(file: BinaryIO, publication: Publication, customer_id: str) -> list[Re
 
 
 class _Sending:
-    """Publishes bodies, several at once, until it shows that the rest would fare no better."""
+    """Publishes bodies, several at once, until it shows that the rest would fare no better, or somebody stops it."""
 
     def __init__(self, service: IemService, publication: Publication, *, at_once: int) -> None:
         self._service = service
@@ -128,23 +134,43 @@ class _Sending:
         self._lock = Lock()
         self._in_a_row = 0
         self._is_over = False
+        #: Why it ended before its time.
+        self.ended: str | None = None
 
     def send(self, records: Sequence[Record]) -> list[Attempt | None]:
         """Return what became of each record, in order; None: it was not sent."""
+        attempts: list[Attempt | None] = [None] * len(records)
         with ThreadPoolExecutor(self._at_once) as pool:
-            attempts = pool.map(self._publish, records)
-            with click.progressbar(attempts, length=len(records), label="publishing", file=sys.stderr) as progress:
-                return list(progress)
+            under_way = pool.map(self._publish, records)
+            try:
+                with click.progressbar(under_way, length=len(records), label="publishing", file=sys.stderr) as progress:
+                    for number, attempt in enumerate(progress):
+                        attempts[number] = attempt
+            except KeyboardInterrupt:
+                self._end("stopped")
+        return attempts
 
     def _publish(self, record: Record) -> Attempt | None:
         if self._is_over:
             return None
-        attempt = self._service.publish(self._publication, record.body)
+        try:
+            attempt = self._service.publish(self._publication, record.body)
+        except StoreUnavailableError as error:
+            self._end(str(error))
+            return None
         with self._lock:
-            is_down = isinstance(attempt.outcome, Retry) and attempt.outcome.reason in DOWN_REASONS
-            self._in_a_row = self._in_a_row + 1 if is_down else 0
-            self._is_over |= isinstance(attempt.outcome, Park) or self._in_a_row >= _MOST_IN_A_ROW
+            self._in_a_row = 0 if isinstance(attempt.outcome, Delivered | Dead) else self._in_a_row + 1
+            if self._in_a_row >= _MOST_IN_A_ROW or _speaks_of_account(attempt):
+                self._end("the rest would fare no better")
         return attempt
+
+    def _end(self, why: str) -> None:
+        self._is_over, self.ended = True, self.ended or why
+
+
+def _speaks_of_account(attempt: Attempt) -> bool:
+    """Tell whether IEM refuses the account altogether; a customer that it refuses may be that body's alone."""
+    return isinstance(attempt.outcome, Park) and attempt.outcome.reason not in _OF_A_CUSTOMER
 
 
 def _is_published(attempt: Attempt | None) -> bool:
@@ -166,4 +192,4 @@ def _print_summary(count: int, summary: dict[str, Any]) -> None:
     if len(summary["failed"]) > _MOST_TOLD:
         click.echo(f"and {len(summary['failed']) - _MOST_TOLD} more", err=True)
     if summary["not_sent"]:
-        click.echo(f"{summary['not_sent']} not sent: they would have fared no better", err=True)
+        click.echo(shown(f"{summary['not_sent']} not sent: {summary['ended']}"), err=True)

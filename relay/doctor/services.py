@@ -40,9 +40,13 @@ Examination = Callable[[], list[Finding]]
 class _Door:
     """One account of one service, and the integrations that go through it."""
 
-    names: list[str]
+    integrations: list[Integration]
     access: Access
-    integration: Integration
+
+    @property
+    def names(self) -> str:
+        """The integrations' names."""
+        return ", ".join(one.name for one in self.integrations)
 
 
 def examinations(integrations: Sequence[Integration], foundation: Foundation) -> list[Examination]:
@@ -56,7 +60,7 @@ def examinations(integrations: Sequence[Integration], foundation: Foundation) ->
             found.append(_not_asked(f"iem {one.name}", error))
             continue
         way = (access.url, access.account, one.iem.ca_file, one.iem.auth)
-        doors.setdefault(way, _Door([], access, one)).names.append(one.name)
+        doors.setdefault(way, _Door([], access)).integrations.append(one)
     found += [_iem_examination(door, foundation.clock) for door in doors.values()]
     return found + _virima_examinations(integrations, foundation)
 
@@ -67,7 +71,7 @@ def ping_iem(integration: Integration, foundation: Foundation) -> list[Finding]:
         access = read_access(integration.iem, foundation.secrets)
     except SecretMissingError as error:
         return _not_asked(f"iem {integration.name}", error)()
-    return _examine_iem(_Door([integration.name], access, integration), foundation.clock, publishes=True)
+    return _examine_iem(_Door([integration], access), foundation.clock, publishes=True)
 
 
 def _not_asked(subject: str, error: SecretMissingError) -> Examination:
@@ -77,11 +81,11 @@ def _not_asked(subject: str, error: SecretMissingError) -> Examination:
 
 
 def _iem_examination(door: _Door, clock: Clock) -> Examination:
-    return lambda: _examine_iem(door, clock, publishes=door.integration.publish is not None)
+    return lambda: _examine_iem(door, clock, publishes=any(one.publish for one in door.integrations))
 
 
 def _examine_iem(door: _Door, clock: Clock, *, publishes: bool) -> list[Finding]:
-    iem, names = door.integration.iem, ", ".join(door.names)
+    iem, names = door.integrations[0].iem, door.names
     way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout)
     if isinstance(way, Unreached):
         return [Finding.fail(f"iem {names}", f"{door.access.url}: {way.fault}", _STEP_ADVICE[way.step])]
@@ -159,18 +163,19 @@ def _virima_examinations(integrations: Iterable[Integration], foundation: Founda
         except SecretMissingError as error:
             found.append(_not_asked(f"virima {one.name}", error))
             continue
-        doors.setdefault(access.digest, _Door([], access, one)).names.append(one.name)
+        doors.setdefault(access.digest, _Door([], access)).integrations.append(one)
     return found + [_virima_examination(door, foundation) for door in doors.values()]
 
 
 def _virima_examination(door: _Door, foundation: Foundation) -> Examination:
     def examine() -> list[Finding]:
-        virima, url, subject = door.integration.virima, door.access.url, f"virima {', '.join(door.names)}"
+        integration, url, subject = door.integrations[0], door.access.url, f"virima {door.names}"
+        virima = integration.virima
         assert virima is not None
         way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout)
         if isinstance(way, Unreached):
             return [Finding.fail(subject, f"{url}: {way.fault}", _STEP_ADVICE[way.step])]
-        lookup, _ = build_virima(door.integration, foundation)
+        lookup, _ = build_virima(integration, foundation)
         with closing(lookup):
             result = lookup.who_am_i()
         where = f"{url} ({_tell(way, foundation.clock)})"

@@ -6,6 +6,8 @@ It can be used by itself, without the relay's Redis: `connect` returns an `IemSe
 from __future__ import annotations
 
 from relay.clock import Clock
+from relay.core.urls import check_url
+from relay.errors import ConfigurationError
 from relay.http.account import Account
 from relay.http.caller import Caller
 from relay.iem.client import IemClient, Target
@@ -22,7 +24,12 @@ def connect(
     """Return IEM at `url` (the organisation's Hosted_API) as the API user `username` uses it; nothing is asked yet.
 
     `ca_file`: certificates (PEM) of a private CA. `timeout` of one request in seconds. Close it, or use it in a `with`.
+
+    Raises:
+        ConfigurationError: the URL is none to send credentials to.
     """
+    if fault := check_url(url):
+        raise ConfigurationError([fault])
     clock = Clock()
     client = IemClient(Caller(url, ca_file=ca_file, connections=connections), Account(username, password))
     tokens = OwnToken(client, timeout=timeout, clock=clock)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,8 +20,8 @@ from relay.errors import RequestBodyError
 from relay.iem.model import PATHS, AdaptorHealth, Event, Publication
 
 _OF_OBJECTS: dict[str, Any] = {"required": "is missing", "null": "expected a JSON object, not null"}
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", re.ASCII)
 _SPLIT = re.compile(r".+_.+_.+", re.DOTALL)
 
 
@@ -28,7 +29,9 @@ class _Value(fields.Field[Any]):
     """A field that must be there, whose value passes `check`."""
 
     def __init__(self, check: Callable[[Any], str | None]) -> None:
-        super().__init__(required=True, error_messages={"required": "is missing", "null": check(None) or ""})
+        super().__init__(
+            required=True, error_messages={"required": "is missing", "null": (check(None) or "").replace("{}", "{{}}")}
+        )
         self._check = check
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
@@ -46,12 +49,28 @@ def _filled(value: Any) -> str | None:
 
 
 def _text_or_number(value: Any) -> str | None:
-    return None if type(value) in {str, int, float} else "expected a text or a number"
+    fits = type(value) in {str, int} or (type(value) is float and math.isfinite(value))
+    return None if fits else "expected a text or a number"
 
 
 def _of_form(form: re.Pattern[str], example: str) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
         return None if isinstance(value, str) and form.fullmatch(value) else f"expected a text like {example}"
+
+    return check
+
+
+def _time(form: re.Pattern[str], example: str) -> Callable[[Any], str | None]:
+    looks_right = _of_form(form, example)
+
+    def check(value: Any) -> str | None:
+        if problem := looks_right(value):
+            return problem
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return f"there is no such time: {value}"
+        return None
 
     return check
 
@@ -64,8 +83,8 @@ def _json_text(value: Any) -> str | None:
     return None if isinstance(held, dict) else 'expected a JSON object in a text, such as "{}"'
 
 
-_iso = _of_form(_ISO, "2026-11-22T10:20:30.000Z")
-_stamp = _of_form(_STAMP, "2026-11-22 10:20:30.000")
+_iso = _time(_ISO, "2026-11-22T10:20:30.000Z")
+_stamp = _time(_STAMP, "2026-11-22 10:20:30.000")
 _split = _of_form(_SPLIT, "<customer id>_<entity>_<parameter>")
 
 
@@ -85,7 +104,7 @@ def _one(schema: type[Schema]) -> fields.Field[Any]:
 
 def _many(schema: type[Schema]) -> fields.Field[Any]:
     return fields.List(
-        fields.Nested(schema),
+        fields.Nested(schema, error_messages={"null": "expected a JSON object, not null"}),
         required=True,
         error_messages={**_OF_OBJECTS, "null": "expected a list, not null", "invalid": "expected a list"},
     )
@@ -165,13 +184,16 @@ def encode(publication: Publication, body: Mapping[str, Any]) -> bytes:
     """
     if problems := problems_of(publication, body):
         raise RequestBodyError(f"no body of {PATHS[publication]}: {'; '.join(problems)}")
-    return json.dumps(body, separators=(",", ":")).encode()
+    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _flatten(found: Mapping[Any, Any], known: set[str], path: str = "") -> Iterator[str]:
     for name, problems in found.items():
         if isinstance(problems, Mapping):
-            yield from _flatten(problems, set(), f"{path}{name}.")
+            inner = "" if name == "_schema" else f"{path}{name}."
+            yield from _flatten(problems, set(), inner)
+        elif name == "_schema":
+            yield f"{path.rstrip('.') or 'the body'}: expected a JSON object"
         elif problems == ["Unknown field."]:
             meant = difflib.get_close_matches(str(name), known, 1)
             yield f"{path}{name} is unknown" + (f"; did you mean {meant[0]}?" if meant else "")

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from relay.core.outcomes import Answer
+from relay.errors import RequestBodyError
 from relay.http.account import Account
 from relay.http.caller import Caller, Reply
 from relay.iem.model import PATHS, Publication
@@ -76,6 +77,16 @@ class IemClient:
     def close(self) -> None:
         """Close the connections."""
         self._caller.close()
+
+
+def check_push(target: Target, sys_id: str, state: int) -> None:
+    """Raise RequestBodyError where a push could not be written as the guide has it."""
+    if type(state) is not int:
+        raise RequestBodyError(f"state: expected a whole number, not {type(state).__name__}")
+    try:
+        "".join((target.customer_id, target.integration_id, sys_id)).encode()
+    except (UnicodeEncodeError, TypeError):
+        raise RequestBodyError("customer id, integration id and sys_id: expected texts of whole characters") from None
 
 
 def push_path(target: Target) -> str:

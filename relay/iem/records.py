@@ -26,27 +26,36 @@ def read_records(text: str, publication: Publication, customer_id: str) -> list[
 
 
 def _values(text: str) -> Iterator[tuple[str, Any]]:
-    """Return each value with its place; one that is no JSON is a JSONDecodeError."""
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        if len(lines) < 2 or isinstance(_parse(lines[0][1]), Exception):
-            yield "the file", error
-            return
-        yield from ((f"line {number}", _parse(line)) for number, line in lines)
-        return
-    if isinstance(whole, list):
+    """Return each value with its place; one that is no JSON is the ValueError or RecursionError that says so."""
+    whole = _parse(text)
+    if isinstance(whole, Exception):
+        # Not at every line end of Unicode: some of them may stand in a text.
+        lines = [(number, _parse(line)) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        is_lines = len(lines) > 1 and any(isinstance(value, dict) for _, value in lines)
+        yield from ((f"line {number}", value) for number, value in lines) if is_lines else [("the file", whole)]
+    elif isinstance(whole, list):
         yield from ((f"record {number}", one) for number, one in enumerate(whole, 1))
     else:
         yield "record 1", whole
 
 
-def _parse(line: str) -> Any:
+def _parse(text: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return error
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the member {next(name for name in names if names.count(name) > 1)[:64]} stands twice")
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _check(place: str, value: Any, publication: Publication, customer_id: str) -> Record:
@@ -54,6 +63,8 @@ def _check(place: str, value: Any, publication: Publication, customer_id: str) -
         return Record(place, {}, ("no JSON: nested too deep",))
     if isinstance(value, json.JSONDecodeError):
         return Record(place, {}, (f"no JSON: {value.msg} at line {value.lineno}, column {value.colno}",))
+    if isinstance(value, ValueError):
+        return Record(place, {}, (f"no JSON: {value}",))
     if not isinstance(value, dict):
         return Record(place, {}, ("expected a JSON object",))
     body = {customer_field(publication): customer_id, **value}

@@ -22,7 +22,7 @@ from relay.core.outcomes import (
     classify_push,
 )
 from relay.iem.bodies import encode
-from relay.iem.client import IemClient, Target
+from relay.iem.client import IemClient, Target, check_push
 from relay.iem.model import Publication
 from relay.iem.tokens import NoToken, Tokens
 
@@ -63,8 +63,10 @@ class IemService:
         """Tell IEM a ticket's state (guide section 4.3); all before `deadline` on the monotonic clock.
 
         Raises:
+            RequestBodyError: the state is no whole number, or a text holds half a character; nothing was sent.
             StoreUnavailableError: the shared token cannot be read or dropped.
         """
+        check_push(target, sys_id, state)
 
         def ask(token: str | None, timeout: float) -> Answer:
             return self._client.push(target, sys_id, state, token, timeout=timeout)

@@ -177,7 +177,8 @@ def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: Simu
 @pytest.mark.parametrize(
     ("fault", "tried"),
     [
-        (Fault(status=401, body={"message": "Data has been sent for inactive customer"}, path="/publish/"), 1),
+        (Fault(status=401, body={"message": "Data has been sent for inactive customer"}, path="/publish/"), 5),
+        (Fault(status=403, body={"message": "Access denied"}, path="/publish/"), 1),
         (Fault(status=503, path="/publish/"), 5),
         (Fault(drop="before", path="/publish/"), 5),
     ],
@@ -227,3 +228,50 @@ def test_an_empty_file_is_a_sentence(run: Run, stdin: str, sentence: str) -> Non
 def test_wrong_usage_is_status_2(run: Run) -> None:
     assert run("publish", "acme", "evnts", "-").returncode == 2
     assert run("publish", "acme", "events", "nothing.json").returncode == 2
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(run: Run, server: SimulatorServer) -> None:
+    result = run("publish", "acme", "events", "-", "--failed-to", "no/such/folder.jsonl", stdin=json.dumps(EVENT))
+
+    assert result.returncode == 2
+    assert server.record.arrived == 0
+
+
+def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text(json.dumps(EVENT), "utf-8")
+    server.faults.add(Fault(status=503, path="/publish/"))
+
+    result = run("publish", "acme", "events", "events.jsonl", "--failed-to", "events.jsonl")
+
+    assert result.returncode == 1
+    assert json.loads((tmp_path / "events.jsonl").read_text("utf-8")) == EVENT
+
+
+def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run, server: SimulatorServer) -> None:
+    assert isinstance(server.service, Iem)
+    server.service.set_customer("OTHER", active=True)
+    bodies = [EVENT, {**EVENT, "envcustomerid": "OTHER"}, *([EVENT] * 8)]
+
+    result = run("publish", "acme", "events", "-", stdin=json.dumps(bodies), max_in_flight=1)
+
+    assert result.stdout == "9 of 10 published\n"
+    assert "record 2: user_not_associated" in result.stderr
+
+
+def test_what_was_done_is_told_where_redis_is_away(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping(server.url))
+    settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:9/0", "RELAY_MAPPINGS": str(tmp_path / "mappings")}
+    command = [sys.executable, "-m", "relay", "iem", "publish", "acme", "events", "-"]
+
+    result = subprocess.run(
+        command,
+        env={**base_environ(), **settings},
+        input=json.dumps([EVENT, EVENT]),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout) == (1, "0 of 2 published\n")
+    assert "2 not sent: Redis: Error 111" in result.stderr

@@ -137,6 +137,9 @@ def test_a_customer_that_is_not_named_is_the_mappings() -> None:
         ('{"a": 1}\n{', "line 2", "no JSON:"),
         ("[1]", "record 1", "expected a JSON object"),
         ('"text"', "record 1", "expected a JSON object"),
+        ('{"a": NaN}', "the file", "no JSON: NaN is no number of JSON"),
+        ('{"a": 1, "a": 2}', "the file", "no JSON: the member a stands twice"),
+        ('{"a": ' + "9" * 5000 + "}", "the file", "no JSON: Exceeds the limit"),
         ("[" * 100_000, "the file", "no JSON: nested too deep"),
     ],
 )
@@ -145,3 +148,21 @@ def test_what_is_no_body_is_told_with_its_place(text: str, place: str, problem: 
 
     assert record.place == place
     assert record.problems[0].startswith(problem)
+
+
+def test_a_line_separator_inside_a_text_ends_no_line() -> None:
+    text = "\n".join(json.dumps({**EVENT, "messages": "a\u2028b\x85c"}, ensure_ascii=False) for _ in range(2))
+
+    assert [one.problems for one in read_records(text, Publication.EVENTS, "ACME")] == [(), ()]
+
+
+def test_all_lines_are_looked_at_where_the_first_one_is_none() -> None:
+    records = read_records("{\n{}\n" + json.dumps(EVENT), Publication.EVENTS, "ACME")
+
+    assert [bool(one.problems) for one in records] == [True, True, False]
+    assert [one.place for one in records] == ["line 1", "line 2", "line 3"]
+
+
+@pytest.mark.parametrize("moment", ["2026-13-01T10:20:30.000Z", "2026-02-30T10:20:30.000Z", "٢٠٢٦-11-22T10:20:30.000Z"])
+def test_a_time_that_there_is_not_is_told(moment: str) -> None:
+    assert len(problems_of(Publication.EVENTS, {**EVENT, "createdon": moment})) == 1

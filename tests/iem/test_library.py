@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 from iem.samples import SAMPLES
 
 from relay.core.outcomes import Delivered, Park, Reason
-from relay.errors import RequestBodyError
+from relay.errors import ConfigurationError, RequestBodyError
 from relay.iem import IemService, Publication, Target, connect
 from relay.simulators.iem import Iem
 from relay.simulators.server import SimulatorServer
@@ -63,5 +64,21 @@ def test_a_customer_that_the_user_lacks_is_told(iem: IemService, server: Simulat
 def test_a_wrong_body_is_not_sent(iem: IemService, server: SimulatorServer) -> None:
     with pytest.raises(RequestBodyError, match="severity is missing"):
         iem.publish(Publication.EVENTS, {})
+
+    assert server.record.arrived == 0
+
+
+@pytest.mark.parametrize("url", ["http://iem.example.com", "iem.example.com", "ftp://iem.example.com", ""])
+def test_a_password_is_not_sent_in_clear(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        connect(url, IEM_USER, IEM_PASSWORD)
+
+
+@pytest.mark.parametrize(("sys_id", "state"), [(SYS_ID, "6"), (SYS_ID, 6.5), (SYS_ID, True), ("\ud800", 6)])
+def test_a_push_that_is_not_the_guides_is_not_sent(
+    iem: IemService, server: SimulatorServer, sys_id: str, state: Any
+) -> None:
+    with pytest.raises(RequestBodyError):
+        iem.push(Target("ACME", "42"), sys_id, state)
 
     assert server.record.arrived == 0
