@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from relay.absences import Absences
-from relay.access import read_access
+from relay.access import Access, read_access
 from relay.clock import Clock, now_ms
 from relay.core.document import Fault
 from relay.core.ids import make_id
@@ -22,9 +22,12 @@ from relay.core.redact import Redactor
 from relay.core.seal import SealingKey
 from relay.delivery import Deliverer
 from relay.drainer import Drainer
+from relay.duties import PublishingLane
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
+from relay.iem.reports import Subject
+from relay.iem.service import CALLS_PER_TURN, IemService
 from relay.iem.token_cache import TokenCache
 from relay.inspection import Side, missing_secrets
 from relay.intake import Intake
@@ -34,6 +37,7 @@ from relay.lookups import CALLS_AT_ONCE, LookupLane, Lookups
 from relay.mapping_notes import MappingNotes
 from relay.mappings import Catalogue, MappingFile, read_mappings
 from relay.operations import Operations
+from relay.publishing import Publisher
 from relay.reload import Reloader
 from relay.replay import Replay
 from relay.sealing import Sealer
@@ -45,6 +49,7 @@ from relay.store.deliveries import DeliveryReader
 from relay.store.last_good import LastGood
 from relay.store.letters import Letters
 from relay.store.lookups import LookupQueue
+from relay.store.publisher import PublisherStore
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 from relay.store.registry import Registry
@@ -64,6 +69,8 @@ _LOG = logging.getLogger("relay")
 
 #: Integrations whose lookups never wait for one another's.
 _MOST_LOOKUP_LANES = 64
+#: Integrations of which IEM is told at once.
+_MOST_PUBLISHING_AT_ONCE = 64
 #: Workers have time.
 _WORKER_PATIENCE = 5.0
 
@@ -224,8 +231,20 @@ class Outbound:
 
 def build_outbound(integration: Integration, foundation: Foundation, connection: Connection) -> Outbound:
     """Return the way to an integration's IEM. Raises SecretMissingError as `read_access`."""
+    access = read_access(integration.iem, foundation.secrets)
+    service = _iem_service(integration, access, foundation, connection)
+    return Outbound(Deliverer(integration.iem, service), access.digest)
+
+
+def build_iem(integration: Integration, foundation: Foundation, connection: Connection) -> IemService:
+    """Return an integration's IEM, with the token that all processes share. Raises SecretMissingError as `read_access`."""
+    return _iem_service(integration, read_access(integration.iem, foundation.secrets), foundation, connection)
+
+
+def _iem_service(
+    integration: Integration, access: Access, foundation: Foundation, connection: Connection
+) -> IemService:
     iem = integration.iem
-    access = read_access(iem, foundation.secrets)
     foundation.redactor.add(access.account.basic.removeprefix("Basic "))
     client = IemClient(Caller(access.url, ca_file=iem.ca_file, connections=iem.max_in_flight), access.account)
     tokens = TokenCache(
@@ -236,7 +255,38 @@ def build_outbound(integration: Integration, foundation: Foundation, connection:
         timeout=iem.timeout,
         clock=foundation.clock,
     )
-    return Outbound(Deliverer(iem, client, tokens, foundation.clock), access.digest)
+    return IemService(client, tokens, auth=iem.auth, timeout=iem.timeout, clock=foundation.clock)
+
+
+def build_publisher(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> Publisher:
+    """Return what tells IEM of the relay itself."""
+    pool = ThreadPoolExecutor(_MOST_PUBLISHING_AT_ONCE, thread_name_prefix="publish")
+    lanes = open_publishing_lanes(foundation, integrations, connection)
+    return Publisher(worker_name(), lanes, pool, foundation.clock)
+
+
+def open_publishing_lanes(
+    foundation: Foundation, integrations: Iterable[Integration], connection: Connection
+) -> list[PublishingLane]:
+    """Return a lane for each enabled integration with a `publish` block whose secrets can be read."""
+    lanes = [_publishing_lane(one, foundation, connection) for one in integrations if one.enabled and one.publish]
+    return [lane for lane in lanes if lane]
+
+
+def _publishing_lane(integration: Integration, foundation: Foundation, connection: Connection) -> PublishingLane | None:
+    iem = integration.iem
+    assert integration.publish is not None
+    try:
+        service = build_iem(integration, foundation, connection)
+    except SecretMissingError:
+        return None  # told already: nothing can be delivered either
+    return PublishingLane(
+        subject=Subject(integration.name, iem.customer_id, integration.source, socket.gethostname()),
+        publish=integration.publish,
+        service=service,
+        store=PublisherStore(connection, integration.name),
+        longest_turn=CALLS_PER_TURN * iem.timeout,
+    )
 
 
 def build_lookups(foundation: Foundation, integrations: Iterable[Integration], connection: Connection) -> Lookups:

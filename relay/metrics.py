@@ -29,6 +29,9 @@ LOOKUPS = Counter(
     "relay_lookups", "Lookups of resolvers in Virima, by what came of them", ("integration", "outcome", "cached")
 )  # fmt: skip
 LOOKUP_SECONDS = Histogram("relay_lookup_seconds", "Time that Virima took for one", ("integration",), buckets=_SLOW)
+PUBLICATIONS = Counter(
+    "relay_publications", "What IEM was told of the relay itself, by what came of it", ("integration", "kind", "outcome")
+)  # fmt: skip
 DRAINED = Counter(
     "relay_journal_drained", "Records that went from the intake journal to Redis", ("integration", "result")
 )  # fmt: skip

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relay.access import read_access
-from relay.bootstrap import Foundation, build_lookups, build_mapping_notes, connect_worker, open_lookup_lanes
+from relay.bootstrap import (
+    Foundation,
+    build_lookups,
+    build_mapping_notes,
+    build_publisher,
+    connect_worker,
+    open_lookup_lanes,
+    open_publishing_lanes,
+)
 from relay.core.integration import Iem, Integration, Virima
 from relay.errors import SecretMissingError
 from relay.lanes import open_lanes
@@ -36,7 +44,9 @@ class Staff:
         #: Whose secrets could not be read at the last look, for the first time.
         self._doubtful: set[str] = set()
         self.notes = build_mapping_notes(self._connection, catalogue)
-        self.lookups = build_lookups(foundation, [one.integration for one in self._at_work.values()], self._connection)
+        integrations = [one.integration for one in self._at_work.values()]
+        self.lookups = build_lookups(foundation, integrations, self._connection)
+        self.publisher = build_publisher(foundation, integrations, self._connection)
 
     def look_again(self, changed: bool) -> None:  # noqa: FBT001 - what a look at the mapping files found
         """Follow the mapping files, where they have changed, and the secret files that they name."""
@@ -57,6 +67,10 @@ class Staff:
             lookups = open_lookup_lanes(self.foundation, integrations, self._connection)
             self._worker.change(open_lanes(self.foundation, changed, self._connection), gone)
             self.lookups.replace(lookups)
+            self.publisher.change(
+                open_publishing_lanes(self.foundation, changed, self._connection),
+                {*gone, *(one.name for one in changed)},
+            )
         self._at_work = wanted
 
     def _give_benefit_of_doubt(self, wanted: dict[str, _Terms]) -> dict[str, _Terms]:

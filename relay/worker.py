@@ -21,9 +21,10 @@ from relay import metrics
 from relay.clock import Clock
 from relay.core.outcomes import Answer, Delivered, Outcome, Park, Reason, Retry
 from relay.core.retry import BUGS_TO_DIE, retry_delay
-from relay.delivery import Attempt, lease_of, longest_attempt
+from relay.delivery import lease_of, longest_attempt
 from relay.errors import StoreUnavailableError
 from relay.housekeeping import Housekeeper, Keep
+from relay.iem.service import Attempt
 from relay.lanes import Lane, busy, room_for
 from relay.logs import log
 from relay.store.connection import Connection

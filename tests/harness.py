@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -47,6 +48,14 @@ def free_port() -> int:
 def sys_id(number: int) -> str:
     """Return the sys_id of the `number`-th ticket."""
     return f"{number:032x}"
+
+
+class AtOnce(Executor):
+    """Runs what it is given in the thread that gives it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        fn(*args, **kwargs)
+        return Future()
 
 
 @dataclass(slots=True)

@@ -8,13 +8,11 @@ from dataclasses import asdict
 import click
 
 from relay.bootstrap import lay_foundation
-from relay.cli.terminal import json_option, print_json, shown
+from relay.cli.terminal import json_option, print_finding, print_json
 from relay.doctor.finding import Finding, State, failed
 from relay.doctor.round import examine
 from relay.inspection import Side
 from relay.settings import read_environment
-
-_COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
 
 
 @click.command
@@ -35,16 +33,10 @@ def doctor(*, side: Side | None, as_json: bool) -> None:
     for one in examine(lay_foundation(environ), environ, side):
         findings.append(one)
         if not as_json:
-            _print(one)
+            print_finding(one)
     if as_json:
         print_json([asdict(one) for one in findings])
     else:
         counts = {state: sum(one.state is state for one in findings) for state in State}
         click.echo(f"{counts[State.FAIL]} failed, {counts[State.WARN]} warnings, {counts[State.OK]} good")
     sys.exit(1 if failed(findings) else 0)
-
-
-def _print(one: Finding) -> None:
-    state = click.style(f"{one.state:<4}", fg=_COLOURS[one.state], bold=True)
-    advice = f" → {one.advice}" if one.advice else ""
-    click.echo(f"{state}  {one.subject}: {shown(one.says)}{shown(advice)}".replace("\n", " "))

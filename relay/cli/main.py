@@ -27,6 +27,7 @@ _COMMANDS = {
     "rejections": ("relay.cli.rejections", "Look at webhooks that could not be mapped; replay and discard them."),
     "explain": ("relay.cli.explain", "Tell the whole story of a ticket or a delivery."),
     "audit": ("relay.cli.audit", "Read the audit trail, export it, and check its seals."),
+    "iem": ("relay.cli.iem", "Try an integration's IEM out; publish events, metrics, topology and adaptor health."),
     "virima": ("relay.cli.virima", "Try an integration's Virima out: who the relay is there, and whom it finds."),
     "doctor": ("relay.cli.doctor", "Examine settings, Redis, mapping files, each IEM and each Virima; push nothing."),
     "healthcheck": ("relay.cli.healthcheck", "Tell by exit status whether web, or this machine's worker, is well."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from relay.core.integration import Integration
+from relay.errors import ConfigurationError
 from relay.mappings import MappingFile, read_mapping, read_mappings
 from relay.operations import UnknownError
 from relay.settings import load_settings, read_environment
@@ -19,3 +21,16 @@ def find_mapping(integration: str) -> MappingFile:
     if integration not in files:
         raise UnknownError(f"there is no integration {integration[:64]}: there is {', '.join(files) or 'none'}")
     return files[integration]
+
+
+def find_integration(name: str) -> Integration:
+    """Return an integration whose file is good.
+
+    Raises:
+        UnknownError: there is none of that name.
+        ConfigurationError: its file has faults.
+    """
+    file = find_mapping(name)
+    if file.integration is None:
+        raise ConfigurationError(file.complaints())
+    return file.integration

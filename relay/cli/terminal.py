@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 import click
 
 from relay.bootstrap import build_operations, connect_worker, lay_foundation, open_catalogue
+from relay.doctor.finding import Finding, State
 from relay.errors import ConfigurationError
 from relay.operations import Operations
 
 _T = TypeVar("_T")
 #: Unicode's control, format, surrogate, and line and paragraph separator characters.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+_COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
 why_option = click.option("--why", default="", help="Why, for the audit trail.")
@@ -88,6 +91,13 @@ def print_record(record: dict[str, Any]) -> None:
             print_table(([one.get(key) for key in headings] for one in value), headings)
         elif isinstance(value, list | dict) and value:
             click.echo(f"\n{name}:\n{as_json(value, indent=2)}")
+
+
+def print_finding(one: Finding) -> None:
+    """Print what the doctor found, in a line."""
+    state = click.style(f"{one.state:<4}", fg=_COLOURS[one.state], bold=True)
+    advice = f" → {one.advice}" if one.advice else ""
+    click.echo(f"{state}  {one.subject}: {shown(one.says)}{shown(advice)}".replace("\n", " "))
 
 
 def with_operations(command: Callable[..., _T]) -> Callable[..., _T]:

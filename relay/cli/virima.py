@@ -8,12 +8,9 @@ from contextlib import contextmanager
 
 import click
 
-from relay.bootstrap import build_virima, lay_foundation, load_catalogue
+from relay.bootstrap import build_virima, lay_foundation
+from relay.cli.named_mapping import find_integration
 from relay.cli.terminal import json_option, print_json, print_record
-from relay.core.integration import Integration
-from relay.errors import ConfigurationError
-from relay.mappings import Catalogue
-from relay.operations import UnknownError
 from relay.virima.advice import advise
 from relay.virima.lookup import Lookup, LookupResult, Outcome
 
@@ -47,22 +44,11 @@ def look_up(integration: str, email: str, *, as_json: bool) -> None:
 @contextmanager
 def _opened(name: str) -> Iterator[Lookup]:
     foundation = lay_foundation()
-    lookup, _ = build_virima(_find(load_catalogue(foundation), name), foundation)
+    lookup, _ = build_virima(find_integration(name), foundation)
     try:
         yield lookup
     finally:
         lookup.close()
-
-
-def _find(catalogue: Catalogue, name: str) -> Integration:
-    if catalogue.fault:
-        raise ConfigurationError([catalogue.fault])
-    file = catalogue.find(name)
-    if file is None:
-        raise UnknownError(f"there is no integration {name[:64]}")
-    if file.integration is None:
-        raise ConfigurationError(file.complaints())
-    return file.integration
 
 
 def _tell(result: LookupResult, who: str, *, as_json: bool) -> None:

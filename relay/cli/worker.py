@@ -64,6 +64,7 @@ def worker() -> None:
         staff = Staff(foundation, catalogue, delivering)
         _start_assistants(staff, reloader, stopping)
         delivering.run(grace=foundation.settings.shutdown_grace)
+        staff.publisher.close()
         staff.lookups.close(within=_LOG_OUT_WITHIN)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
@@ -87,6 +88,7 @@ def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Even
     staff.notes.write()
     build_sealer(staff.foundation.settings, staff.catalogue).start(stopping)
     staff.lookups.start(stopping)
+    staff.publisher.start(stopping)
     reloader.look()  # Redis is there: the last good versions of broken files, too
     staff.bring_up_to_date()
     reloader.start(stopping, within=staff.foundation.settings.reload_interval, looked=staff.look_again)

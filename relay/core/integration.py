@@ -140,6 +140,8 @@ class Publish:
     metrics: float | None
     events: bool
     topology: bool
+    #: A pending delivery that is older is told (seconds).
+    backlog_age: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 SUCCESS = "Success"
 PUBLISHED = "Data published successfully"
+RUNNING = "API is running"
 
 
 class Reason(StrEnum):
@@ -106,6 +107,12 @@ def classify_push(answer: Answer, auth: Literal["token", "basic"]) -> Outcome | 
 def classify_publish(answer: Answer) -> Outcome | RefusedToken:
     """Return what IEM's answer to a Publish call means (guide section 4.2)."""
     return _classify(answer, "token", PUBLISHED)
+
+
+def classify_healthcheck(answer: Answer) -> Outcome:
+    """Return what the publish service's health check answers (guide section 5); it is asked without a credential."""
+    outcome = _classify(answer, "token", RUNNING)
+    return Park(Reason.ACCESS_DENIED) if isinstance(outcome, RefusedToken) else outcome
 
 
 def classify_token(answer: Answer) -> Outcome:

@@ -276,6 +276,12 @@ class PublishSchema(Strict):
     metrics = Read(duration("10s", "1d"), "how often metrics are told", load_default=None, example="5m")
     events = Read(read_boolean, "tell when the integration is parked or a delivery dies", load_default=False)
     topology = Read(read_boolean, "tell the relay as an entity and a service", load_default=False)
+    backlog_age = Read(
+        duration("1m", "7d"),
+        "an older pending delivery is told: Amber, and an event",
+        load_default=900.0,
+        example="15m",
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.Publish:

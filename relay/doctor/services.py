@@ -13,7 +13,7 @@ from relay.access import Access, read_access
 from relay.bootstrap import Foundation, build_virima
 from relay.clock import Clock
 from relay.core.integration import Integration
-from relay.core.outcomes import Answer, Delivered, Reason, classify_token
+from relay.core.outcomes import Answer, Delivered, Reason, classify_healthcheck, classify_token
 from relay.doctor.finding import Finding
 from relay.errors import SecretMissingError
 from relay.http.caller import Caller
@@ -40,9 +40,13 @@ Examination = Callable[[], list[Finding]]
 class _Door:
     """One account of one service, and the integrations that go through it."""
 
-    names: list[str]
+    integrations: list[Integration]
     access: Access
-    integration: Integration
+
+    @property
+    def names(self) -> str:
+        """The integrations' names."""
+        return ", ".join(one.name for one in self.integrations)
 
 
 def examinations(integrations: Sequence[Integration], foundation: Foundation) -> list[Examination]:
@@ -56,9 +60,18 @@ def examinations(integrations: Sequence[Integration], foundation: Foundation) ->
             found.append(_not_asked(f"iem {one.name}", error))
             continue
         way = (access.url, access.account, one.iem.ca_file, one.iem.auth)
-        doors.setdefault(way, _Door([], access, one)).names.append(one.name)
+        doors.setdefault(way, _Door([], access)).integrations.append(one)
     found += [_iem_examination(door, foundation.clock) for door in doors.values()]
     return found + _virima_examinations(integrations, foundation)
+
+
+def ping_iem(integration: Integration, foundation: Foundation) -> list[Finding]:
+    """Examine one integration's IEM: the way there, the publish service's health check, the token, the clock."""
+    try:
+        access = read_access(integration.iem, foundation.secrets)
+    except SecretMissingError as error:
+        return _not_asked(f"iem {integration.name}", error)()
+    return _examine_iem(_Door([integration], access), foundation.clock, publishes=True)
 
 
 def _not_asked(subject: str, error: SecretMissingError) -> Examination:
@@ -68,21 +81,34 @@ def _not_asked(subject: str, error: SecretMissingError) -> Examination:
 
 
 def _iem_examination(door: _Door, clock: Clock) -> Examination:
-    def examine() -> list[Finding]:
-        iem, names = door.integration.iem, ", ".join(door.names)
-        way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout)
-        if isinstance(way, Unreached):
-            return [Finding.fail(f"iem {names}", f"{door.access.url}: {way.fault}", _STEP_ADVICE[way.step])]
-        client = IemClient(Caller(door.access.url, ca_file=iem.ca_file, connections=1), door.access.account)
-        with closing(client):
-            answer = client.generate_token(timeout=iem.timeout)
-        findings = [_judge_token(f"iem {names}", answer, iem.auth, f"{door.access.url} ({_tell(way, clock)})")]
-        findings += [_judge_certificate(f"iem {names}", way, clock)] if _ends_soon(way, clock) else []
-        if answer.date is not None:
-            findings.append(_judge_clock(f"clock {names}", answer.date - clock.now_ms() / 1000))
-        return findings
+    return lambda: _examine_iem(door, clock, publishes=any(one.publish for one in door.integrations))
 
-    return examine
+
+def _examine_iem(door: _Door, clock: Clock, *, publishes: bool) -> list[Finding]:
+    iem, names = door.integrations[0].iem, door.names
+    way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout)
+    if isinstance(way, Unreached):
+        return [Finding.fail(f"iem {names}", f"{door.access.url}: {way.fault}", _STEP_ADVICE[way.step])]
+    client = IemClient(Caller(door.access.url, ca_file=iem.ca_file, connections=1), door.access.account)
+    with closing(client):
+        answer = client.generate_token(timeout=iem.timeout)
+        health = client.healthcheck(timeout=iem.timeout) if publishes else None
+    findings = [_judge_token(f"iem {names}", answer, iem.auth, f"{door.access.url} ({_tell(way, clock)})")]
+    findings += [_judge_health(f"publish {names}", health)] if health else []
+    findings += [_judge_certificate(f"iem {names}", way, clock)] if _ends_soon(way, clock) else []
+    if answer.date is not None:
+        findings.append(_judge_clock(f"clock {names}", answer.date - clock.now_ms() / 1000))
+    return findings
+
+
+def _judge_health(subject: str, answer: Answer) -> Finding:
+    outcome = classify_healthcheck(answer)
+    if isinstance(outcome, Delivered):
+        return Finding.ok(subject, "IEM's publish service says that it runs")
+    seen = f"HTTP {answer.status}" if answer.status else answer.fault
+    return Finding.fail(
+        subject, f"the publish service's health check fails: {outcome.reason} ({seen})", ADVICE[outcome.reason]
+    )
 
 
 def _judge_token(subject: str, answer: GrantedToken | Answer, auth: str, where: str) -> Finding:
@@ -137,18 +163,19 @@ def _virima_examinations(integrations: Iterable[Integration], foundation: Founda
         except SecretMissingError as error:
             found.append(_not_asked(f"virima {one.name}", error))
             continue
-        doors.setdefault(access.digest, _Door([], access, one)).names.append(one.name)
+        doors.setdefault(access.digest, _Door([], access)).integrations.append(one)
     return found + [_virima_examination(door, foundation) for door in doors.values()]
 
 
 def _virima_examination(door: _Door, foundation: Foundation) -> Examination:
     def examine() -> list[Finding]:
-        virima, url, subject = door.integration.virima, door.access.url, f"virima {', '.join(door.names)}"
+        integration, url, subject = door.integrations[0], door.access.url, f"virima {door.names}"
+        virima = integration.virima
         assert virima is not None
         way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout)
         if isinstance(way, Unreached):
             return [Finding.fail(subject, f"{url}: {way.fault}", _STEP_ADVICE[way.step])]
-        lookup, _ = build_virima(door.integration, foundation)
+        lookup, _ = build_virima(integration, foundation)
         with closing(lookup):
             result = lookup.who_am_i()
         where = f"{url} ({_tell(way, foundation.clock)})"

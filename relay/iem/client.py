@@ -1,4 +1,4 @@
-"""IEM's calls that the relay makes: Generate Token (guide section 3) and Fetch Ticket Update, `/gbp/push` (section 4.3)."""
+"""IEM's calls as requests and answers: Generate Token (guide section 3), Fetch Ticket Update (4.3), the publish service (5)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from relay.core.outcomes import Answer
+from relay.errors import RequestBodyError
 from relay.http.account import Account
 from relay.http.caller import Caller, Reply
+from relay.iem.model import PATHS, Publication
 
 TOKEN_PATH = "/api/v1/user/token"  # noqa: S105 - a path, not a token
 #: Sent with every push, beside the credential.
@@ -61,9 +63,30 @@ class IemClient:
         headers, body = {**PUSH_HEADERS, **credential}, push_body(sys_id, state)
         return _answer_of(self._caller.exchange("POST", push_path(target), headers=headers, body=body, timeout=timeout))
 
+    def publish(self, publication: Publication, body: bytes, token: str, *, timeout: float) -> Answer:
+        """Publish one body, as `bodies.encode` makes it, with `token` in the Cookie. `timeout` in seconds."""
+        headers = {**PUSH_HEADERS, "Cookie": f"access_token={token}"}
+        path = PATHS[publication]
+        return _answer_of(self._caller.exchange("POST", path, headers=headers, body=body, timeout=timeout))
+
+    def healthcheck(self, *, timeout: float) -> Answer:
+        """Ask whether the publish service runs. `timeout` in seconds."""
+        path = PATHS[Publication.HEALTHCHECK]
+        return _answer_of(self._caller.exchange("GET", path, headers={}, body=None, timeout=timeout))
+
     def close(self) -> None:
         """Close the connections."""
         self._caller.close()
+
+
+def check_push(target: Target, sys_id: str, state: int) -> None:
+    """Raise RequestBodyError where a push could not be written as the guide has it."""
+    if type(state) is not int:
+        raise RequestBodyError(f"state: expected a whole number, not {type(state).__name__}")
+    try:
+        "".join((target.customer_id, target.integration_id, sys_id)).encode()
+    except (UnicodeEncodeError, TypeError):
+        raise RequestBodyError("customer id, integration id and sys_id: expected texts of whole characters") from None
 
 
 def push_path(target: Target) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from relay.clock import Clock
-from relay.core.outcomes import Answer, Outcome, Park, Reason, Retry, classify_token
+from relay.core.outcomes import Answer, Park, Reason, Retry, classify_token
 from relay.iem.client import GrantedToken, IemClient
+from relay.iem.tokens import NoToken
 from relay.store.tokens import StoredToken, TokenStore
 
 #: A token is renewed when a tenth of its life is left, a minute at most.
@@ -18,14 +19,6 @@ _REFUSAL_HOLDS = 2_000
 _NEW_FOR = 10_000
 #: Another process's fetch is looked at this often (seconds).
 _LOOK_AGAIN = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class NoToken:
-    """No token was to be had: the answer that said so, and what it means for the attempt."""
-
-    answer: Answer
-    outcome: Outcome
 
 
 class TokenCache:

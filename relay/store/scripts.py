@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 #: What empties the queues may write while memory is full: else a full Redis would stay full. Intake may not.
-_DRAINING = frozenset({"take", "settle", "reclaim", "discard", "sweep", "circuit", "trail", "lookups"})
+_DRAINING = frozenset({"take", "settle", "reclaim", "discard", "sweep", "circuit", "trail", "lookups", "publisher"})
 
 
 @cache

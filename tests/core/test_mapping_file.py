@@ -146,7 +146,7 @@ def test_every_key_of_the_designs_example_is_accepted_and_means_what_it_says() -
         timeout=10.0,
         ca_file=None,
     )
-    assert integration.publish == Publish(heartbeat=300.0, metrics=300.0, events=True, topology=True)
+    assert integration.publish == Publish(heartbeat=300.0, metrics=300.0, events=True, topology=True, backlog_age=900.0)
     assert integration.tests == (
         MappingTest("a resolved incident is relayed", {"sys_id": TICKET, "state": "6"}, state=6),
     )
@@ -296,7 +296,10 @@ def test_a_misspelt_key_is_named_in_every_block_with_its_place_and_the_key_that_
         ("tables: {problem: {states: {106: 6}, color: red}}", "1:38: unknown key 'color'; known here: states"),
         ("dedupe: {ttl: 24h}", "1:10: unknown key 'ttl'; known here: collapse, window"),
         ("retry: {attempts: 5}", "1:9: unknown key 'attempts'; known here: first, give_up_after, most"),
-        ("publish: {logs: true}", "1:11: unknown key 'logs'; known here: events, heartbeat, metrics, topology"),
+        (
+            "publish: {logs: true}",
+            "1:11: unknown key 'logs'; known here: backlog_age, events, heartbeat, metrics, topology",
+        ),
         ("'<<': {enabled: false}", f"1:1: unknown key '<<'; known here: {TOP}"),
     ],
 )

@@ -144,7 +144,19 @@ def test_the_readme_shows_whole_mapping_files_of_both_sources() -> None:
     assert {text.splitlines()[0] for text in WHOLE_FILES} == {f"source: {source}" for source in SOURCES}
 
 
-def test_every_yaml_block_of_the_readme_is_a_whole_file_or_its_fields() -> None:
+def test_every_yaml_block_of_the_readme_is_a_whole_file_or_a_block_of_one() -> None:
     parts = [block.text for block in blocks(read_text()) if block.language == "yaml"]
 
-    assert [text for text in parts if text not in WHOLE_FILES and not text.startswith("fields:\n")] == []
+    assert [
+        text for text in parts if text not in WHOLE_FILES and not text.startswith(("fields:\n", "publish:\n"))
+    ] == []
+
+
+def test_the_publish_block_is_good_in_a_file() -> None:
+    [block] = [block.text for block in blocks(read_text()) if block.text.startswith("publish:\n")]
+
+    parsed = parse_mapping_file("acme", WHOLE_FILES[0] + block, load_presets())
+
+    assert parsed.faults == ()
+    assert parsed.integration
+    assert parsed.integration.publish

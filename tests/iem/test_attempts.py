@@ -17,6 +17,7 @@ from relay.delivery import Deliverer, longest_attempt
 from relay.http.account import Account
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
+from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
 from relay.simulators.faults import Fault
 from relay.simulators.server import SimulatorServer
@@ -50,7 +51,7 @@ def line(redis: Connection) -> Iterator[Line]:
         client = IemClient(caller, Account(IEM_USER, IEM_PASSWORD))
         tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5, clock=Clock())
         iem = Iem(Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16)
-        deliverer = Deliverer(iem, client, tokens, Clock())
+        deliverer = Deliverer(iem, IemService(client, tokens, auth=iem.auth, timeout=iem.timeout, clock=Clock()))
         yield Line(server, deliverer, iem)
         deliverer.close()
 

@@ -20,6 +20,7 @@ from relay.delivery import Deliverer
 from relay.housekeeping import Keep
 from relay.http.account import Account
 from relay.iem.client import IemClient
+from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
 from relay.intake import Intake, Receipt, Sender
 from relay.lanes import Lane
@@ -124,7 +125,8 @@ class WorkerProcess(Process):
         )
         tokens._fetching = Latch(site.stage).as_lock()
         queue = ImpatientQueue(self.wire, name, retention=_YEARS)
-        return Lane(integration, queue, Deliverer(integration.iem, client, tokens, clock), "c")
+        service = IemService(client, tokens, auth=integration.iem.auth, timeout=timeout, clock=clock)
+        return Lane(integration, queue, Deliverer(integration.iem, service), "c")
 
     def _begin(self, work: Callable[[], object], assignment: Assignment) -> None:
         task = self._site.stage.begin(self, f"{self.name} attempts {assignment.sys_id[-1]}", work)

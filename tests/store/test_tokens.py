@@ -18,7 +18,8 @@ from relay.errors import StoreUnavailableError
 from relay.http.account import Account
 from relay.http.caller import Caller
 from relay.iem.client import IemClient
-from relay.iem.token_cache import NoToken, TokenCache
+from relay.iem.token_cache import TokenCache
+from relay.iem.tokens import NoToken
 from relay.simulators.faults import Fault
 from relay.simulators.iem import TOKEN_PATH, Iem
 from relay.simulators.iem_access import ApiUser, Installation

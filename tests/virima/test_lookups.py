@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
-from harness import wait_until
+from harness import AtOnce, wait_until
 from store.bench import DELIVERED, MINUTE, RETENTION, SECOND, Bench, make_integration, resolution
 from virima.site import (
     ACCOUNT,
@@ -40,14 +39,6 @@ from relay.virima.lookup import Lookup, LookupResult
 
 Mode = Literal["impersonate", "session"]
 CACHE = 3600.0
-
-
-class AtOnce(Executor):
-    """Makes a lookup in the thread that asks for it."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        fn(*args, **kwargs)
-        return Future()
 
 
 class Site:

@@ -213,6 +213,15 @@ local function settle(settled)
   return status
 end
 
-local statuses = {}
-for index = 4, #ARGV do statuses[#statuses + 1] = settle(cjson.decode(ARGV[index])) end
+local statuses, counted = {}, {}
+local function count(name, by) counted[name] = (counted[name] or 0) + by end
+for index = 4, #ARGV do
+  local settled = cjson.decode(ARGV[index])
+  local created_at = redis.call('HGET', delivery_key(settled.id), 'created_at')
+  local status = settle(settled)
+  if status == 'delivered' then count('latency_ms', math.max(0, now - tonumber(created_at))) end
+  if status == 'delivered' or status == 'dead' or status == 'retrying' then count(status, 1) end
+  statuses[#statuses + 1] = status
+end
+for name, by in pairs(counted) do redis.call('HINCRBY', key('counts'), name, by) end
 return statuses

@@ -1,0 +1,161 @@
+"""IEM as one account uses it: each call of the guide, with a cached token, and once more with a new one if that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from relay.clock import Clock
+from relay.core.outcomes import (
+    TOKEN_DROPPING,
+    Answer,
+    Delivered,
+    Outcome,
+    Park,
+    Reason,
+    RefusedToken,
+    Retry,
+    classify_healthcheck,
+    classify_publish,
+    classify_push,
+)
+from relay.iem.bodies import encode
+from relay.iem.client import IemClient, Target, check_push
+from relay.iem.model import Publication
+from relay.iem.tokens import NoToken, Tokens
+
+#: A turn, with all its calls, takes at most this many times the timeout of one call.
+CALLS_PER_TURN = 3
+_TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
+
+_Ask = Callable[[str | None, float], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one turn came to, and the answer that decided it."""
+
+    outcome: Outcome
+    answer: Answer
+
+
+class IemService:
+    """Pushes and publishes. Threads share it. Nothing raises on what IEM answers: that is in the attempt's outcome.
+
+    A call is a turn: at most three requests, each over within `timeout` seconds. Retrying later is the caller's business.
+    """
+
+    def __init__(
+        self, client: IemClient, tokens: Tokens, *, auth: Literal["token", "basic"], timeout: float, clock: Clock
+    ) -> None:
+        """`auth`: how pushes are authenticated; publishing knows tokens only. `timeout` of one request in seconds."""
+        self._client = client
+        self._tokens = tokens
+        self._auth: Literal["token", "basic"] = auth
+        self._timeout = timeout
+        self._monotonic = clock.monotonic
+
+    def push(
+        self, target: Target, sys_id: str, state: int, *, deadline: float | None = None, is_probe: bool = False
+    ) -> Attempt:
+        """Tell IEM a ticket's state (guide section 4.3); all before `deadline` on the monotonic clock.
+
+        Raises:
+            RequestBodyError: the state is no whole number, or a text holds half a character; nothing was sent.
+            StoreUnavailableError: the shared token cannot be read or dropped.
+        """
+        check_push(target, sys_id, state)
+
+        def ask(token: str | None, timeout: float) -> Answer:
+            return self._client.push(target, sys_id, state, token, timeout=timeout)
+
+        deadline = self._deadline(deadline)
+        if self._auth == "basic":
+            return self._judge_basic(self._ask(ask, None, deadline))
+        return self._twice(lambda token: self._push_once(ask, token, deadline), deadline, is_probe=is_probe)
+
+    def publish(self, publication: Publication, body: Mapping[str, Any], *, deadline: float | None = None) -> Attempt:
+        """Publish one body (guide section 5). `delivered` means that IEM queued it, not that it is shown yet.
+
+        Raises:
+            RequestBodyError: the body is not as the guide has it; nothing was sent.
+            StoreUnavailableError: as `push`.
+        """
+        encoded, until = encode(publication, body), self._deadline(deadline)
+
+        def ask(token: str | None, timeout: float) -> Answer:
+            assert token is not None
+            return self._client.publish(publication, encoded, token, timeout=timeout)
+
+        return self._twice(lambda token: self._publish_once(ask, token, until), until, is_probe=False)
+
+    def healthcheck(self) -> Attempt:
+        """Ask whether the publish service runs (guide section 5); without any credential."""
+        answer = self._client.healthcheck(timeout=self._timeout)
+        return Attempt(classify_healthcheck(answer), answer)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def _deadline(self, deadline: float | None) -> float:
+        return self._monotonic() + CALLS_PER_TURN * self._timeout if deadline is None else deadline
+
+    def _twice(self, once: Callable[[str], Attempt], deadline: float, *, is_probe: bool) -> Attempt:
+        """Make a call, and once more with a new token where the first one was refused."""
+        attempt = Attempt(_TOKEN_REFUSED, Answer(None))
+        for _ in range(2):
+            token = self._tokens.get(deadline=deadline, is_probe=is_probe)
+            if isinstance(token, NoToken):
+                return Attempt(token.outcome, token.answer)
+            attempt = once(token)
+            if attempt.outcome != _TOKEN_REFUSED:
+                break
+        return attempt
+
+    def _push_once(self, ask: _Ask, token: str, deadline: float) -> Attempt:
+        answer = self._ask(ask, token, deadline)
+        outcome = classify_push(answer, "token")
+        match outcome:
+            case RefusedToken():
+                self._tokens.refuse(token, answer)
+                return Attempt(_TOKEN_REFUSED, answer)
+            case Delivered():
+                self._tokens.prove(token)
+            case Retry(reason=reason) | Park(reason=reason) if reason in TOKEN_DROPPING:
+                self._tokens.drop(token)
+        return Attempt(outcome, answer)
+
+    def _publish_once(self, ask: _Ask, token: str, deadline: float) -> Attempt:
+        """Publish with `token`. A refusal here replaces it, and has no part in whether deliveries are parked for theirs."""
+        answer = self._ask(ask, token, deadline)
+        outcome = classify_publish(answer)
+        match outcome:
+            case RefusedToken():
+                self._tokens.drop(token)
+                return Attempt(_TOKEN_REFUSED, answer)
+            case Retry(reason=reason) | Park(reason=reason) if reason in TOKEN_DROPPING:
+                self._tokens.drop(token)
+        return Attempt(outcome, answer)
+
+    def _judge_basic(self, answer: Answer) -> Attempt:
+        outcome = classify_push(answer, "basic")
+        return Attempt(_TOKEN_REFUSED if isinstance(outcome, RefusedToken) else outcome, answer)
+
+    def _ask(self, ask: _Ask, token: str | None, deadline: float) -> Answer:
+        left = deadline - self._monotonic()
+        if left <= 0:
+            return Answer(None, fault="the attempt took too long in all")
+        return ask(token, min(self._timeout, left))

@@ -1,0 +1,61 @@
+"""What IEM was told of an integration, and which process tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relay.core.standing import Counts, Standing
+from relay.store.connection import Connection, pairs
+from relay.store.keys import key
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an integration stands, and what was remembered of what IEM was told."""
+
+    standing: Standing
+    memory: Mapping[str, str]
+
+
+class PublisherStore:
+    """The memory of one integration's publisher. All methods raise `StoreUnavailableError`."""
+
+    def __init__(self, connection: Connection, integration: str) -> None:
+        self._connection = connection
+        self._key = key(integration, "queue")
+
+    def look(self, owner: str, *, for_ms: int, now: int) -> Look | None:
+        """Be the one who tells IEM, for so long, and see how it stands; None where another process is."""
+        found = self._connection.run("publisher", self._key, [now, "look", owner, for_ms])
+        if not found:
+            return None
+        delivered, retried, dead_ever, latency, pending, oldest, retrying, dead, oldest_dead, parked, since, memory = (
+            found
+        )
+        counts = Counts(int(delivered), int(retried), int(dead_ever), int(latency))
+        standing = Standing(
+            at=now,
+            counts=counts,
+            pending=int(pending),
+            oldest=_moment(oldest),
+            retrying=int(retrying),
+            dead=int(dead),
+            oldest_dead=_moment(oldest_dead),
+            parked=parked or None,
+            parked_since=_moment(since),
+        )
+        return Look(standing, pairs(memory))
+
+    def remember(self, owner: str, changes: Mapping[str, str], *, now: int) -> bool:
+        """Remember what IEM was told, in one step; an empty text is forgotten. False where another process tells by now."""
+        return bool(self._connection.run("publisher", self._key, [now, "remember", owner, json.dumps(changes)]))
+
+    def leave(self, owner: str, *, now: int) -> None:
+        """Let another process tell at once."""
+        self._connection.run("publisher", self._key, [now, "leave", owner])
+
+
+def _moment(text: str) -> int | None:
+    return int(float(text)) if text else None

@@ -1,0 +1,277 @@
+"""`relay iem ping|publish`: against a simulated IEM that takes what the guide has, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import IEM_PASSWORD, base_environ, mapping, simulated_iem, write_mapping
+from iem.samples import SAMPLES
+
+from relay.iem.model import Publication
+from relay.simulators.faults import Fault
+from relay.simulators.iem import Iem
+from relay.simulators.server import SimulatorServer
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+EVENT = SAMPLES[Publication.EVENTS]
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    """A simulated IEM."""
+    with simulated_iem() as started:
+        yield started
+
+
+@pytest.fixture
+def run(tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object) -> Run:
+    """A function that runs `relay iem`; keywords change the `iem` block of the mapping `acme`."""
+
+    def relay(*arguments: str, stdin: str = "", **block: Any) -> subprocess.CompletedProcess[str]:
+        write_mapping(tmp_path / "mappings", "acme", mapping(server.url, iem=block))
+        (tmp_path / "mappings" / "broken.yaml").write_text("source: servicenow\n", "utf-8")
+        settings = {"RELAY_REDIS_URL": redis_url, "RELAY_MAPPINGS": str(tmp_path / "mappings")}
+        result = subprocess.run(
+            [sys.executable, "-m", "relay", "iem", *arguments],
+            cwd=tmp_path,
+            env={**base_environ(), **settings, "WRONG_PASSWORD": "not-the-one"},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in result.stderr
+        assert [one for one in (IEM_PASSWORD, "not-the-one") if one in result.stdout + result.stderr] == []
+        return result
+
+    return relay
+
+
+def published(server: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
+    assert isinstance(server.service, Iem)
+    return {kind: bodies for kind, bodies in server.service.published.items() if bodies}
+
+
+def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run, server: SimulatorServer) -> None:
+    result = run("ping", "acme")
+
+    assert result.returncode == 0
+    assert [line[:20] for line in result.stdout.splitlines()] == [
+        f"ok    iem acme: {server.url[:4]}",
+        "ok    publish acme: ",
+        "ok    clock acme: IE",
+    ]
+    assert "gives a token" in result.stdout
+    assert "says that it runs" in result.stdout
+    assert published(server) == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "block", "sentence"),
+    [
+        (Fault(status=500, path="/publish/"), {}, "health check fails: server_error (HTTP 500) → a fault of IEM's own"),
+        (Fault(status=200, body="<html>", path="/publish/"), {}, "health check fails: unexpected_answer (HTTP 200)"),
+        (None, {"password": {"env": "WRONG_PASSWORD"}}, "wrong_credentials (HTTP 401) → check iem.username"),
+        (None, {"password": {"env": "NOT_SET"}}, "not asked: the environment variable NOT_SET is not set"),
+        (None, {"url": "http://127.0.0.1:9"}, "takes no connection"),
+    ],
+)
+def test_ping_tells_what_is_wrong_by_its_status_too(
+    run: Run, server: SimulatorServer, fault: Fault | None, block: dict[str, Any], sentence: str
+) -> None:
+    if fault:
+        server.faults.add(fault)
+
+    result = run("ping", "acme", **block)
+
+    assert result.returncode == 1
+    assert sentence in result.stdout
+
+
+def test_ping_of_what_is_not_there(run: Run) -> None:
+    assert (run("ping", "nobody").returncode, run("ping", "broken").returncode) == (1, 78)
+
+
+@pytest.mark.parametrize("publication", Publication)
+def test_each_kind_of_body_is_taken_by_iem(
+    run: Run, server: SimulatorServer, publication: Publication, tmp_path: Path
+) -> None:
+    (tmp_path / "body.json").write_text(json.dumps(SAMPLES[publication]), "utf-8")
+
+    result = run("publish", "acme", publication, "body.json")
+
+    assert (result.returncode, result.stdout) == (0, "1 of 1 published\n"), result.stderr
+    assert published(server) == {publication: [SAMPLES[publication]]}
+
+
+def test_many_bodies_of_standard_input_without_a_customer_are_the_mappings(run: Run, server: SimulatorServer) -> None:
+    bodies = [{**EVENT, "ieventid": str(number)} for number in range(40)]
+    for body in bodies:
+        del body["envcustomerid"]
+
+    result = run("publish", "acme", "events", "-", stdin="".join(f"{json.dumps(body)}\n" for body in bodies))
+
+    assert result.stdout == "40 of 40 published\n"
+    found = published(server)["events"]
+    assert {body["envcustomerid"] for body in found} == {"ACME"}
+    assert sorted(int(body["ieventid"]) for body in found) == list(range(40))
+    assert server.record.count("/api/v1/user/token") == 1
+
+
+def test_the_token_is_the_one_that_workers_share(run: Run, server: SimulatorServer) -> None:
+    for _ in range(3):
+        assert run("publish", "acme", "events", "-", stdin=json.dumps(EVENT)).returncode == 0
+
+    assert server.record.count("/api/v1/user/token") == 1
+
+
+def test_all_that_is_wrong_is_told_and_nothing_is_sent(run: Run, server: SimulatorServer) -> None:
+    misspelt = {("severty" if name == "severity" else name): value for name, value in EVENT.items()}
+    lines = [json.dumps(EVENT), json.dumps(misspelt), json.dumps({**EVENT, "createdon": "now"}), "{"]
+
+    result = run("publish", "acme", "events", "-", stdin="\n".join(lines))
+
+    assert result.returncode == 1
+    told = result.stderr.splitlines()
+    assert told[:2] == [
+        "<stdin>: line 2: severity is missing",
+        "<stdin>: line 2: severty is unknown; did you mean severity?",
+    ]
+    assert told[2].startswith("<stdin>: line 3: createdon: expected a text like")
+    assert told[3].startswith("<stdin>: line 4: no JSON")
+    assert told[4] == "4 faults: nothing was sent"
+    assert server.record.arrived == 0
+
+
+def test_a_dry_run_prints_what_would_be_sent(run: Run, server: SimulatorServer) -> None:
+    without = {name: value for name, value in EVENT.items() if name != "envcustomerid"}
+
+    result = run("publish", "acme", "events", "-", "--dry-run", stdin=json.dumps([without, EVENT]))
+
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [EVENT, EVENT]
+    assert "2 checked" in result.stderr
+    assert server.record.arrived == 0
+
+
+def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+    server.faults.add(Fault(status=400, body={"message": "Malformed request: no"}, path="/publish/", count=1))
+    bodies = [{**EVENT, "ieventid": str(number)} for number in range(3)]
+
+    result = run(
+        "publish", "acme", "events", "-", "--failed-to", "failed.jsonl", stdin=json.dumps(bodies), max_in_flight=1
+    )
+
+    assert (result.returncode, result.stdout) == (1, "2 of 3 published\n")
+    assert "record 1: refused (HTTP 400: Malformed request: no) → IEM calls the request malformed" in result.stderr
+    assert json.loads((tmp_path / "failed.jsonl").read_text("utf-8")) == bodies[0]
+    assert run("publish", "acme", "events", "failed.jsonl").stdout == "1 of 1 published\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "tried"),
+    [
+        (Fault(status=401, body={"message": "Data has been sent for inactive customer"}, path="/publish/"), 5),
+        (Fault(status=403, body={"message": "Access denied"}, path="/publish/"), 1),
+        (Fault(status=503, path="/publish/"), 5),
+        (Fault(drop="before", path="/publish/"), 5),
+    ],
+)
+def test_where_the_rest_would_fare_no_better_it_is_not_sent(
+    run: Run, server: SimulatorServer, fault: Fault, tried: int
+) -> None:
+    server.faults.add(fault)
+
+    result = run("publish", "acme", "events", "-", "--json", stdin=json.dumps([EVENT] * 30), max_in_flight=1)
+
+    told = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert (told["published"], len(told["failed"]), told["not_sent"]) == (0, tried, 30 - tried)
+    assert server.record.count("/publish/") == tried
+
+
+def test_a_token_that_is_no_good_any_more_is_replaced_once(run: Run, server: SimulatorServer) -> None:
+    run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
+    assert isinstance(server.service, Iem)
+    server.service.revoke()
+
+    result = run("publish", "acme", "events", "-", stdin=json.dumps([EVENT] * 5), max_in_flight=1)
+
+    assert result.stdout == "5 of 5 published\n"
+    assert server.record.count("/api/v1/user/token") == 2
+
+
+def test_wrong_credentials_are_tried_once(run: Run, server: SimulatorServer) -> None:
+    result = run("publish", "acme", "events", "-", stdin=json.dumps([EVENT] * 30), password={"env": "WRONG_PASSWORD"})
+
+    assert result.returncode == 1
+    assert "wrong_credentials (HTTP 401: Invalid username/password.) → check iem.username" in result.stderr
+    assert server.record.count("/api/v1/user/token") == 1
+
+
+@pytest.mark.parametrize(
+    ("stdin", "sentence"), [("", "no JSON"), ("[]", "holds nothing to publish"), ("\n", "no JSON")]
+)
+def test_an_empty_file_is_a_sentence(run: Run, stdin: str, sentence: str) -> None:
+    result = run("publish", "acme", "events", "-", stdin=stdin)
+
+    assert result.returncode == 1
+    assert sentence in result.stderr
+
+
+def test_wrong_usage_is_status_2(run: Run) -> None:
+    assert run("publish", "acme", "evnts", "-").returncode == 2
+    assert run("publish", "acme", "events", "nothing.json").returncode == 2
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(run: Run, server: SimulatorServer) -> None:
+    result = run("publish", "acme", "events", "-", "--failed-to", "no/such/folder.jsonl", stdin=json.dumps(EVENT))
+
+    assert result.returncode == 2
+    assert server.record.arrived == 0
+
+
+def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text(json.dumps(EVENT), "utf-8")
+    server.faults.add(Fault(status=503, path="/publish/"))
+
+    result = run("publish", "acme", "events", "events.jsonl", "--failed-to", "events.jsonl")
+
+    assert result.returncode == 1
+    assert json.loads((tmp_path / "events.jsonl").read_text("utf-8")) == EVENT
+
+
+def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run, server: SimulatorServer) -> None:
+    assert isinstance(server.service, Iem)
+    server.service.set_customer("OTHER", active=True)
+    bodies = [EVENT, {**EVENT, "envcustomerid": "OTHER"}, *([EVENT] * 8)]
+
+    result = run("publish", "acme", "events", "-", stdin=json.dumps(bodies), max_in_flight=1)
+
+    assert result.stdout == "9 of 10 published\n"
+    assert "record 2: user_not_associated" in result.stderr
+
+
+def test_what_was_done_is_told_where_redis_is_away(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+    write_mapping(tmp_path / "mappings", "acme", mapping(server.url))
+    settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:9/0", "RELAY_MAPPINGS": str(tmp_path / "mappings")}
+    command = [sys.executable, "-m", "relay", "iem", "publish", "acme", "events", "-"]
+
+    result = subprocess.run(
+        command,
+        env={**base_environ(), **settings},
+        input=json.dumps([EVENT, EVENT]),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout) == (1, "0 of 2 published\n")
+    assert "2 not sent: Redis: Error 111" in result.stderr

@@ -1,0 +1,20 @@
+"""The README's example of IEM from Python runs as it stands there, against a simulated IEM."""
+
+from __future__ import annotations
+
+from docs.markdown import blocks, read_text
+from harness import IEM_PASSWORD, IEM_USER, simulated_iem
+from iem.samples import SAMPLES
+
+from relay.iem.model import Publication
+
+
+def test_the_example_pushes_and_publishes() -> None:
+    [example] = [one.text for one in blocks(read_text()) if one.language == "python"]
+    with simulated_iem() as server:
+        example = example.replace("https://iem.example.com", server.url).replace("relay-api@example.com", IEM_USER)
+
+        exec(example, {"password": IEM_PASSWORD, "body": SAMPLES[Publication.EVENTS]})
+
+        assert server.record.count("/gbp/push/ACME", 200) == 1
+        assert server.record.count("/publish/allevents/", 200) == 1

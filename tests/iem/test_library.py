@@ -1,0 +1,84 @@
+"""IEM as a library: without the relay's Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
+from iem.samples import SAMPLES
+
+from relay.core.outcomes import Delivered, Park, Reason
+from relay.errors import ConfigurationError, RequestBodyError
+from relay.iem import IemService, Publication, Target, connect
+from relay.simulators.iem import Iem
+from relay.simulators.server import SimulatorServer
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    with simulated_iem() as started:
+        yield started
+
+
+@pytest.fixture
+def iem(server: SimulatorServer) -> Iterator[IemService]:
+    with connect(server.url, IEM_USER, IEM_PASSWORD, timeout=2) as service:
+        yield service
+
+
+def test_it_pushes_and_publishes_with_one_token(iem: IemService, server: SimulatorServer) -> None:
+    outcomes = [iem.push(Target("ACME", "42"), SYS_ID, 6).outcome, iem.healthcheck().outcome]
+    outcomes += [iem.publish(one, SAMPLES[one]).outcome for one in Publication]
+
+    assert outcomes == [Delivered()] * 7
+    assert server.record.count("/api/v1/user/token") == 1
+    assert isinstance(server.service, Iem)
+    assert server.service.actionables == {SYS_ID: 6}
+
+
+def test_a_revoked_token_is_replaced_in_the_same_call(iem: IemService, server: SimulatorServer) -> None:
+    iem.push(Target("ACME", "42"), SYS_ID, 6)
+    assert isinstance(server.service, Iem)
+    server.service.revoke()
+
+    assert iem.publish(Publication.EVENTS, SAMPLES[Publication.EVENTS]).outcome == Delivered()
+    assert server.record.count("/api/v1/user/token") == 2
+
+
+def test_a_refusal_is_an_outcome(server: SimulatorServer) -> None:
+    with connect(server.url, IEM_USER, "not-the-one", timeout=2) as iem:
+        assert iem.push(Target("ACME", "42"), SYS_ID, 6).outcome == Park(Reason.WRONG_CREDENTIALS)
+
+
+def test_a_customer_that_the_user_lacks_is_told(iem: IemService, server: SimulatorServer) -> None:
+    assert isinstance(server.service, Iem)
+    server.service.set_customer("OTHER", active=True)
+
+    attempt = iem.publish(Publication.EVENTS, {**SAMPLES[Publication.EVENTS], "envcustomerid": "OTHER"})
+
+    assert attempt.outcome == Park(Reason.USER_NOT_ASSOCIATED)
+
+
+def test_a_wrong_body_is_not_sent(iem: IemService, server: SimulatorServer) -> None:
+    with pytest.raises(RequestBodyError, match="severity is missing"):
+        iem.publish(Publication.EVENTS, {})
+
+    assert server.record.arrived == 0
+
+
+@pytest.mark.parametrize("url", ["http://iem.example.com", "iem.example.com", "ftp://iem.example.com", ""])
+def test_a_password_is_not_sent_in_clear(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        connect(url, IEM_USER, IEM_PASSWORD)
+
+
+@pytest.mark.parametrize(("sys_id", "state"), [(SYS_ID, "6"), (SYS_ID, 6.5), (SYS_ID, True), ("\ud800", 6)])
+def test_a_push_that_is_not_the_guides_is_not_sent(
+    iem: IemService, server: SimulatorServer, sys_id: str, state: Any
+) -> None:
+    with pytest.raises(RequestBodyError):
+        iem.push(Target("ACME", "42"), sys_id, state)
+
+    assert server.record.arrived == 0
