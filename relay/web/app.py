@@ -31,6 +31,7 @@ from relay.store.deliveries import DeliveryReader
 from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
 from relay.web.auth import Gatekeeper
+from relay.web.documents import make_documents
 from relay.web.health import make_health
 from relay.web.metrics_page import make_metrics
 from relay.web.watch import make_watch
@@ -78,6 +79,7 @@ def create_app(foundation: Foundation) -> Flask:
     watch = make_watch(build_pulse(settings), catalogue, journal, lambda: connection.is_resting)
     app.register_blueprint(make_health(watch, catalogue, settings))
     app.register_blueprint(make_metrics(watch))
+    app.register_blueprint(make_documents())
     app.before_request(_begin)
     app.after_request(_end)
     app.register_error_handler(ProblemError, problem)
