@@ -9,15 +9,15 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from relay.core.payload import parse_body
 from relay.core.values import parse_date_time
-from relay.errors import BacklogFullError, PayloadError, StoreUnavailableError, TooManyRecordsError
+from relay.errors import BacklogFullError, StoreUnavailableError, TooManyRecordsError
 from relay.operations import HinderedError, Operations, UnknownError
 from relay.replay import Replayed
 from relay.store.deliveries import STATUSES, Page, Query
 from relay.store.trail import TYPES, TrailQuery
 from relay.trial import Trial
 from relay.web.answers import ProblemError, problem, reply
+from relay.web.body import read_json, read_members
 from relay.web.webhooks import read_idempotency_key
 
 _ACTOR = "api"
@@ -27,6 +27,7 @@ _MOST_REPLAYED = 5_000
 _TRAIL_FILTERS = ("integration", "sys_id", "number", "delivery_id", "user", "type", "since", "until")
 _TRAIL_CURSOR = re.compile(r"(?!0+-0+@)\d{1,19}-\d{1,19}@[a-z0-9-]{1,63}", re.ASCII)
 _REJECTION_CURSOR = re.compile(r"\d{1,15}\.[0-9A-Z]{1,40}", re.ASCII)
+_DELIVERY_CURSOR = re.compile(r"[0-9A-Z]{26}", re.ASCII)
 _FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "until")
 
 
@@ -89,11 +90,11 @@ def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
 
     @blueprint.post("/integrations/<name>/park", strict_slashes=False)
     def park(name: str) -> Response:
-        return reply(operations.park(name, actor=_ACTOR, why=_text(_body(), "why")))
+        return reply(operations.park(name, actor=_ACTOR, why=_why()))
 
     @blueprint.post("/integrations/<name>/resume", strict_slashes=False)
     def resume(name: str) -> Response:
-        return reply(operations.resume(name, actor=_ACTOR, why=_text(_body(), "why")))
+        return reply(operations.resume(name, actor=_ACTOR, why=_why()))
 
     @blueprint.post("/integrations/<name>/try", strict_slashes=False)
     def try_payload(name: str) -> Response:
@@ -102,7 +103,7 @@ def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
             raise UnknownError(f"there is no usable integration {name[:64]}")
         try:
             # By the version at work, whatever is wrong with the file since.
-            return reply(Trial(file).try_payload(_parse(request.get_data(cache=False)), read_idempotency_key()))
+            return reply(Trial(file).try_payload(read_json(), read_idempotency_key()))
         except TooManyRecordsError as error:
             raise ProblemError(413, str(error), kind="too-many-records") from None
 
@@ -111,7 +112,7 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/deliveries", strict_slashes=False)
     def deliveries() -> Response:
         integration, query = _read_filter(request.args)
-        return _paged(operations.page(integration, query, limit=_limit(), cursor=request.args.get("cursor")))
+        return _paged(operations.page(integration, query, limit=_limit(), cursor=_cursor(_DELIVERY_CURSOR)))
 
     @blueprint.get("/deliveries/<delivery_id>", strict_slashes=False)
     def delivery(delivery_id: str) -> Response:
@@ -120,24 +121,26 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
 
     @blueprint.post("/deliveries/<delivery_id>/replay", strict_slashes=False)
     def replay_delivery(delivery_id: str) -> Response:
-        as_mapped = bool(_body().get("as_mapped"))
+        as_mapped = read_members(as_mapped=bool).get("as_mapped", False)
         return _replayed(operations.replay_delivery(delivery_id, actor=_ACTOR, as_mapped=as_mapped))
 
     @blueprint.post("/deliveries/<delivery_id>/discard", strict_slashes=False)
     def discard_delivery(delivery_id: str) -> Response:
-        return reply(operations.discard_delivery(delivery_id, actor=_ACTOR, why=_text(_body(), "why")))
+        return reply(operations.discard_delivery(delivery_id, actor=_ACTOR, why=_why()))
 
     @blueprint.post("/deliveries/replay", strict_slashes=False)
     def replay_deliveries() -> Response:
-        body = _body()
-        integration, query = _read_filter({**body, "status": "dead"})
+        body = read_members(**dict.fromkeys(_FILTERS, str), dry_run=bool, as_mapped=bool)
+        if body.setdefault("status", "dead") != "dead":
+            raise ProblemError(422, "status: expected dead: nothing else is replayed")
+        integration, query = _read_filter(body)
         letters = list(operations.dead_letters(integration, query))
         if body.get("dry_run"):
             return reply({"would_replay": len(letters)})
         counts = {"replayed": 0, "hindered": 0, "left": max(0, len(letters) - _MOST_REPLAYED)}
         for letter in letters[:_MOST_REPLAYED]:
             try:
-                operations.replay_delivery(letter["id"], actor=_ACTOR, as_mapped=bool(body.get("as_mapped")))
+                operations.replay_delivery(letter["id"], actor=_ACTOR, as_mapped=body.get("as_mapped", False))
                 counts["replayed"] += 1
             except (HinderedError, UnknownError):
                 counts["hindered"] += 1
@@ -167,7 +170,7 @@ def _add_audit(blueprint: Blueprint, operations: Operations) -> None:
 
 
 def _cursor(form: re.Pattern[str]) -> str | None:
-    cursor = request.args.get("cursor")
+    cursor = request.args.get("cursor") or None
     if cursor is not None and not form.fullmatch(cursor):
         raise ProblemError(422, "cursor: expected the `next_cursor` of the page before")
     return cursor
@@ -197,25 +200,10 @@ def _replayed(replayed: Replayed) -> Response:
     return reply({"status": replayed.status, "delivery_id": replayed.id}, 202 if replayed.status == "queued" else 200)
 
 
-def _body() -> dict[str, Any]:
-    raw = request.get_data(cache=False)
-    body = _parse(raw) if raw.strip() else {}
-    if not isinstance(body, dict):
-        raise ProblemError(422, "expected a JSON object")
-    return body
-
-
-def _parse(raw: bytes) -> Any:
-    try:
-        return parse_body(raw)
-    except PayloadError as error:
-        raise ProblemError(400, str(error), kind="not-json") from None
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    text = body.get(name, "")
-    if not isinstance(text, str) or len(text) > 500:
-        raise ProblemError(422, f"{name}: expected text of at most 500 characters")
+def _why() -> str:
+    text: str = read_members(why=str).get("why", "")
+    if len(text) > 500:
+        raise ProblemError(422, "why: expected text of at most 500 characters")
     return text
 
 
@@ -229,9 +217,6 @@ def _limit() -> int:
 def _read_filter(given: Mapping[str, Any]) -> tuple[str | None, Query]:
     """Return the integration and the query that parameters or a body mean; 422 says what is wrong with them."""
     texts = {name: given.get(name) or None for name in _FILTERS}
-    wrong = [name for name, value in texts.items() if value is not None and not isinstance(value, str)]
-    if wrong:
-        raise ProblemError(422, f"{wrong[0]}: expected text")
     status = texts["status"]
     if status is not None and status not in STATUSES:
         raise ProblemError(422, f"status: expected one of {', '.join(STATUSES)}")

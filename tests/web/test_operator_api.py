@@ -218,6 +218,35 @@ def test_a_body_that_is_no_object_is_refused(web: Relay) -> None:
     assert api(web, "integrations/acme/park", method="POST", json={"why": 7}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("integrations/acme/park", {"reason": "tonight"}, "reason: there is no such member here; there are why"),
+        ("deliveries/{}/replay", {"as_mapped": "false"}, "as_mapped: expected true or false"),
+        ("deliveries/{}/discard", {"wy": "by hand"}, "wy: there is no such member"),
+        ("deliveries/replay", {"dryrun": True}, "dryrun: there is no such member"),
+        ("deliveries/replay", {"integration": ["acme"]}, "integration: expected text"),
+        ("deliveries/replay", {"status": "discarded"}, "status: expected dead"),
+    ],
+)
+def test_a_misspelt_member_is_told_and_nothing_is_done(
+    web: Relay, letters: list[str], path: str, body: dict[str, Any], told: str
+) -> None:
+    answer = api(web, path.format(letters[0]), method="POST", json=body)
+
+    assert (answer.status_code, answer.json()["detail"][: len(told)]) == (422, told)
+    assert len(api(web, "deliveries", params={"status": "dead"}).json()["items"]) == 3
+
+
+def test_parameters_and_members_without_a_value_count_as_none(web: Relay, letters: list[str]) -> None:
+    empty = {"integration": "", "status": "", "since": "", "cursor": ""}
+
+    assert len(api(web, "deliveries", params=empty).json()["items"]) == len(letters)
+    assert api(web, "deliveries", params={"cursor": "x"}).status_code == 422
+    none = {"integration": None, "dry_run": None, "status": "dead"}
+    assert api(web, "deliveries/replay", method="POST", json=none).json()["replayed"] == len(letters)
+
+
 def test_the_audit_trail_is_told_newest_first_in_pages(web: Relay, letters: list[str]) -> None:
     web.post({"sys_id": sys_id(9), "state": "6"}, name="open")
 

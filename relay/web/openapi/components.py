@@ -23,8 +23,12 @@ def _header(name: str, told: str, example: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": told, "schema": _TEXT, "example": example}
 
 
+def _cursor(form: str) -> dict[str, Any]:
+    return _query("cursor", "The `next_cursor` of the page before", {"type": "string", "pattern": f"^({form})?$"})
+
+
 def _moment(name: str, told: str) -> dict[str, Any]:
-    schema = {"type": "string", "format": "date-time"}
+    schema = {"type": "string", "anyOf": [{"format": "date-time"}, {"const": ""}]}
     return {**_query(name, f"{told}: a date and time, ISO 8601"), "schema": schema, "example": "2026-11-22T10:20:30Z"}
 
 
@@ -42,7 +46,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "X-Request-ID", "Comes back in the answer and stands in the log, if it is a sane one", "8f14e45fceea167a"
     ),
     "Integration": _query("integration", "Only this integration's"),
-    "Status": _query("status", "Only those that stand so", {"type": "string", "enum": list(STATUSES)}),
+    "Status": _query("status", "Only those that stand so", {"type": "string", "enum": [*STATUSES, ""]}),
     "SysId": _query("sys_id", "Only of this ticket"),
     "Number": _query("number", "Only of the ticket with this number"),
     "Reason": _query("reason", "Only those with this reason"),
@@ -50,9 +54,11 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "Until": _moment("until", "Only until then"),
     "DeliveryIdFilter": _query("delivery_id", "Only of this delivery"),
     "User": _query("user", "Only where this person is named: login, name, address or id"),
-    "Type": _query("type", "Only of this type", {"type": "string", "enum": list(TYPES)}),
+    "Type": _query("type", "Only of this type", {"type": "string", "enum": [*TYPES, ""]}),
     "Limit": _query("limit", "How many on a page", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
-    "Cursor": _query("cursor", "The `next_cursor` of the page before"),
+    "DeliveryCursor": _cursor("[0-9A-Z]{26}"),
+    "RejectionCursor": _cursor("[0-9]{1,15}[.][0-9A-Z]{1,40}"),
+    "AuditCursor": _cursor("(?!0+-0+@)[0-9]{1,19}-[0-9]{1,19}@[a-z0-9-]{1,63}"),
 }
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {

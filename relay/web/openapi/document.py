@@ -29,8 +29,9 @@ _ABOUT = (
     "Takes ITSM resolution webhooks, keeps them durably, and pushes them to HCL IEM until it says "
     "Success.\n\nProblems are `application/problem+json` (RFC 9457); they and the webhooks' answers begin with what "
     "matters, because ServiceNow keeps only the first 100 characters. Every answer carries `X-Request-ID`. Another "
-    "method of a path is 405, another path 404, both as problems; HEAD and OPTIONS are answered wherever GET is. "
-    "Members may be added to answers: pass over those that you do not know. Times are ISO 8601, UTC."
+    "method of a path is 405, another path 404, both as problems; HEAD and OPTIONS are answered wherever GET is. A "
+    "parameter of a query that is empty counts as not given. Members may be added to answers: pass over those that "
+    "you do not know. Times are ISO 8601, UTC."
 )
 _TAGS = {
     "Webhooks": "For senders: ServiceNow and Service Exchange.",

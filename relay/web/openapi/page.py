@@ -67,13 +67,15 @@ def shape_of(schema: dict[str, Any]) -> Markup:
     for word in ("oneOf", "anyOf"):
         if word in schema:
             return Markup(" or ").join(shape_of(one) for one in schema[word])
+    if "const" in schema:
+        return Markup("<code>{}</code>").format(json.dumps(schema["const"]))
     if "enum" in schema:
         return Markup(" or ").join(Markup("<code>{}</code>").format(one) for one in schema["enum"])
     if schema.get("type") == "array":
         return Markup("list of ({})").format(shape_of(schema["items"])) if "items" in schema else Markup("list")
-    kinds = schema.get("type", "anything")
+    kinds = schema.get("type", [])
     told = " or ".join(kinds) if isinstance(kinds, list) else kinds
-    return escape(f"{told} ({schema['format']})" if "format" in schema else told)
+    return escape(" ".join(filter(None, [told, schema.get("format")])) or "anything")
 
 
 def _by_tag(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

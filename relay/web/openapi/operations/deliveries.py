@@ -28,7 +28,7 @@ DELIVERIES = (
         tag="Deliveries",
         summary="Deliveries, newest first",
         told="In pages: ask again with `cursor` set to `next_cursor` until that is null.",
-        parameters=("Integration", "Status", "SysId", "Number", "Reason", "Since", "Until", "Limit", "Cursor"),
+        parameters=("Integration", "Status", "SysId", "Number", "Reason", "Since", "Until", "Limit", "DeliveryCursor"),
         answers=(
             Answer(200, "A page", DeliveryPageSchema, {"page": {"items": [DELIVERY], "next_cursor": DELIVERY_ID}}),
         ),

@@ -20,7 +20,7 @@ REJECTIONS = (
         tag="Rejections",
         summary="Webhooks that could not be mapped, the last seen first",
         told="In pages: ask again with `cursor` set to `next_cursor` until that is null.",
-        parameters=("Integration", "Limit", "Cursor"),
+        parameters=("Integration", "Limit", "RejectionCursor"),
         answers=(Answer(200, "A page", RejectionPageSchema, {"page": {"items": [REJECTION], "next_cursor": None}}),),
         problems=_PAGED,
         security=OPERATORS,
@@ -74,7 +74,7 @@ REJECTIONS = (
             "Since",
             "Until",
             "Limit",
-            "Cursor",
+            "AuditCursor",
         ),
         answers=(
             Answer(

@@ -80,13 +80,15 @@ class ReplayedSchema(AnswerSchema):
 class ReplayOptionsSchema(Schema):
     """How to replay one dead letter."""
 
-    as_mapped = flag("push the IEM state that it was mapped to then, whatever the mapping says today", optional=True)
+    as_mapped = flag(
+        "push the IEM state that it was mapped to then, whatever the mapping says today", optional=True, null=True
+    )
 
 
 class WhySchema(Schema):
     """Why somebody does it, for the audit trail."""
 
-    why = text("up to 500 characters", optional=True, maxLength=500)
+    why = text("up to 500 characters", optional=True, null=True, maxLength=500)
 
 
 class ReplayFilterSchema(Schema):
@@ -96,10 +98,11 @@ class ReplayFilterSchema(Schema):
     sys_id = text("of this ticket", optional=True, null=True)
     number = text("of this ticket", optional=True, null=True)
     reason = text("that died of this", optional=True, null=True)
-    since = text("accepted then or later: a date and time", optional=True, null=True)
-    until = text("accepted then or earlier: a date and time", optional=True, null=True)
-    as_mapped = flag("as when one is replayed", optional=True)
-    dry_run = flag("only tell how many", optional=True)
+    status = text("always `dead`: nothing else is replayed", optional=True, null=True, choices=("dead",))
+    since = moment("accepted then or later", optional=True, null=True)
+    until = moment("accepted then or earlier", optional=True, null=True)
+    as_mapped = flag("as when one is replayed", optional=True, null=True)
+    dry_run = flag("only tell how many", optional=True, null=True)
 
 
 class ReplayCountsSchema(AnswerSchema):
