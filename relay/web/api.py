@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, g, request
+from werkzeug.routing import Map, UnicodeConverter
 
 from relay.core.values import parse_date_time
 from relay.errors import BacklogFullError, StoreUnavailableError, TooManyRecordsError
@@ -31,9 +32,18 @@ _DELIVERY_CURSOR = re.compile(r"[0-9A-Z]{26}", re.ASCII)
 _FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "until")
 
 
+class _DeliveryConverter(UnicodeConverter):
+    """A delivery's id in a path: not `replay`, which is a call of its own, and answers GET with 405."""
+
+    def __init__(self, map: Map) -> None:  # noqa: A002 - Werkzeug's name
+        super().__init__(map)
+        self.regex = rf"(?!replay\Z){self.regex}"
+
+
 def make_api(operations: Operations, token: str | None) -> Blueprint:
     """Return the API; with no `token` every path of it is 404."""
     blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+    blueprint.record_once(lambda state: state.app.url_map.converters.update(delivery=_DeliveryConverter))
     _guard(blueprint, token)
     _add_integrations(blueprint, operations)
     _add_deliveries(blueprint, operations)
@@ -114,7 +124,7 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
         integration, query = _read_filter(request.args)
         return _paged(operations.page(integration, query, limit=_limit(), cursor=_cursor(_DELIVERY_CURSOR)))
 
-    @blueprint.get("/deliveries/<delivery_id>", strict_slashes=False)
+    @blueprint.get("/deliveries/<delivery:delivery_id>", strict_slashes=False)
     def delivery(delivery_id: str) -> Response:
         found = operations.delivery(delivery_id)
         return reply({**found, "audit": operations.story(found)})
@@ -130,9 +140,7 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
 
     @blueprint.post("/deliveries/replay", strict_slashes=False)
     def replay_deliveries() -> Response:
-        body = read_members(**dict.fromkeys(_FILTERS, str), dry_run=bool, as_mapped=bool)
-        if body.setdefault("status", "dead") != "dead":
-            raise ProblemError(422, "status: expected dead: nothing else is replayed")
+        body = _read_letters_filter()
         integration, query = _read_filter(body)
         letters = list(operations.dead_letters(integration, query))
         if body.get("dry_run"):
@@ -212,6 +220,17 @@ def _limit() -> int:
     if not re.fullmatch(r"\d{1,3}", text, re.ASCII) or not 1 <= int(text) <= _MOST_ITEMS:
         raise ProblemError(422, f"limit: expected a number from 1 to {_MOST_ITEMS}")
     return int(text)
+
+
+def _read_letters_filter() -> dict[str, Any]:
+    """Return the body of a replay by filter: what `_read_filter` takes, and how to go about it."""
+    body = read_members(**dict.fromkeys(_FILTERS, str), dry_run=bool, as_mapped=bool)
+    if body.setdefault("status", "dead") != "dead":
+        raise ProblemError(422, "status: expected dead: nothing else is replayed")
+    if empty := [name for name, value in body.items() if value == ""]:
+        # A variable that a script did not set must not mean all of them.
+        raise ProblemError(422, f"{empty[0]}: expected text: leave it out where any will do")
+    return body
 
 
 def _read_filter(given: Mapping[str, Any]) -> tuple[str | None, Query]:

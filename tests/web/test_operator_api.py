@@ -226,6 +226,7 @@ def test_a_body_that_is_no_object_is_refused(web: Relay) -> None:
         ("deliveries/{}/discard", {"wy": "by hand"}, "wy: there is no such member"),
         ("deliveries/replay", {"dryrun": True}, "dryrun: there is no such member"),
         ("deliveries/replay", {"integration": ["acme"]}, "integration: expected text"),
+        ("deliveries/replay", {"integration": ""}, "integration: expected text"),
         ("deliveries/replay", {"status": "discarded"}, "status: expected dead"),
     ],
 )

@@ -94,10 +94,10 @@ class WhySchema(Schema):
 class ReplayFilterSchema(Schema):
     """Which dead letters to replay; none of its members: all."""
 
-    integration = text("of this integration", optional=True, null=True)
-    sys_id = text("of this ticket", optional=True, null=True)
-    number = text("of this ticket", optional=True, null=True)
-    reason = text("that died of this", optional=True, null=True)
+    integration = text("of this integration", optional=True, null=True, minLength=1)
+    sys_id = text("of this ticket", optional=True, null=True, minLength=1)
+    number = text("of this ticket", optional=True, null=True, minLength=1)
+    reason = text("that died of this", optional=True, null=True, minLength=1)
     status = text("always `dead`: nothing else is replayed", optional=True, null=True, choices=("dead",))
     since = moment("accepted then or later", optional=True, null=True)
     until = moment("accepted then or earlier", optional=True, null=True)
