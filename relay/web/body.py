@@ -27,14 +27,13 @@ def read_members(**kinds: type[str | bool]) -> dict[str, Any]:
     body = _parse(raw) if raw.strip() else {}
     if not isinstance(body, dict):
         raise ProblemError(422, "expected a JSON object")
-    given = {name: value for name, value in body.items() if value is not None}
-    for name, value in given.items():
+    for name, value in body.items():
         kind = kinds.get(name)
         if kind is None:
             raise ProblemError(422, f"{name[:64]}: there is no such member here; there are {', '.join(kinds)}")
-        if type(value) is not kind:
+        if value is not None and type(value) is not kind:
             raise ProblemError(422, f"{name}: expected {_NAMES[kind]}")
-    return given
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _parse(raw: bytes) -> Any:
