@@ -18,6 +18,7 @@ from relay.store.deliveries import STATUSES, Page, Query
 from relay.store.trail import TYPES, TrailQuery
 from relay.trial import Trial
 from relay.web.answers import ProblemError, problem, reply
+from relay.web.refusals import Refusals, too_many_refusals
 from relay.web.webhooks import read_idempotency_key
 
 _ACTOR = "api"
@@ -33,7 +34,7 @@ _FILTERS = ("integration", "status", "sys_id", "number", "reason", "since", "unt
 def make_api(operations: Operations, token: str | None) -> Blueprint:
     """Return the API; with no `token` every path of it is 404."""
     blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-    _guard(blueprint, token)
+    _guard(blueprint, token, Refusals())
     _add_integrations(blueprint, operations)
     _add_deliveries(blueprint, operations)
     _add_rejections(blueprint, operations)
@@ -46,7 +47,7 @@ def make_api(operations: Operations, token: str | None) -> Blueprint:
     return blueprint
 
 
-def _guard(blueprint: Blueprint, token: str | None) -> None:
+def _guard(blueprint: Blueprint, token: str | None, refusals: Refusals) -> None:
     @blueprint.before_request
     def check() -> None:
         if token is None:
@@ -55,9 +56,10 @@ def _guard(blueprint: Blueprint, token: str | None) -> None:
         good = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
         if scheme.lower() != "bearer" or not good:
             challenge = {"WWW-Authenticate": 'Bearer realm="operators"'}
-            raise ProblemError(
+            refusal = ProblemError(
                 401, "expected RELAY_ADMIN_TOKEN as a bearer token", kind="unauthenticated", headers=challenge
             )
+            raise too_many_refusals(refusals, refusal) or refusal
 
     @blueprint.errorhandler(UnknownError)
     def unknown(error: UnknownError) -> Response:
