@@ -8,6 +8,7 @@ lint:
 	$(PYTHON_BIN)/ruff format --check .
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
+	$(PYTHON_BIN)/bandit --quiet --configfile pyproject.toml --recursive relay
 
 test:
 	$(PYTHON_BIN)/pytest

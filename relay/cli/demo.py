@@ -139,6 +139,6 @@ def _lookups(demo: Demo) -> list[Exchange]:
 def _ask(url: str, credentials: str, body: dict[str, str] | None = None) -> dict[str, Any]:
     headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(url, data, headers), timeout=10) as answer:  # noqa: S310 - http on loopback
+    with urlopen(Request(url, data, headers), timeout=10) as answer:  # noqa: S310 - http on loopback  # nosec B310
         content: dict[str, Any] = json.load(answer)
         return content

@@ -152,7 +152,7 @@ def _is_up(base_url: str, redis_url: str) -> bool:
     """Tell whether web answers and a worker has been heard of."""
     connection = Connection(redis_url, timeout=1)
     try:
-        with urlopen(f"{base_url}/livez", timeout=1):  # noqa: S310 - http on this machine
+        with urlopen(f"{base_url}/livez", timeout=1):  # noqa: S310 - http on this machine  # nosec B310
             return Pulse(connection).youngest_beat() is not None
     except (URLError, OSError, StoreUnavailableError):
         return False

@@ -165,6 +165,8 @@ class Integration:
     description: str
     authentications: tuple[Authentication, ...]
     allow_from: tuple[IPv4Network | IPv6Network, ...]
+    #: Webhooks per second.
+    rate_limit: int | None
     records: FieldPath
     fields: Mapping[str, tuple[FieldPath, ...]]
     sys_id_pattern: IdPattern

@@ -337,6 +337,13 @@ class IntegrationSchema(Strict):
     description = Read(read_text, "for people", load_default="", allow_none=True, example="ACME production")
     auth = Read(_read_auths, "who may post: any one of the list suffices", required=True)
     allow_from = Read(_read_networks, "addresses that may post; without it any", load_default=())
+    rate_limit = Read(
+        integer(1, 10_000, r"[0-9]{1,5}"),
+        "webhooks per second, over all web processes; beyond it 429",
+        load_default=None,
+        allow_none=True,
+        example=50,
+    )
     records = Read(read_path, "JMESPath to the record or the list of records", required=True, example="result || @")
     fields_ = _nested(FieldsSchema, "where each field stands in a record", data_key="fields", required=True)
     sys_id_pattern = Read(read_pattern, "what a ticket id looks like", required=True)

@@ -19,6 +19,7 @@ from relay.store.trail import TYPES, TrailQuery
 from relay.trial import Trial
 from relay.web.answers import ProblemError, problem, reply
 from relay.web.body import read_json, read_members
+from relay.web.refusals import Refusals, too_many_refusals
 from relay.web.webhooks import read_idempotency_key
 
 _ACTOR = "api"
@@ -44,7 +45,7 @@ def make_api(operations: Operations, token: str | None) -> Blueprint:
     """Return the API; with no `token` every path of it is 404."""
     blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
     blueprint.record_once(lambda state: state.app.url_map.converters.update(delivery=_DeliveryConverter))
-    _guard(blueprint, token)
+    _guard(blueprint, token, Refusals())
     _add_integrations(blueprint, operations)
     _add_deliveries(blueprint, operations)
     _add_rejections(blueprint, operations)
@@ -57,7 +58,7 @@ def make_api(operations: Operations, token: str | None) -> Blueprint:
     return blueprint
 
 
-def _guard(blueprint: Blueprint, token: str | None) -> None:
+def _guard(blueprint: Blueprint, token: str | None, refusals: Refusals) -> None:
     @blueprint.before_request
     def check() -> None:
         if token is None:
@@ -66,9 +67,10 @@ def _guard(blueprint: Blueprint, token: str | None) -> None:
         good = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
         if scheme.lower() != "bearer" or not good:
             challenge = {"WWW-Authenticate": 'Bearer realm="operators"'}
-            raise ProblemError(
+            refusal = ProblemError(
                 401, "expected RELAY_ADMIN_TOKEN as a bearer token", kind="unauthenticated", headers=challenge
             )
+            raise too_many_refusals(refusals, refusal) or refusal
 
     @blueprint.errorhandler(UnknownError)
     def unknown(error: UnknownError) -> Response:

@@ -28,12 +28,14 @@ from relay.bootstrap import (
 )
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
+from relay.store.rate import Rates
 from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
 from relay.web.auth import Gatekeeper
 from relay.web.documents import make_documents
 from relay.web.health import make_health
 from relay.web.metrics_page import make_metrics
+from relay.web.refusals import Refusals
 from relay.web.watch import make_watch
 from relay.web.webhooks import WebhookParts, make_webhooks
 
@@ -71,6 +73,8 @@ def create_app(foundation: Foundation) -> Flask:
         DeliveryReader(connection),
         settings.max_body,
         journal,
+        Rates(connection),
+        Refusals(),
     )
     app.register_blueprint(make_webhooks(parts))
     # Not by intake's: an operator's long question must not make it believe that Redis hangs.
@@ -102,8 +106,8 @@ def _end(response: Response) -> Response:
         metrics.WEBHOOK_SECONDS.observe(seconds)
         if response.status_code >= 400:
             metrics.REFUSALS.labels(response.status_code).inc()
-    if path in _QUIET and response.status_code < 400:
-        return response
+    if (path in _QUIET and response.status_code < 400) or g.get("is_repeated"):
+        return response  # repeated refusals are counted, and logged as long as there are not too many
     traceparent = request.headers.get("traceparent", "")
     log(
         _LOG,

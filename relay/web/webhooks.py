@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from relay.intake import Intake, Receipt, Sender
 from relay.journal import Journal
 from relay.mappings import Catalogue
 from relay.store.deliveries import DeliveryReader
+from relay.store.rate import Rates
 from relay.web.answers import ProblemError, reply
 from relay.web.auth import Gatekeeper
+from relay.web.refusals import Refusals, too_many_refusals
 
 _STATUSES = {"queued": 202, "duplicate": 200, "superseded": 200, "ignored": 200}
 _RETRY_SOON = {"Retry-After": "5"}
@@ -44,6 +47,8 @@ class WebhookParts:
     deliveries: DeliveryReader
     max_body: int
     journal: Journal | None
+    rates: Rates
+    refusals: Refusals
 
 
 def make_webhooks(parts: WebhookParts) -> Blueprint:
@@ -58,6 +63,7 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         parts.gatekeeper.check_address(integration, request.remote_addr)
         body = _read_body(parts.max_body)
         sender = _recognise(parts, integration, body, received_at)
+        _check_rate(parts.rates, integration, received_at)
         _check_type()
         try:
             payload = parse_body(body)
@@ -141,8 +147,21 @@ def _drain(length: int) -> None:
 
 def _recognise(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
     headers = {name.lower(): value for name, value in request.headers}
-    name = parts.gatekeeper.recognise(integration, Request(headers, body, received_at / 1000))
+    try:
+        name = parts.gatekeeper.recognise(integration, Request(headers, body, received_at / 1000))
+    except ProblemError as error:
+        raise too_many_refusals(parts.refusals, error) or error from None
     return Sender(f"{name}@{request.remote_addr}", read_idempotency_key())
+
+
+def _check_rate(rates: Rates, integration: Integration, now: int) -> None:
+    """Refuse (429) what comes faster than the mapping allows. With Redis away nobody counts: the journal has its own limit."""
+    if integration.rate_limit is None:
+        return
+    with suppress(StoreUnavailableError):
+        if wait := rates.take(integration.name, integration.rate_limit, now=now):
+            detail = f"more than {integration.rate_limit} webhooks a second: send it again later"
+            raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 
 
 def read_idempotency_key() -> str | None:

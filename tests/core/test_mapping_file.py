@@ -52,8 +52,8 @@ WANTS_STATES = "expected states, such as `6: 6` and `Resolved: 6`, one a line, i
 NO_DURATION = "is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d"
 #: The keys at the top of a file.
 TOP = (
-    "allow_from, auth, dedupe, description, enabled, fields, iem, publish, records, retry, source, states, sys_id_pattern, "
-    "tables, tests, unlisted_states, virima"
+    "allow_from, auth, dedupe, description, enabled, fields, iem, publish, rate_limit, records, retry, source, states, "
+    "sys_id_pattern, tables, tests, unlisted_states, virima"
 )
 NOT_A_NETWORK = "10.0.0.1/8 is an address with the length of a network: write 10.0.0.0/8, or 10.0.0.1 for one address"
 NO_FUNCTION = f"JMESPath has no such function; it has {', '.join(sorted(Functions.FUNCTION_TABLE))}"

@@ -261,3 +261,15 @@ def test_without_a_token_the_operator_api_is_404_as_documented(small: tuple[Rela
 
     assert answer.status_code == 404
     check("readStats", answer)
+
+
+def test_who_posts_too_fast_is_told_so_as_documented(small: tuple[Relay, RedisServer]) -> None:
+    relay, _ = small
+    write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9", rate_limit=1))
+    relay.start_web(processes=1)
+
+    answers = [relay.post(RESOLVED) for _ in range(5)]
+
+    assert 429 in {answer.status_code for answer in answers}
+    for answer in answers:
+        check("receiveWebhook", answer)

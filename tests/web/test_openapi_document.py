@@ -102,7 +102,10 @@ def test_problems_have_the_titles_and_kinds_of_the_code() -> None:
 
     known = {f"urn:relay:problem:{kind}": title for kind, title in _TITLES.items()}
     assert {kind: title for kind, title in kinds.items() if kind in known} == known
-    assert set(kinds) - set(known) == {"about:blank", "urn:relay:problem:conflict"}
+    assert set(kinds) - set(known) == {
+        "about:blank",
+        *(f"urn:relay:problem:{kind}" for kind in ("conflict", "rate-limited", "too-many-refusals")),
+    }
 
 
 def test_every_schema_and_member_is_described() -> None:

@@ -125,8 +125,19 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "rate-limited": Problem(
         429,
-        "Too many requests: a rate limit, today that of a proxy before the relay, which words the body its own way",
-        _example(429, "Too Many Requests", "over the rate limit: send it again later", None),
+        "Faster than the mapping's `rate_limit`",
+        _example(429, "Too Many Requests", "more than 50 webhooks a second: send it again later", "rate-limited"),
+        _RETRY,
+    ),
+    "too-many-refusals": Problem(
+        429,
+        "More than 1,000 refused requests a minute from this address. Who has the right credentials is let in",
+        _example(
+            429,
+            "Too Many Requests",
+            "more than 1000 refused requests a minute from 192.0.2.7: wait, and correct the credentials",
+            "too-many-refusals",
+        ),
         _RETRY,
     ),
     "fault": Problem(

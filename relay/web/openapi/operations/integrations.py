@@ -10,7 +10,7 @@ from relay.web.openapi.schemas.delivery import WhySchema
 from relay.web.openapi.schemas.integration import IntegrationListSchema, IntegrationSchema, StatsSchema
 from relay.web.openapi.schemas.trial import TrialSchema
 
-_API = ("operator-unknown", "api-off", "store-away")
+_API = ("operator-unknown", "too-many-refusals", "api-off", "store-away")
 _WRITE = ("not-json", "too-large", "wrong-parameter", "unknown", *_API)
 _WHY = Body("Why, for the audit trail", WhySchema, {"why": {"why": "IEM is upgraded tonight"}})
 
@@ -82,7 +82,15 @@ INTEGRATIONS = (
             required=True,
         ),
         answers=(Answer(200, "What each record comes to", TrialSchema, {"relayed": TRIAL}),),
-        problems=("not-json", "too-large", "too-many-records", "unknown", "operator-unknown", "api-off"),
+        problems=(
+            "not-json",
+            "too-large",
+            "too-many-records",
+            "unknown",
+            "operator-unknown",
+            "too-many-refusals",
+            "api-off",
+        ),
         security=OPERATORS,
     ),
     Operation(

@@ -17,7 +17,7 @@ from relay.web.openapi.schemas.receipt import (
 
 _QUEUED = {"status": "queued", "delivery_id": DELIVERY_ID}
 _IGNORED = {"status": "ignored", "reason": "state 2 of incident is not in the mapping's `states`"}
-_SENDER = ("sender-unknown", "address-refused", "no-integration", "mapping-unusable")
+_SENDER = ("sender-unknown", "too-many-refusals", "address-refused", "no-integration", "mapping-unusable")
 
 WEBHOOKS = (
     Operation(
