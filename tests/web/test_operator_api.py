@@ -239,6 +239,13 @@ def test_a_misspelt_member_is_told_and_nothing_is_done(
     assert len(api(web, "deliveries", params={"status": "dead"}).json()["items"]) == 3
 
 
+def test_the_call_to_replay_by_a_filter_is_no_delivery(web: Relay) -> None:
+    asked, options = (api(web, "deliveries/replay", method=method) for method in ("GET", "OPTIONS"))
+
+    assert asked.status_code == 405
+    assert set(options.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+
+
 def test_parameters_and_members_without_a_value_count_as_none(web: Relay, letters: list[str]) -> None:
     empty = {"integration": "", "status": "", "since": "", "cursor": ""}
 

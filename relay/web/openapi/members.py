@@ -60,11 +60,9 @@ def anything(told: str) -> fields.Raw:
     return fields.Raw(required=True, allow_none=True, metadata={"description": told})
 
 
-def one(
-    schema: type[Schema], told: str, *, null: bool = False, optional: bool = False, key: str | None = None
-) -> fields.Nested:
+def one(schema: type[Schema], told: str, *, null: bool = False, optional: bool = False) -> fields.Nested:
     """Return a member that is an object of its own."""
-    return fields.Nested(schema, required=not optional, allow_none=null, data_key=key, metadata={"description": told})
+    return fields.Nested(schema, required=not optional, allow_none=null, metadata={"description": told})
 
 
 def several(of: type[Schema] | fields.Field[Any], told: str, *, optional: bool = False) -> fields.List[Any]:
