@@ -277,7 +277,7 @@ def _publishing_lane(integration: Integration, foundation: Foundation, connectio
     iem = integration.iem
     assert integration.publish is not None
     try:
-        service = build_iem(integration, foundation, connection)
+        service, config = build_iem(integration, foundation, connection), read_access(iem, foundation.secrets).digest
     except SecretMissingError:
         return None  # told already: nothing can be delivered either
     return PublishingLane(
@@ -285,6 +285,7 @@ def _publishing_lane(integration: Integration, foundation: Foundation, connectio
         publish=integration.publish,
         service=service,
         store=PublisherStore(connection, integration.name),
+        config=config,
         longest_turn=CALLS_PER_TURN * iem.timeout,
     )
 

@@ -41,6 +41,8 @@ class PublishingLane:
     publish: Publish
     service: IemService
     store: PublisherStore
+    #: Digest of the `iem` block and its secrets.
+    config: str
     #: How long one turn with IEM may take (seconds).
     longest_turn: float
 

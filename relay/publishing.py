@@ -135,15 +135,21 @@ class Publisher:
         return _LOOK_EVERY
 
     def _memory(self, lane: PublishingLane, look: Look) -> Mapping[str, str]:
-        """Return what IEM was told, of this customer; what held it up is forgotten when a delivery shows that it is mended."""
+        """Return what IEM was told, of this customer; what held it up is forgotten when that may be mended.
+
+        It may be when the account is another one, or when a delivery got through since.
+        """
         memory, changes = dict(look.memory), {}
+        told_of = {"customer": lane.subject.customer_id, "config": lane.config}
         if memory.get("customer", lane.subject.customer_id) != lane.subject.customer_id:
             changes = dict.fromkeys(memory, "")
         locked = memory.get("locked")
-        if locked and look.standing.counts.delivered > int(locked):
-            changes |= {name: "" for name in memory if name == "locked" or name.endswith((":next", ":wait"))}
-        if changes or "customer" not in memory:
-            changes["customer"] = lane.subject.customer_id
+        is_mended = locked is not None and look.standing.counts.delivered > int(locked)
+        if is_mended or memory.get("config", lane.config) != lane.config:
+            held_up = {name.removesuffix(":wait") for name in memory if name.endswith(":wait")}
+            changes |= {"locked": "", **{f"{one}:{what}": "" for one in held_up for what in ("next", "wait")}}
+        if changes or not told_of.items() <= memory.items():
+            changes |= told_of
             lane.store.remember(self._owner, changes, now=look.standing.at)
         return {name: text for name, text in {**memory, **changes}.items() if text}
 

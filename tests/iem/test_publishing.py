@@ -56,6 +56,7 @@ class Stage:
             publish,
             IemService(client, tokens, auth="token", timeout=2.0, clock=clock),
             PublisherStore(self.redis, "acme"),
+            config=password,
             longest_turn=6.0,
         )
 
@@ -280,6 +281,16 @@ def test_a_mended_account_is_used_as_soon_as_a_delivery_shows_it(stage: Stage) -
     stage.pass_time(6)
 
     assert (before, len(stage.published("healthcheck"))) == (0, 1)
+
+
+def test_another_password_is_tried_at_once(stage: Stage) -> None:
+    publisher = stage.hire("one", password="not-the-one")
+    stage.pass_time(10)
+
+    publisher.change([stage.lane("one")], [])
+    stage.pass_time(6)
+
+    assert len(stage.published("healthcheck")) == 1
 
 
 def test_retry_after_is_honoured(stage: Stage) -> None:
