@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 
 from relay.absences import Absences
 from relay.access import Access, read_access
@@ -52,6 +53,7 @@ from relay.store.lookups import LookupQueue
 from relay.store.publisher import PublisherStore
 from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
+from relay.store.rate import Rates
 from relay.store.registry import Registry
 from relay.store.seals import Chain
 from relay.store.tokens import TokenStore
@@ -63,9 +65,12 @@ from relay.virima.lookup import Lookup
 _WEB_PATIENCE, _WEB_CONNECT = 0.8, 0.6
 #: After it did not answer, those whose turn comes within this time are told so at once.
 _WEB_REST = 0.5
+#: How long a webhook waits to be counted, where its integration has a rate limit (seconds).
+_RATE_PATIENCE = 0.2
 #: How long readiness waits for it, within its own second.
 _PROBE_PATIENCE, _PROBE_CONNECT = 0.5, 0.3
 _LOG = logging.getLogger("relay")
+_Lane = TypeVar("_Lane")
 
 #: Integrations whose lookups never wait for one another's.
 _MOST_LOOKUP_LANES = 64
@@ -155,6 +160,11 @@ def build_absences(settings: Settings, connection: Connection, catalogue: Catalo
 def build_pulse(settings: Settings) -> Pulse:
     """Return what readiness looks at, on connections that give up early."""
     return Pulse(Connection(settings.redis_url, timeout=_PROBE_PATIENCE, connect_timeout=_PROBE_CONNECT))
+
+
+def build_rates(settings: Settings) -> Rates:
+    """Return what counts webhooks, on a connection that gives up early: what follows must still be told in time."""
+    return Rates(Connection(settings.redis_url, timeout=_RATE_PATIENCE, connect_timeout=_RATE_PATIENCE, rest=_WEB_REST))
 
 
 def build_queues(settings: Settings, connection: Connection) -> Callable[[str], DeliveryQueue]:
@@ -269,8 +279,19 @@ def open_publishing_lanes(
     foundation: Foundation, integrations: Iterable[Integration], connection: Connection
 ) -> list[PublishingLane]:
     """Return a lane for each enabled integration with a `publish` block whose secrets can be read."""
-    lanes = [_publishing_lane(one, foundation, connection) for one in integrations if one.enabled and one.publish]
-    return [lane for lane in lanes if lane]
+    publishing = (one for one in integrations if one.enabled and one.publish)
+    return _open_each(publishing, lambda one: _publishing_lane(one, foundation, connection))
+
+
+def _open_each(integrations: Iterable[Integration], open_one: Callable[[Integration], _Lane | None]) -> list[_Lane]:
+    """Return what `open_one` makes of each integration, where it makes something."""
+    lanes = []
+    for one in integrations:
+        try:
+            lanes.append(open_one(one))
+        except Exception:  # noqa: BLE001 - a bug in one integration's set-up must not keep the others from theirs
+            _LOG.exception("a bug in setting up the integration %s", one.name)
+    return [lane for lane in lanes if lane is not None]
 
 
 def _publishing_lane(integration: Integration, foundation: Foundation, connection: Connection) -> PublishingLane | None:
@@ -301,8 +322,8 @@ def open_lookup_lanes(
     foundation: Foundation, integrations: Iterable[Integration], connection: Connection
 ) -> list[LookupLane]:
     """Return a lane for each enabled integration with a `virima` block whose secrets can be read."""
-    lanes = [_lookup_lane(one, foundation, connection) for one in integrations if one.enabled and one.virima]
-    return [lane for lane in lanes if lane]
+    looking_up = (one for one in integrations if one.enabled and one.virima)
+    return _open_each(looking_up, lambda one: _lookup_lane(one, foundation, connection))
 
 
 def _lookup_lane(integration: Integration, foundation: Foundation, connection: Connection) -> LookupLane | None:
@@ -312,9 +333,6 @@ def _lookup_lane(integration: Integration, foundation: Foundation, connection: C
         lookup, config = build_virima(integration, foundation)
     except SecretMissingError as error:
         log(_LOG, logging.ERROR, "integration cannot look resolvers up", integration=integration.name, fault=str(error))
-        return None
-    except Exception:  # noqa: BLE001 - a bug in one integration's set-up must not keep the others' lookups from being made
-        _LOG.exception("a bug in setting up the lookups of the integration %s: they wait", integration.name)
         return None
     queue = LookupQueue(connection, integration.name, config=config)
     return LookupLane(integration.name, virima.lookup, lookup, queue, virima.cache, virima.timeout)

@@ -181,13 +181,13 @@ class Reloader:
             log(_LOG, level, message, **fields)
 
     def _keep_good(self) -> None:
-        """Remember the good versions that are new, and forget those of files that were removed."""
+        """Remember the good versions that are new, and let those of removed files go."""
         if not self._keeps:
             self._unkept.clear()
         for name, text in list(self._unkept.items()):
             try:
                 if text is None:
-                    self._last_good.forget(name)
+                    self._last_good.let_go(name)
                 else:
                     self._last_good.keep(name, text)
             except StoreUnavailableError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 import requests
 import yaml
 
@@ -168,6 +170,17 @@ def mapping(iem_url: str, **changes: Any) -> dict[str, Any]:
     for key, value in changes.items():
         content[key] = {**content[key], **value} if isinstance(value, dict) and key in content else value
     return content
+
+
+def private_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a key and a certificate of 127.0.0.1 of a CA of its own. Without openssl the test is skipped, in CI it fails."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    if shutil.which("openssl") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is missing: a certificate is made with it")
+    subprocess.run(command, check=True, capture_output=True)
+    return key, certificate
 
 
 def write_mapping(folder: Path, name: str, content: Mapping[str, Any]) -> Path:

@@ -20,7 +20,7 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `virima:parked:<config>` | hash | lookups          | while Virima fails       | failures in a row with one configuration, how it is probed |
 | `virima:<digest>` | string | lookups             | `virima.cache`           | what was found out of a user; with `:lock` who is at it |
 | `mapping`       | hash   | trail                 | for ever                 | what the trail recorded last of the mapping file (its digest, or that it was refused), and since when |
-| `mapping:good`  | string | last_good             | for ever                 | the last good version of the mapping file              |
+| `mapping:good`  | string | last_good             | for ever; a day after its file was removed | the last good version of the mapping file              |
 | `counts`        | hash   | settle                | for ever                 | how often attempts ended as `delivered`, `retrying`, `dead`; `latency_ms`: time from acceptance to Success, summed up |
 | `rate`          | string | rate                  | 3 s                      | when the next webhook is due by `rate_limit` (Unix ms) |
 | `publisher`     | hash   | publisher             | for ever                 | what IEM was told of the integration last, and when (`publish:`) |

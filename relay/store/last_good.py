@@ -5,6 +5,9 @@ from __future__ import annotations
 from relay.store.connection import Connection
 from relay.store.keys import key
 
+#: How long the last good version outlives its file (seconds).
+_STAYS = 86_400
+
 
 class LastGood:
     """Mapping files as they last were good. They refer to secrets, and hold none. All methods raise `StoreUnavailableError`."""
@@ -16,9 +19,9 @@ class LastGood:
         """Remember a good version."""
         self._connection.call("SET", key(integration, "mapping:good"), text)
 
-    def forget(self, integration: str) -> None:
-        """Forget an integration whose file was removed: a new file of that name is a new one."""
-        self._connection.call("DEL", key(integration, "mapping:good"))
+    def let_go(self, integration: str) -> None:
+        """Forget an integration whose file was removed in a day, unless a good one comes back: a deploy may remove it first."""
+        self._connection.call("EXPIRE", key(integration, "mapping:good"), _STAYS)
 
     def load(self, integration: str) -> str | None:
         """Return the last good version, or None."""

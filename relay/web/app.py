@@ -22,13 +22,13 @@ from relay.bootstrap import (
     build_mapping_notes,
     build_operations,
     build_pulse,
+    build_rates,
     connect_web,
     connect_worker,
     open_catalogue,
 )
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
-from relay.store.rate import Rates
 from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
 from relay.web.auth import Gatekeeper
@@ -73,7 +73,7 @@ def create_app(foundation: Foundation) -> Flask:
         DeliveryReader(connection),
         settings.max_body,
         journal,
-        Rates(connection),
+        build_rates(settings),
         Refusals(),
     )
     app.register_blueprint(make_webhooks(parts))

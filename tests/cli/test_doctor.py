@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import IEM_PASSWORD, IEM_USER, ROOT, RedisServer, Relay, base_environ, mapping, wait_until, write_mapping
+from harness import (
+    IEM_PASSWORD,
+    IEM_USER,
+    ROOT,
+    RedisServer,
+    Relay,
+    base_environ,
+    mapping,
+    private_certificate,
+    wait_until,
+    write_mapping,
+)
 
 from relay.clock import now_ms
 from relay.simulators.faults import Fault
@@ -239,13 +250,7 @@ def test_a_certificate_of_a_private_ca_and_its_end_are_told(
 
 
 def tls_with_private_ca(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl here to make a certificate with")
+    key, certificate = private_certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context, certificate

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import IEM_PASSWORD, base_environ, mapping, simulated_iem, write_mapping
+from harness import IEM_PASSWORD, ROOT, base_environ, mapping, simulated_iem, wait_until, write_mapping
 from iem.samples import SAMPLES
 
 from relay.iem.model import Publication
@@ -275,3 +277,57 @@ def test_what_was_done_is_told_where_redis_is_away(run: Run, server: SimulatorSe
 
     assert (result.returncode, result.stdout) == (1, "0 of 2 published\n")
     assert "2 not sent: Redis: Error 111" in result.stderr
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object
+) -> Callable[..., subprocess.Popen[bytes]]:
+    """A function that starts publishing forty events, one at a time, with its stderr where it is told."""
+
+    def popen(stderr: int, *options: str) -> subprocess.Popen[bytes]:
+        write_mapping(tmp_path / "mappings", "acme", mapping(server.url, iem={"max_in_flight": 1}))
+        (tmp_path / "events.jsonl").write_text(f"{json.dumps(EVENT)}\n" * 40, "utf-8")
+        settings = {"RELAY_REDIS_URL": redis_url, "RELAY_MAPPINGS": "mappings", "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "relay", "iem", "publish", "acme", "events", "events.jsonl", *options],
+            cwd=tmp_path,
+            env={**base_environ(), **settings, "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+
+    return popen
+
+
+def test_a_terminal_shows_how_far_it_is(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    ours, theirs = os.openpty()
+    process = start(theirs)
+    stdout, _ = process.communicate(timeout=30)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+
+    assert "publishing" in shown
+    assert "100%" in shown
+    assert stdout == b"40 of 40 published\n"
+
+
+def test_who_stops_it_is_told_what_was_done_and_keeps_the_rest(
+    start: Callable[..., subprocess.Popen[bytes]], server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.faults.add(Fault(delay=0.2, path="/publish/"))
+    process = start(subprocess.PIPE, "--failed-to", "rest.jsonl")
+    wait_until(lambda: server.record.count("/publish/", 200) >= 2, "some are published")
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+
+    done = server.record.count("/publish/", 200)
+    rest = (tmp_path / "rest.jsonl").read_text("utf-8").splitlines()
+    assert process.returncode == 1
+    assert done < 40
+    # The one that was under way may have been taken while its answer was no longer waited for.
+    told = int(stdout.split()[0])
+    assert done - 1 <= told <= done
+    assert len(rest) == 40 - told
+    assert b"not sent: stopped" in stderr

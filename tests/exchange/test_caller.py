@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from harness import private_certificate
 
 from relay.http.caller import MOST_ANSWER, Caller, Reply
 from relay.http.cookies import Jar
@@ -132,13 +132,7 @@ def test_what_retry_after_asks_for_is_told(caller: Caller) -> None:
 def test_a_server_with_a_private_ca_is_trusted_only_by_its_file(
     server: ThreadingHTTPServer, tmp_path: Path, *, trusts: bool
 ) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl here to make a certificate with")
+    key, certificate = private_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -13,6 +13,7 @@ from relay.core.document import Fault, Position
 from relay.mappings import Catalogue, MappingFile
 from relay.reload import MissingSecrets, Reloader
 from relay.store.connection import Connection
+from relay.store.keys import key
 from relay.store.last_good import LastGood
 from relay.trial import Trial
 
@@ -295,14 +296,31 @@ def test_a_file_of_almost_the_same_name_is_a_fault_of_its_own(folder: Path, proc
     assert process.broken == [name]
 
 
-def test_a_removed_integration_does_not_come_back_by_an_empty_file(folder: Path, process: Process) -> None:
+def test_a_deploy_that_removes_a_file_and_brings_a_broken_one_takes_nothing_down(
+    folder: Path, process: Process
+) -> None:
     (folder / "acme.yaml").unlink()
     process.look(2)
-    (folder / "acme.yaml").touch()
+    removed = process.customers
+    (folder / "acme.yaml").write_text(BROKEN)
     process.look(2)
 
-    assert process.customers == {"other": "other"}
+    assert removed == {"other": "other"}
+    assert process.customers == {"acme": "one", "other": "other"}
     assert process.broken == ["acme"]
+
+
+def test_a_removed_integration_is_forgotten_in_a_day_unless_a_good_file_comes_back(
+    folder: Path, process: Process, redis: Connection
+) -> None:
+    (folder / "acme.yaml").unlink()
+    process.look(2)
+    left = redis.call("TTL", key("acme", "mapping:good"))
+    (folder / "acme.yaml").write_text(version("one"))
+    process.look(2)
+
+    assert 86_000 < left <= 86_400
+    assert redis.call("TTL", key("acme", "mapping:good")) == -1
 
 
 class Secrets:

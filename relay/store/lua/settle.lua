@@ -210,15 +210,14 @@ local function settle(settled)
   elseif settled.reason == 'bug' then status = settle_bug(settled, record, circuit)
   else status = settle_other_retry(settled, record, circuit) end
   release(settled.id, record.sys_id)
-  return status
+  return status, record.created_at
 end
 
 local statuses, counted = {}, {}
 local function count(name, by) counted[name] = (counted[name] or 0) + by end
 for index = 4, #ARGV do
   local settled = cjson.decode(ARGV[index])
-  local created_at = redis.call('HGET', delivery_key(settled.id), 'created_at')
-  local status = settle(settled)
+  local status, created_at = settle(settled)
   if status == 'delivered' then count('latency_ms', math.max(0, now - tonumber(created_at))) end
   if status == 'delivered' or status == 'dead' or status == 'retrying' then count(status, 1) end
   statuses[#statuses + 1] = status
