@@ -153,6 +153,8 @@ class TokenCache:
             if owner is None:
                 return
             try:
+                if self._load() != known:
+                    return  # between that look and the lock another process has renewed it
                 granted = self._client.generate_token(timeout=self._timeout)
                 if isinstance(granted, GrantedToken):
                     self._keep(granted)
