@@ -140,12 +140,17 @@ class _Sending:
     def send(self, records: Sequence[Record]) -> list[Attempt | None]:
         """Return what became of each record, in order; None: it was not sent."""
         attempts: list[Attempt | None] = [None] * len(records)
+
+        def publish(number: int) -> None:
+            # Noted here, not where the bar counts: what was under way when somebody stopped it is published, too.
+            attempts[number] = self._publish(records[number])
+
         with ThreadPoolExecutor(self._at_once) as pool:
-            under_way = pool.map(self._publish, records)
             try:
+                under_way = pool.map(publish, range(len(records)))
                 with click.progressbar(under_way, length=len(records), label="publishing", file=sys.stderr) as progress:
-                    for number, attempt in enumerate(progress):
-                        attempts[number] = attempt
+                    for _ in progress:
+                        pass
             except KeyboardInterrupt:
                 self._end("stopped")
         return attempts
