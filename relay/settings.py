@@ -132,7 +132,15 @@ class Settings:
     bind: str = _setting(
         "RELAY_BIND", "where web listens; with `PORT` set it is `0.0.0.0:$PORT`", "127.0.0.1:8000", _bind
     )
-    web_threads: int = _setting("RELAY_WEB_THREADS", "threads per web process", "4", _within(1, 256))
+    web_threads: int = _setting(
+        "RELAY_WEB_THREADS",
+        "webhooks that a web process works on at once; sixteen times as many may be arriving",
+        "4",
+        _within(1, 256),
+    )
+    receive_timeout: float = _setting(
+        "RELAY_RECEIVE_TIMEOUT", "how long a request may take to arrive whole", "10s", _duration("1s")
+    )
     max_pending: int = _setting(
         "RELAY_MAX_PENDING",
         "pending deliveries per integration, beyond which its webhooks are answered 503",

@@ -31,6 +31,7 @@ from relay.logs import log
 from relay.store.deliveries import DeliveryReader
 from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
+from relay.web.arrivals import has_arrived
 from relay.web.auth import Gatekeeper
 from relay.web.documents import make_documents
 from relay.web.health import make_health
@@ -94,6 +95,8 @@ def create_app(foundation: Foundation) -> Flask:
 
 def _begin() -> None:
     g.began = time.monotonic()
+    if not request.content_length and not request.headers.get("Transfer-Encoding"):
+        has_arrived()
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
 

@@ -1,21 +1,43 @@
-"""The body of a call of the operator API: a JSON object whose members are all known. A misspelt one is told, not passed over."""
+"""The body of a request. The operator API's is a JSON object of known members: a misspelt one is told, not passed over."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flask import request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected
 
 from relay.core.payload import parse_body
 from relay.errors import PayloadError
 from relay.web.answers import ProblemError
+from relay.web.arrivals import has_arrived
 
 _NAMES = {bool: "true or false", str: "text"}
 
 
+def receive_body() -> bytes:
+    """Return the body of the request, when it is all here.
+
+    408 where it ends before its time, or took longer than it may; 400 where it is not framed as it says.
+    """
+    cut_short = ProblemError(408, "the body did not arrive whole: send it again")
+    try:
+        body = request.get_data(cache=False)
+    except ClientDisconnected:
+        raise cut_short from None
+    except ParseException:
+        raise ProblemError(400, "the body is not chunked as RFC 9112 section 7.1 says", kind="not-json") from None
+    finally:
+        has_arrived()
+    if len(body) < min(request.content_length or 0, request.max_content_length or 0):
+        raise cut_short
+    return body
+
+
 def read_json() -> Any:
     """Return the request's body as JSON; 400 says why it is none."""
-    return _parse(request.get_data(cache=False))
+    return _parse(receive_body())
 
 
 def read_members(**kinds: type[str | bool]) -> dict[str, Any]:
@@ -23,7 +45,7 @@ def read_members(**kinds: type[str | bool]) -> dict[str, Any]:
 
     422 where a member is not one of `kinds`, or not of its type.
     """
-    raw = request.get_data(cache=False)
+    raw = receive_body()
     body = _parse(raw) if raw.strip() else {}
     if not isinstance(body, dict):
         raise ProblemError(422, "expected a JSON object")

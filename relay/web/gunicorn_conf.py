@@ -54,9 +54,13 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder = _make_metrics_folder(
 
 bind = f"0.0.0.0:{os.environ['PORT']}" if os.environ.get("PORT") else _settings.bind
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-# A slow sender holds a thread, not a process.
-worker_class = "gthread"
+# A slow sender holds none of the threads that work.
+worker_class = "relay.web.gunicorn_worker.PatientWorker"
 threads = _settings.web_threads
+worker_connections = 1000 + threads
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
 # One per user by default: a second relay on the machine would take it over.
 control_socket_disable = True
 accesslog = None

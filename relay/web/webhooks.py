@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, g, request
-from gunicorn.http.errors import ParseException
 
 from relay import metrics
 from relay.clock import now_ms
@@ -24,6 +23,7 @@ from relay.store.deliveries import DeliveryReader
 from relay.store.rate import Rates
 from relay.web.answers import ProblemError, reply
 from relay.web.auth import Gatekeeper
+from relay.web.body import receive_body
 from relay.web.refusals import Refusals, too_many_refusals
 
 _STATUSES = {"queued": 202, "duplicate": 200, "superseded": 200, "ignored": 200}
@@ -65,21 +65,7 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         sender = _recognise(parts, integration, body, received_at)
         _check_rate(parts.rates, integration, received_at)
         _check_type()
-        try:
-            payload = parse_body(body)
-        except PayloadError as error:
-            raise ProblemError(400, str(error), kind="not-json") from None
-        try:
-            receipts = parts.intake.accept(integration, payload, sender, received_at)
-        except TooManyRecordsError as error:
-            raise ProblemError(413, str(error), kind="too-many-records") from None
-        except BacklogFullError as error:
-            raise ProblemError(503, str(error), kind="backlog-full", headers={"Retry-After": "60"}) from None
-        except StoreUnavailableError as error:
-            g.fault = str(error)
-            detail = "the update is not known to be stored: send it again"
-            raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
-        return _answer(name, receipts)
+        return _answer(name, _accept(parts.intake, integration, body, sender, received_at))
 
     @blueprint.get("/webhooks/<name>/deliveries/<delivery_id>", strict_slashes=False)
     def ask(name: str, delivery_id: str) -> Response:
@@ -98,6 +84,23 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         return reply({"status": "found", "delivery_id": delivery_id, "delivery_status": status})
 
     return blueprint
+
+
+def _accept(intake: Intake, integration: Integration, body: bytes, sender: Sender, received_at: int) -> list[Receipt]:
+    try:
+        payload = parse_body(body)
+    except PayloadError as error:
+        raise ProblemError(400, str(error), kind="not-json") from None
+    try:
+        return intake.accept(integration, payload, sender, received_at)
+    except TooManyRecordsError as error:
+        raise ProblemError(413, str(error), kind="too-many-records") from None
+    except BacklogFullError as error:
+        raise ProblemError(503, str(error), kind="backlog-full", headers={"Retry-After": "60"}) from None
+    except StoreUnavailableError as error:
+        g.fault = str(error)
+        detail = "the update is not known to be stored: send it again"
+        raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
 
 
 def _status_of(parts: WebhookParts, name: str, delivery_id: str) -> str | None:
@@ -129,10 +132,7 @@ def _read_body(most: int) -> bytes:
         raise too_large
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError(415, "a Content-Encoding is not accepted: send the body as it is")
-    try:
-        body = request.get_data(cache=False)
-    except ParseException:
-        raise ProblemError(400, "the body is not chunked as RFC 9112 section 7.1 says", kind="not-json") from None
+    body = receive_body()
     if len(body) > most:
         raise too_large
     return body

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 from harness import IEM_PASSWORD, Relay, mapping, sys_id, write_mapping
+from web.openapi_answers import check
 
 from relay.store.connection import Connection
 from relay.store.rate import Rates
@@ -101,6 +102,7 @@ def test_an_address_that_is_refused_again_and_again_is_told_to_wait_and_the_log_
     assert statuses == [401] * MOST + [429] * 20
     assert 0 < int(refused.headers["Retry-After"]) <= WINDOW
     assert refused.json()["type"] == "urn:relay:problem:too-many-refusals"
+    check("receiveWebhook", refused)
     assert good.status_code == 202, "who has the right password is let in"
     assert of_the_api.status_code == 401, "the operators' refusals are counted apart"
     assert len([line for line in web.logged if line.get("http_status") == 429]) == 0

@@ -177,6 +177,16 @@ def test_every_path_of_the_operator_api_asks_for_the_token(stage: Stage, path: s
             check(operation["operationId"], answer)
 
 
+def test_a_bug_is_answered_as_documented(stage: Stage) -> None:
+    key = next(key for key in stage.redis.call("KEYS", "*") if stage.dead in str(key))
+    stage.redis.call("HSET", key, "created_at", "no number")
+    answer = stage.api(f"deliveries/{stage.dead}")
+
+    assert answer.status_code == 500, answer.text
+    check("showDelivery", answer)
+    assert "no number" not in answer.text
+
+
 def test_each_documented_success_is_among_the_answers_that_were_checked() -> None:
     checked = {("receiveWebhook", status) for _, status, _ in WEBHOOKS} | {(one, status) for one, status, _ in OTHERS}
     successes = {

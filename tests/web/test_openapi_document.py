@@ -92,7 +92,22 @@ def test_the_webhook_has_every_status_of_the_contract() -> None:
     responses = document()["paths"]["/webhooks/{name}"]["post"]["responses"]
     by_status = {status: set(answer["headers"]) for status, answer in responses.items()}
 
-    assert set(by_status) == {"200", "202", "207", "400", "401", "403", "404", "413", "415", "422", "429", "500", "503"}
+    assert set(by_status) == {
+        "200",
+        "202",
+        "207",
+        "400",
+        "401",
+        "403",
+        "404",
+        "408",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+    }
     assert "WWW-Authenticate" in by_status["401"]
     assert "Retry-After" in by_status["429"] & by_status["503"]
 

@@ -93,6 +93,11 @@ PROBLEMS: Mapping[str, Problem] = {
         "It cannot be done as things stand; `detail` says why",
         _example(409, "Conflict", "01JD3W8Z6V0S9K2M4N6P8Q0R2T: its replay is still on its way", "conflict", _API),
     ),
+    "cut-short": Problem(
+        408,
+        "The body ended before its time, or took longer than RELAY_RECEIVE_TIMEOUT to arrive",
+        _example(408, "Request Timeout", "the body did not arrive whole: send it again", None),
+    ),
     "too-large": Problem(
         413,
         "The body is larger than RELAY_MAX_BODY",

@@ -18,7 +18,7 @@ from relay.web.openapi.schemas.delivery import (
 )
 
 _API = ("operator-unknown", "too-many-refusals", "api-off", "store-away")
-_WRITE = ("not-json", "too-large", "wrong-parameter", "unknown", *_API)
+_WRITE = ("not-json", "cut-short", "too-large", "wrong-parameter", "unknown", *_API)
 
 DELIVERIES = (
     Operation(

@@ -11,7 +11,7 @@ from relay.web.openapi.schemas.integration import IntegrationListSchema, Integra
 from relay.web.openapi.schemas.trial import TrialSchema
 
 _API = ("operator-unknown", "too-many-refusals", "api-off", "store-away")
-_WRITE = ("not-json", "too-large", "wrong-parameter", "unknown", *_API)
+_WRITE = ("not-json", "cut-short", "too-large", "wrong-parameter", "unknown", *_API)
 _WHY = Body("Why, for the audit trail", WhySchema, {"why": {"why": "IEM is upgraded tonight"}})
 
 
@@ -84,6 +84,7 @@ INTEGRATIONS = (
         answers=(Answer(200, "What each record comes to", TrialSchema, {"relayed": TRIAL}),),
         problems=(
             "not-json",
+            "cut-short",
             "too-large",
             "too-many-records",
             "unknown",

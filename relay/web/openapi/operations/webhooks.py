@@ -28,7 +28,7 @@ WEBHOOKS = (
         summary="Tell the relay what became of a ticket",
         told=(
             "Takes one record, or a list of up to 500, and answers when it is stored. A 2xx needs no further "
-            "action. After 429, any 5xx, or no answer at all send the same body again: a repeat is recognised. All "
+            "action. After 408, 429, any 5xx, or no answer at all send the same body again: a repeat is recognised. All "
             "other answers stay what they are until somebody changes the sender or the mapping. What a record looks "
             "like is up to the mapping file; the presets read what ServiceNow and Service Exchange send. "
             "`/webhooks/{name}/` works too. A missing content type and `text/plain` are taken for JSON."
@@ -77,6 +77,7 @@ WEBHOOKS = (
         ),
         problems=(
             "not-json",
+            "cut-short",
             "too-large",
             "too-many-records",
             "other-type",
