@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 from relay.absences import Absences
 from relay.access import Access, read_access
@@ -26,6 +27,7 @@ from relay.drainer import Drainer
 from relay.duties import PublishingLane
 from relay.errors import ConfigurationError, SecretMissingError
 from relay.http.caller import Caller
+from relay.http.proxies import proxy_of_environment
 from relay.iem.client import IemClient
 from relay.iem.reports import Subject
 from relay.iem.service import CALLS_PER_TURN, IemService
@@ -93,6 +95,13 @@ class Foundation:
     secrets: SecretReader
     redactor: Redactor
     clock: Clock = field(default_factory=Clock)
+
+    def proxy_to(self, url: str) -> str | None:
+        """Return the URL of the proxy that calls of `url` go through, or None; its password is kept out of the log."""
+        proxy = proxy_of_environment(url) if self.settings.proxies == "environment" else None
+        if proxy and (password := urlsplit(proxy).password):
+            self.redactor.add(unquote(password))
+        return proxy
 
 
 def lay_foundation(environ: Mapping[str, str] | None = None) -> Foundation:
@@ -256,7 +265,9 @@ def _iem_service(
 ) -> IemService:
     iem = integration.iem
     foundation.redactor.add(access.account.basic.removeprefix("Basic "))
-    client = IemClient(Caller(access.url, ca_file=iem.ca_file, connections=iem.max_in_flight), access.account)
+    proxy = foundation.proxy_to(access.url)
+    caller = Caller(access.url, ca_file=iem.ca_file, connections=iem.max_in_flight, proxy=proxy)
+    client = IemClient(caller, access.account)
     tokens = TokenCache(
         TokenStore(connection, integration.name),
         client,
@@ -351,5 +362,5 @@ def build_virima(integration: Integration, foundation: Foundation) -> tuple[Look
         raise ConfigurationError([f"{where}: add one with url, username, password and lookup"])
     access = read_access(virima, foundation.secrets)
     foundation.redactor.add(access.account.basic.removeprefix("Basic "))
-    client = VirimaClient(access.url, access.account, ca_file=virima.ca_file)
+    client = VirimaClient(access.url, access.account, ca_file=virima.ca_file, proxy=foundation.proxy_to(access.url))
     return Lookup(client, mode=virima.lookup, timeout=virima.timeout, clock=foundation.clock), access.digest

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from relay.core.redact import Redactor
@@ -56,9 +57,15 @@ class _JsonFormatter(logging.Formatter):
     def _redacted(self, line: dict[str, Any]) -> dict[str, Any]:
         """Return the members that can hold text of others, without secrets; before JSON escapes what is in them."""
         redact = self._redactor.redact
-        texts = {name: redact(value) for name, value in line.items() if isinstance(value, str) and name not in _OURS}
-        lists = {name: [redact(str(one)) for one in value] for name, value in line.items() if isinstance(value, list)}
-        return texts | lists
+        texts = {name: value for name, value in line.items() if isinstance(value, str) and name not in _OURS}
+        lists = {name: [str(one) for one in value] for name, value in line.items() if isinstance(value, list)}
+        # One look at all of it: with hundreds of integrations there are hundreds of secrets.
+        if not self._redactor.finds_any("\n".join([*texts.values(), *chain.from_iterable(lists.values())])):
+            return {}
+        return {
+            **{name: redact(value) for name, value in texts.items()},
+            **{name: [redact(one) for one in value] for name, value in lists.items()},
+        }
 
 
 class _TextFormatter(logging.Formatter):

@@ -93,6 +93,13 @@ class Settings:
         "RELAY_JOURNAL", "folder of the intake journal; none: 503 while Redis is away", None, Path
     )
     journal_max: int = _setting("RELAY_JOURNAL_MAX", "largest intake journal, at least 4MiB", "1GiB", _journal_size)
+    proxies: str = _setting(
+        "RELAY_PROXIES",
+        "`environment`: workers call IEM and Virima through the proxy that `HTTPS_PROXY` and `NO_PROXY` name; "
+        "`none`: directly",
+        "none",
+        _one_of("none", "environment"),
+    )
     retention: float = _setting("RELAY_RETENTION", "how long finished deliveries stay", "30d", _duration("1m"))
     audit_retention: float = _setting(
         "RELAY_AUDIT_RETENTION", "how long audit records stay in Redis", "90d", _duration("1m")

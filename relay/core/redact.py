@@ -9,6 +9,21 @@ MARK = "[redacted]"
 _LEAST_LENGTH = 4
 
 
+def _in_base64(secret: bytes) -> list[str]:
+    """Return what the base64 of a text with `secret` in it holds, wherever in groups of three bytes the secret begins.
+
+    The letters at its ends depend on its neighbours, too, and are left out.
+    """
+    found = []
+    for before in range(3):
+        after = -(before + len(secret)) % 3
+        text = base64.b64encode(bytes(before) + secret + bytes(after)).decode()
+        # So many letters hold bits of the 0, 1 or 2 bytes before it, or after it.
+        first, last = (0, 2, 3)[before], len(text) - (0, 2, 3)[after]
+        found.append(text[first:last])
+    return [text for text in found if len(text) >= _LEAST_LENGTH]
+
+
 class Redactor:
     """Knows the secrets of this process, and blots them out of text."""
 
@@ -16,12 +31,17 @@ class Redactor:
         self._secrets: tuple[str, ...] = ()
 
     def add(self, secret: str) -> None:
-        """Remember `secret`, as it is and in base64."""
+        """Remember `secret`, as it is and as it shows in the base64 of any text that it is part of, such as `user:password`."""
         if len(secret) < _LEAST_LENGTH or secret in self._secrets:
             return
-        encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+        whole = base64.b64encode(secret.encode()).decode().rstrip("=")
+        known = {*self._secrets, secret, whole, *_in_base64(secret.encode())}
         # Longest first: a secret that holds another one is blotted out whole.
-        self._secrets = tuple(sorted({*self._secrets, secret, encoded}, key=len, reverse=True))
+        self._secrets = tuple(sorted(known, key=len, reverse=True))
+
+    def finds_any(self, text: str) -> bool:
+        """Tell whether `text` has a known secret in it."""
+        return any(secret in text for secret in self._secrets)
 
     def redact(self, text: str) -> str:
         """Return `text` without any known secret."""

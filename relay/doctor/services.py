@@ -61,7 +61,7 @@ def examinations(integrations: Sequence[Integration], foundation: Foundation) ->
             continue
         way = (access.url, access.account, one.iem.ca_file, one.iem.auth)
         doors.setdefault(way, _Door([], access)).integrations.append(one)
-    found += [_iem_examination(door, foundation.clock) for door in doors.values()]
+    found += [_iem_examination(door, foundation) for door in doors.values()]
     return found + _virima_examinations(integrations, foundation)
 
 
@@ -71,7 +71,7 @@ def ping_iem(integration: Integration, foundation: Foundation) -> list[Finding]:
         access = read_access(integration.iem, foundation.secrets)
     except SecretMissingError as error:
         return _not_asked(f"iem {integration.name}", error)()
-    return _examine_iem(_Door([integration], access), foundation.clock, publishes=True)
+    return _examine_iem(_Door([integration], access), foundation, publishes=True)
 
 
 def _not_asked(subject: str, error: SecretMissingError) -> Examination:
@@ -80,16 +80,17 @@ def _not_asked(subject: str, error: SecretMissingError) -> Examination:
     ]
 
 
-def _iem_examination(door: _Door, clock: Clock) -> Examination:
-    return lambda: _examine_iem(door, clock, publishes=any(one.publish for one in door.integrations))
+def _iem_examination(door: _Door, foundation: Foundation) -> Examination:
+    return lambda: _examine_iem(door, foundation, publishes=any(one.publish for one in door.integrations))
 
 
-def _examine_iem(door: _Door, clock: Clock, *, publishes: bool) -> list[Finding]:
-    iem, names = door.integrations[0].iem, door.names
-    way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout)
+def _examine_iem(door: _Door, foundation: Foundation, *, publishes: bool) -> list[Finding]:
+    iem, names, clock = door.integrations[0].iem, door.names, foundation.clock
+    proxy = foundation.proxy_to(door.access.url)
+    way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout, proxy=proxy)
     if isinstance(way, Unreached):
         return [Finding.fail(f"iem {names}", f"{door.access.url}: {way.fault}", _STEP_ADVICE[way.step])]
-    client = IemClient(Caller(door.access.url, ca_file=iem.ca_file, connections=1), door.access.account)
+    client = IemClient(Caller(door.access.url, ca_file=iem.ca_file, connections=1, proxy=proxy), door.access.account)
     with closing(client):
         answer = client.generate_token(timeout=iem.timeout)
         health = client.healthcheck(timeout=iem.timeout) if publishes else None
@@ -126,6 +127,8 @@ def _judge_token(subject: str, answer: GrantedToken | Answer, auth: str, where: 
 
 
 def _tell(way: Reached, clock: Clock) -> str:
+    if way.proxy:
+        return f"through the proxy {way.proxy}"
     if way.tls is None:
         return f"{way.address}, no TLS"
     ends = way.certificate_ends
@@ -172,7 +175,7 @@ def _virima_examination(door: _Door, foundation: Foundation) -> Examination:
         integration, url, subject = door.integrations[0], door.access.url, f"virima {door.names}"
         virima = integration.virima
         assert virima is not None
-        way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout)
+        way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout, proxy=foundation.proxy_to(url))
         if isinstance(way, Unreached):
             return [Finding.fail(subject, f"{url}: {way.fault}", _STEP_ADVICE[way.step])]
         lookup, _ = build_virima(integration, foundation)

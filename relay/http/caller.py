@@ -1,4 +1,4 @@
-"""One HTTP exchange, bounded in time and size: no redirects, no proxies, no cookies but a caller's, TLS verified."""
+"""One HTTP exchange, bounded in time and size: no redirects, no proxy but a caller's, no cookies but a caller's, TLS verified."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -24,6 +25,8 @@ from relay.http.deadline import DeadlineAdapter, deadline_after
 #: A longer answer is none of a service that the relay calls (bytes).
 MOST_ANSWER = 1 << 20
 _CHUNK = 1 << 16
+#: As http.client says it.
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
 #: Sent with every call.
 COMMON_HEADERS: Mapping[str, str] = {"User-Agent": f"itsm-webhook-relay/{__version__}", "Accept": "application/json"}
 
@@ -61,16 +64,22 @@ class Caller:
         *,
         ca_file: str | None,
         connections: int,
+        proxy: str | None = None,
         omit: Collection[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`omit`: members of JSON objects, in whatever case, that are dropped while an answer is parsed."""
+        """`proxy`: the URL of what the calls go through; none of the environment is used.
+
+        `omit`: members of JSON objects, in whatever case, that are dropped while an answer is parsed.
+        """
         self._base_url = base_url.rstrip("/")
         self._omit = frozenset(name.lower() for name in omit)
         self._now = now
         self._verify: str | bool = ca_file or True
         self._session = _NoRedirects()
         self._session.trust_env = False
+        if proxy:
+            self._session.proxies = {urlsplit(base_url).scheme: proxy}
         # A session's own jar would be shared by all threads and by all who are logged in: cookies are the caller's.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
@@ -179,6 +188,8 @@ def _reason_of(error: BaseException) -> str | None:
             return "the name cannot be resolved"
         case TimeoutError():
             return "no answer in time"
+        case OSError() if refusal := _TUNNEL_REFUSED.match(str(error)):
+            return f"the proxy refuses with HTTP {refusal[1]}"
         case OSError():
             return error.strerror
         case _:

@@ -17,6 +17,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import ProxyManager
 
 _current = threading.local()
 
@@ -88,6 +89,14 @@ class _HTTPSConnection(HTTPSConnection):
         super().connect()
         self.sock = _Socket(self.sock)
 
+    def _tunnel(self) -> None:
+        """Ask a proxy for the way; its answer has the deadline, too, and TLS begins on the socket itself."""
+        sock, self.sock = self.sock, _Socket(self.sock)
+        try:
+            super()._tunnel()
+        finally:
+            self.sock = sock
+
 
 class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
@@ -97,10 +106,19 @@ class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
 class DeadlineAdapter(HTTPAdapter):
     """requests' adapter over connections that keep the thread's deadline."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pools, of our connections."""
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> ProxyManager:
+        """Make the pools that go through a proxy, of our connections, too."""
+        manager: ProxyManager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

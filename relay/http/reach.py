@@ -23,6 +23,8 @@ class Reached:
     tls: str | None = None
     #: When its certificate ends (Unix seconds).
     certificate_ends: float | None = None
+    #: The proxy (HOST:PORT) that was reached instead: it goes the rest of the way.
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +35,34 @@ class Unreached:
     fault: str
 
 
-def reach(url: str, *, ca_file: str | None, timeout: float) -> Reached | Unreached:
-    """Go the way to `url` and hang up. Connecting and TLS have `timeout` seconds each."""
+def reach(url: str, *, ca_file: str | None, timeout: float, proxy: str | None = None) -> Reached | Unreached:
+    """Go the way to `url`, with a `proxy` the way to that, and hang up. Connecting and TLS have `timeout` seconds each."""
+    host, port = _host_and_port(proxy or url)
+    way = _connect(host, port, timeout)
+    if isinstance(way, Unreached):
+        return Unreached(way.step, f"the proxy: {way.fault}") if proxy else way
+    with closing(way):
+        address = str(way.getpeername()[0])
+        if proxy:
+            return Reached(address, proxy=f"{host}:{port}")
+        return _reach_tls(way, host, address, ca_file) if url.startswith("https:") else Reached(address)
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _connect(host: str, port: int, timeout: float) -> socket.socket | Unreached:
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no name of a host"
         return Unreached("name", f"the name {host} cannot be resolved: {reason}")
     try:
-        connection = socket.create_connection((host, port), timeout)
+        return socket.create_connection((host, port), timeout)
     except OSError as error:
         return Unreached("connection", f"{host}:{port} takes no connection: {error.strerror or 'no answer in time'}")
-    with closing(connection):
-        address = str(connection.getpeername()[0])
-        return _reach_tls(connection, host, address, ca_file) if parts.scheme == "https" else Reached(address)
 
 
 def _reach_tls(connection: socket.socket, host: str, address: str, ca_file: str | None) -> Reached | Unreached:

@@ -37,8 +37,10 @@ class VirimaClient:
     specification. RequestBodyError where a body is not as the specification has it.
     """
 
-    def __init__(self, url: str, account: Account, *, ca_file: str | None = None, connections: int = 8) -> None:
-        self._caller = Caller(url, ca_file=ca_file, connections=connections, omit=SECRETS)
+    def __init__(
+        self, url: str, account: Account, *, ca_file: str | None = None, connections: int = 8, proxy: str | None = None
+    ) -> None:
+        self._caller = Caller(url, ca_file=ca_file, connections=connections, proxy=proxy, omit=SECRETS)
         self._account = account
 
     def log_in(

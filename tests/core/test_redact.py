@@ -48,6 +48,20 @@ def test_a_secret_in_base64_is_blotted_out_too_padded_or_not(secret: str) -> Non
     assert text == f"Basic {MARK}{padded[len(bare) :]} {MARK}"
 
 
+@given(secret=st.text(min_size=8, max_size=20), before=st.text(max_size=9), after=st.text(max_size=4))
+def test_nothing_of_a_secret_can_be_read_in_the_base64_of_what_it_is_a_part_of(
+    secret: str, before: str, after: str
+) -> None:
+    whole = f"{before}:{secret}{after}".encode()
+
+    redacted = redactor_of(secret).redact(f"Basic {base64.b64encode(whole).decode()}")
+
+    assert MARK in redacted
+    # At each end a letter or two are left that hold some bits of the secret, and some of its neighbour.
+    left = redacted.removeprefix("Basic ").replace(MARK, "").rstrip("=")
+    assert len(left) <= (len(before.encode()) + len(after.encode())) * 4 / 3 + 6
+
+
 def test_a_secret_that_holds_another_one_is_blotted_out_whole() -> None:
     redactor = redactor_of("hunter2", "hunter2-and-more")
 

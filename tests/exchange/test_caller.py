@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -126,6 +127,33 @@ def test_a_small_answer_that_unpacks_to_a_large_one_is_too_long(caller: Caller) 
 
 def test_what_retry_after_asks_for_is_told(caller: Caller) -> None:
     assert call(caller, X_Status="503", X_Retry="7").retry_after == 7
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=str)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_tls_is_of_version_1_2_or_newer(server: ThreadingHTTPServer, tmp_path: Path, version: ssl.TLSVersion) -> None:
+    key, certificate = private_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    anything = ssl.create_default_context(cafile=str(certificate))
+    anything.set_ciphers("ALL:@SECLEVEL=0")
+    anything.minimum_version = ssl.TLSVersion.TLSv1_1
+    caller = Caller(f"https://127.0.0.1:{server.server_port}", ca_file=str(certificate), connections=1)
+
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        spoken = anything.wrap_socket(connection, server_hostname="127.0.0.1")
+        assert spoken.version() == version.name.replace("_", "."), "who takes anything is served"
+        spoken.close()
+    reply = call(caller)
+    caller.close()
+
+    if version >= ssl.TLSVersion.TLSv1_2:
+        assert reply.status == 200
+    else:
+        assert "SSL" in (reply.fault or "")
 
 
 @pytest.mark.parametrize("trusts", [True, False])

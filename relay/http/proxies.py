@@ -1,0 +1,18 @@
+"""The proxy of a call, where the environment is to say so; of itself the relay uses none."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from requests.utils import get_environ_proxies, select_proxy
+
+
+def proxy_of_environment(url: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`, or None.
+
+    Plain http is for this machine itself, and goes through none.
+    """
+    if urlsplit(url).scheme != "https":
+        return None
+    proxy: str | None = select_proxy(url, get_environ_proxies(url))
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
