@@ -123,7 +123,7 @@ def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
 def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/deliveries", strict_slashes=False)
     def deliveries() -> Response:
-        integration, query = _read_filter(request.args)
+        integration, query = _read_filter(_parameters(*_FILTERS))
         return _paged(operations.page(integration, query, limit=_limit(), cursor=_cursor(_DELIVERY_CURSOR)))
 
     @blueprint.get("/deliveries/<delivery:delivery_id>", strict_slashes=False)
@@ -160,7 +160,7 @@ def _add_deliveries(blueprint: Blueprint, operations: Operations) -> None:
 def _add_rejections(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/rejections", strict_slashes=False)
     def rejections() -> Response:
-        integration = request.args.get("integration")
+        integration = _parameters("integration").get("integration")
         return _paged(operations.rejections(integration, limit=_limit(), cursor=_cursor(_REJECTION_CURSOR)))
 
     @blueprint.get("/rejections/<rejection_id>", strict_slashes=False)
@@ -175,8 +175,17 @@ def _add_rejections(blueprint: Blueprint, operations: Operations) -> None:
 def _add_audit(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/audit", strict_slashes=False)
     def audit() -> Response:
-        integration, query = _read_trail_filter(request.args)
+        integration, query = _read_trail_filter(_parameters(*_TRAIL_FILTERS))
         return _paged(operations.audit(integration, query, limit=_limit(), cursor=_cursor(_TRAIL_CURSOR)))
+
+
+def _parameters(*names: str) -> Mapping[str, str]:
+    """Return the query's parameters: `names`, and the page's; 422 where there is another, which would narrow nothing down."""
+    known = (*names, "limit", "cursor")
+    for name in request.args:
+        if name not in known:
+            raise ProblemError(422, f"{name[:64]}: there is no such parameter here; there are {', '.join(known)}")
+    return request.args
 
 
 def _cursor(form: re.Pattern[str]) -> str | None:

@@ -113,6 +113,14 @@ def test_a_wrong_filter_is_422(web: Relay, params: dict[str, str]) -> None:
     assert next(iter(params)) in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["deliveries", "rejections", "audit"])
+def test_a_misspelt_parameter_is_told_and_does_not_mean_all_of_them(web: Relay, path: str) -> None:
+    answer = api(web, path, params={"integraton": "acme"})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("integraton: there is no such parameter here; there are integration,")
+
+
 def test_one_dead_letter_is_replayed_once(web: Relay, letters: list[str]) -> None:
     replayed = api(web, f"deliveries/{letters[0]}/replay", method="POST")
 
