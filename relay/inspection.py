@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from relay.core.document import Document, DocumentPath, Fault, spell
-from relay.core.integration import Plain, Secret
+from relay.core.integration import Plain, Secret, Text
 from relay.core.references import ca_files_of, destination_of, texts_of, url_of
 from relay.core.urls import check_url, place_of_url
 from relay.errors import SecretMissingError
@@ -71,7 +71,7 @@ def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, others:
     found = [*file.faults, *file.warnings]
     if file.document:
         found += _rivals(file, file.document, others, reader)
-        found += _missing_secrets(file.document, reader, side)
+        found += _missing_secrets(file.document, texts_of(file.document), reader, side)
         found += _bad_certificates(file.document, side)
     found.sort(key=lambda fault: fault.position)
     return replace(
@@ -82,15 +82,18 @@ def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, others:
 
 
 def missing_secrets(file: MappingFile, reader: SecretReader, side: Side) -> tuple[Fault, ...]:
-    """Return a fault for each secret of a good file that `side` needs, and that is not there."""
+    """Return a fault for each secret of a good file that `side` needs, and that is not there. The other side's are not read."""
     if file.integration is None or file.document is None:
         return ()
-    return tuple(one for one in _missing_secrets(file.document, reader, side) if one.severity == "error")
+    own = [(path, text) for path, text in texts_of(file.document) if _side_of(path) == side]
+    return tuple(_missing_secrets(file.document, own, reader, side))
 
 
-def _missing_secrets(document: Document, reader: SecretReader, side: Side | None) -> Iterator[Fault]:
-    """Yield a fault for each variable and file that the mapping refers to and that is not there."""
-    for path, text in texts_of(document):
+def _missing_secrets(
+    document: Document, texts: Iterable[tuple[DocumentPath, Text]], reader: SecretReader, side: Side | None
+) -> Iterator[Fault]:
+    """Yield a fault for each of these variables and files, to which the mapping refers, that is not there."""
+    for path, text in texts:
         try:
             value = reader.read(text)
         except SecretMissingError as error:
@@ -116,9 +119,8 @@ def _bad_certificates(document: Document, side: Side | None) -> Iterator[Fault]:
 
 
 def _fault(path: DocumentPath, message: str, document: Document, side: Side | None) -> Fault:
-    whose: Side = "web" if path[0] == "auth" else "worker"
     key = next(one for one in reversed(path) if isinstance(one, str))
-    severity: Literal["error", "warning"] = "error" if side in {None, whose} else "warning"
+    severity: Literal["error", "warning"] = "error" if side in {None, _side_of(path)} else "warning"
     return Fault(document.locate(path), f"{key}: {message}", spell(path), severity)
 
 

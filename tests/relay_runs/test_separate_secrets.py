@@ -1,0 +1,63 @@
+"""Web reads the webhook secrets only, workers the outbound ones only: shown by every file that the processes open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import (
+    IEM_PASSWORD,
+    IEM_USER,
+    ROOT,
+    WEBHOOK_PASSWORD,
+    Relay,
+    mapping,
+    simulated_iem,
+    sys_id,
+    wait_until,
+    write_mapping,
+)
+
+#: Python itself tells of each file that is opened, whoever opens it (PEP 578); this writes down the secret ones.
+WITNESS = """
+import os, sys
+def witness(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".secret"):
+        log = os.environ["OPENED"] + ("-worker" if sys.argv[-1] == "worker" else "-web")
+        with open(log, "a") as file:
+            file.write(os.path.basename(str(arguments[0])) + "\\n")
+sys.addaudithook(witness)
+"""
+
+NAMED = {"username": "user", "password": "password"}
+
+
+@pytest.fixture
+def relay(tmp_path: Path, redis_url: str, redis: object) -> Iterator[Relay]:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(WITNESS, "ascii")
+    for name, value in {"webhook": WEBHOOK_PASSWORD, "user": IEM_USER, "password": IEM_PASSWORD}.items():
+        (tmp_path / f"{name}.secret").write_text(value, "ascii")
+    relay = Relay(tmp_path, redis_url)
+    relay.environ |= {"OPENED": str(tmp_path / "opened"), "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}"}
+    auth = [{"type": "basic", "username": "sn", "password": {"file": str(tmp_path / "webhook.secret")}}]
+    account = {name: {"file": str(tmp_path / f"{file}.secret")} for name, file in NAMED.items()}
+    with simulated_iem() as server:
+        write_mapping(relay.mappings, "acme", mapping(server.url, auth=auth, iem=account))
+        yield relay
+        relay.stop()
+
+
+def opened(relay: Relay, who: str) -> set[str]:
+    return set((relay.folder / f"opened-{who}").read_text("ascii").split())
+
+
+def test_each_side_opens_its_own_secrets_only(relay: Relay) -> None:
+    relay.start_web(processes=1)
+    relay.start_worker()
+    delivery = relay.post({"sys_id": sys_id(1), "state": "6"}).json()["delivery_id"]
+    wait_until(lambda: relay.delivery_status(delivery) == "delivered", "it is delivered")
+
+    assert opened(relay, "web") == {"webhook.secret"}
+    assert opened(relay, "worker") == {"user.secret", "password.secret"}
