@@ -217,6 +217,15 @@ def test_wrong_credentials_are_tried_once(run: Run, server: SimulatorServer) -> 
     assert server.record.count("/api/v1/user/token") == 1
 
 
+def test_what_iem_says_is_shown_without_its_control_characters(run: Run, server: SimulatorServer) -> None:
+    server.faults.add(Fault(status=400, body={"message": "no \x1b[2J\x9b31m\u202egood"}, path="/publish/"))
+
+    result = run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
+
+    assert "HTTP 400: no " in result.stderr
+    assert not set("\x1b\x9b\u202e") & set(result.stderr)
+
+
 @pytest.mark.parametrize(
     ("stdin", "sentence"), [("", "no JSON"), ("[]", "holds nothing to publish"), ("\n", "no JSON")]
 )
