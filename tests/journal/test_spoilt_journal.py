@@ -84,13 +84,14 @@ ROWS = st.one_of(
 )  # fmt: skip
 
 
-def is_strict(value: object) -> bool:
-    """Tell whether the table takes a value where it wants some: SQLite knows no types beyond that."""
-    return value is not None and not (isinstance(value, int) and abs(value) >= 2**63)
+def is_spoilt(value: object) -> bool:
+    """Tell whether SQLite takes a value there that the journal never wrote."""
+    storable = value is not None and not (isinstance(value, int) and abs(value) >= 2**63)
+    return storable and value not in ("[]", b"[]")
 
 
 @SPOILT
-@given(st.integers(1, 3), ROWS.filter(is_strict))
+@given(st.integers(1, 3), ROWS.filter(is_spoilt))
 def test_an_entry_that_is_none_stops_those_behind_it_and_no_others(
     good: Path, tmp_path: Path, which: int, content: object
 ) -> None:
