@@ -174,7 +174,7 @@ class Journal:
         try:
             with self._connected() as connection:
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last where SQLite quotes what a disk spoilt
             self._disconnect()
             raise JournalError(f"the journal {self.folder / _FILE}: {error}") from error
 

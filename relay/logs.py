@@ -15,7 +15,6 @@ from relay.core.values import format_time
 _FIELDS = "relay_fields"
 #: Members of a line that never hold anything but our own words.
 _OURS = frozenset({"@timestamp", "log.level", "log.logger"})
-
 #: What JSON leaves as it is, and a terminal obeys, a reader takes for the end of a line, or UTF-8 has not.
 _UNTOLD = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 

@@ -55,12 +55,8 @@ def read_address(url: str) -> SeveralHosts | None:
             service or "mymaster",
             int(database or 0),
         )
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        redis.RedisError,
-    ):  # of a part, or of options that suit no connection
+    # redis-py raises whatever an option in the URL leads to.
+    except (ValueError, TypeError, AttributeError, redis.RedisError):
         raise ConfigurationError([_NO_ADDRESS]) from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from properties import examples
 
@@ -58,6 +58,7 @@ def asked(journal: Journal) -> list[tuple[str, ...]]:
 
 
 @SPOILT
+@example(at=3800, piece=b"\x80", how="overwritten")
 @given(st.integers(0, 1 << 15), st.binary(max_size=40), st.sampled_from(["cut", "overwritten", "put before"]))
 def test_a_file_that_is_cut_or_overwritten_is_told_or_gives_texts(
     good: Path, tmp_path: Path, at: int, piece: bytes, how: str
