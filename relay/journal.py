@@ -18,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from relay.errors import ConfigurationError, JournalError
 
@@ -125,7 +127,11 @@ class Journal:
         with self._using() as connection:
             asked = "SELECT number, received_at, records FROM entries WHERE integration = ? ORDER BY number LIMIT ?"
             found = connection.execute(asked, (integration, most)).fetchall()
-        return [Entry(number, integration, at, tuple(json.loads(records))) for number, at, records in found]
+        entries = list(takewhile(bool, (_read_entry(integration, *row) for row in found)))
+        if found and not entries:
+            where = f"the journal {self.folder / _FILE}: entry {found[0][0]} of {integration}"
+            raise JournalError(f"{where} is damaged, and those behind it wait: delete it, or put the file away")
+        return [entry for entry in entries if entry]
 
     def remove(self, entries: Sequence[Entry]) -> None:
         """Forget entries that Redis has. Raises JournalError: they are still there."""
@@ -168,7 +174,7 @@ class Journal:
         try:
             with self._connected() as connection:
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last where SQLite quotes what a disk spoilt
             self._disconnect()
             raise JournalError(f"the journal {self.folder / _FILE}: {error}") from error
 
@@ -268,6 +274,17 @@ class Journal:
         except OSError:
             return False
         return log_size > 0 and self._is_of_the_file(connection)
+
+
+def _read_entry(integration: str, number: int, at: Any, records: Any) -> Entry | None:
+    """Return an entry, or None where it is none that was written here: a disk may spoil what SQLite does not check."""
+    try:
+        read = json.loads(records)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not isinstance(at, int) or not isinstance(read, list) or not all(isinstance(one, str) for one in read):
+        return None
+    return Entry(number, integration, at, tuple(read))
 
 
 def _file_id(path: Path) -> _FileId:

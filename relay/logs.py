@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from datetime import datetime
 from itertools import chain
@@ -15,6 +16,8 @@ from relay.core.values import format_time
 _FIELDS = "relay_fields"
 #: Members of a line that never hold anything but our own words.
 _OURS = frozenset({"@timestamp", "log.level", "log.logger"})
+#: What JSON leaves as it is, and a terminal obeys, a reader takes for the end of a line, or UTF-8 has not.
+_UNTOLD = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def log(logger: logging.Logger, level: int, message: str, **fields: Any) -> None:
@@ -52,7 +55,8 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error.stack_trace"] = self.formatException(record.exc_info)
-        return json.dumps({**line, **self._redacted(line)}, default=str, ensure_ascii=False)
+        told = json.dumps({**line, **self._redacted(line)}, default=str, ensure_ascii=False)
+        return _UNTOLD.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
 
     def _redacted(self, line: dict[str, Any]) -> dict[str, Any]:
         """Return the members that can hold text of others, without secrets; before JSON escapes what is in them."""
@@ -86,4 +90,7 @@ class _TextFormatter(logging.Formatter):
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "\n') else text
+    if text and text.isprintable() and not any(c in text for c in ' "'):
+        return text
+    # Texts of others may hold what a terminal obeys, or takes for the end of a line.
+    return json.dumps(text, ensure_ascii=not text.isprintable())

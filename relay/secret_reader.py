@@ -9,6 +9,7 @@ from pathlib import Path
 
 from relay.core.integration import Env, File, Plain, Text
 from relay.core.redact import Redactor
+from relay.core.values import is_text
 from relay.errors import SecretMissingError
 from relay.small_file import read_small_file
 
@@ -49,6 +50,8 @@ class SecretReader:
                 value = self._environ.get(name, "")
                 if not value:
                     raise SecretMissingError(f"the environment variable {name} is not set: set it and start again")
+                if not is_text(value):
+                    raise SecretMissingError(f"the environment variable {name} is not UTF-8 text")
             case File(path=path):
                 value = self._read_file(path)
         self._redactor.add(value)

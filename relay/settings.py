@@ -12,9 +12,12 @@ from typing import Any
 from dotenv import dotenv_values
 
 from relay.core.units import parse_duration, parse_size
+from relay.core.values import is_text
 from relay.errors import ConfigurationError
 
 _REDIS_URL = re.compile(r"(rediss?|unix|redis\+sentinel|redis\+cluster)://.+")
+#: A hundred years: Redis and the clock of the machine still count so far.
+_LONGEST = "36525d"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -51,13 +54,16 @@ def _duration(least: str) -> Callable[[str], float]:
         seconds = parse_duration(text)
         if seconds < parse_duration(least):
             raise ValueError(f"{text!r} is too short: at least {least}")
+        if seconds > parse_duration(_LONGEST):
+            raise ValueError(f"{text!r} is too long: at most {_LONGEST}")
         return seconds
 
     return parse
 
 
 def _bind(text: str) -> str:
-    if not re.fullmatch(r"(unix:.+)|((\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5})", text):
+    match = re.fullmatch(r"unix:.+|(?:\[[0-9a-fA-F:]+\]|[^:\s]*):(\d{1,5})", text)
+    if match is None or int(match[1] or 0) > 65535:
         raise ValueError(f"{text!r} is not an address: expected HOST:PORT or unix:PATH")
     return text
 
@@ -172,8 +178,16 @@ FROM_FILE = ("RELAY_ADMIN_TOKEN", "RELAY_AUDIT_KEY")
 
 
 def read_environment(folder: Path | None = None) -> dict[str, str]:
-    """Return this process's environment, and below it what a `.env` file in `folder` (the working folder) adds."""
-    written = dotenv_values((folder or Path.cwd()) / ".env")
+    """Return this process's environment, and below it what a `.env` file in `folder` (the working folder) adds.
+
+    Raises:
+        ConfigurationError: the file is no text.
+    """
+    path = (folder or Path.cwd()) / ".env"
+    try:
+        written = dotenv_values(path)
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{path} is not UTF-8 text"]) from None
     return {**{name: value for name, value in written.items() if value is not None}, **os.environ}
 
 
@@ -193,7 +207,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         name, parse = one.metadata["name"], one.metadata["parse"]
         raw = values.get(name, "").strip() or one.metadata["default"]
         try:
-            found[one.name] = None if raw is None else parse(raw)
+            found[one.name] = None if raw is None else parse(_whole(raw))
         except ValueError as error:
             problems.append(f"{name}: {error}")
     if problems:
@@ -201,10 +215,20 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(**found)
 
 
+def _whole(text: str) -> str:
+    if not is_text(text) or "\0" in text:
+        raise ValueError("it is not UTF-8 text")
+    return text
+
+
 def _read_file(name: str, path: str, problems: list[str]) -> str:
     try:
         return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        problems.append(f"{name}_FILE: {path} cannot be read: {reason}")
-        return ""
+    except OSError as error:
+        reason = error.strerror or "it is no file"
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except ValueError:  # a NUL, or half a surrogate pair
+        reason = "no file can have that name"
+    problems.append(f"{name}_FILE: {path} cannot be read: {reason}")
+    return ""

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from harness import RedisServer
 from hypothesis import settings
+from properties import examples
 
 from relay.store.connection import Connection
 
 # What lands must not depend on luck: CI tries the same examples every time, a developer's machine new ones.
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("here", deadline=None)
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=examples(100))
+settings.register_profile("here", deadline=None, max_examples=examples(100))
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 

@@ -183,7 +183,8 @@ def verify(
             report.finding = coming.stranger or _compare(seal, coming.up_to(seal.last))
         report.unkeyed += seal.key == _PLAIN
         report.seals, report.sealed = report.seals + 1, report.sealed + len(seal.records)
-        report.first, report.last = report.first or seal.records[0][0], seal.last
+        if seal.records:  # a damaged one names none
+            report.first, report.last = report.first or seal.records[0][0], seal.last
         link = seal
     if report.finding is None:
         report.unsealed = coming.count_rest()

@@ -20,9 +20,11 @@ TIMESTAMP_TOLERANCE = 300
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What authentication looks at: headers by lower-case name, and the body as it came."""
+    """What authentication looks at."""
 
+    #: By lower-case name; a header's bytes are taken for Latin-1 (PEP 3333).
     headers: Mapping[str, str]
+    #: As it came.
     body: bytes
     #: Unix seconds at which it came.
     at: float
@@ -52,9 +54,9 @@ def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: Request
     given = request.headers.get(method.header.lower())
     if given is not None and method.scheme:
         scheme, _, given_key = given.partition(" ")
-        given = given_key.strip() if scheme.lower() == method.scheme.lower() else None
-    encoded = None if given is None else given.encode("utf-8", "surrogatepass")
-    return f"header:{method.header}" if any(_equal(encoded, secret) for secret in secrets) else None
+        given = given_key.strip(" \t") if scheme.lower() == method.scheme.lower() else None
+    raw = None if given is None else _raw(given)
+    return f"header:{method.header}" if any(_equal(raw, secret) for secret in secrets) else None
 
 
 def _check_hmac(method: HmacAuth, secrets: Sequence[bytes], request: Request) -> str | None:
@@ -83,11 +85,11 @@ def _read_signature(text: str, method: HmacAuth) -> list[bytes]:
 
 
 def _check_standard_webhooks(secrets: Sequence[bytes], request: Request) -> str | None:
-    message_id = request.headers.get("webhook-id", "")
+    message_id = _raw(request.headers.get("webhook-id", ""))
     timestamp = request.headers.get("webhook-timestamp", "")
     if not message_id or not _is_fresh(timestamp, request.at):
         return None
-    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + request.body
+    signed = b".".join((message_id, timestamp.encode(), request.body))
     given = [
         _decode_base64(part[3:]) for part in request.headers.get("webhook-signature", "").split() if part[:3] == "v1,"
     ]
@@ -105,6 +107,14 @@ def _is_fresh(timestamp: str, now: float) -> bool:
         return False
     seconds = int(timestamp) / 1000 if len(timestamp) > 11 else int(timestamp)
     return abs(now - seconds) <= TIMESTAMP_TOLERANCE
+
+
+def _raw(text: str) -> bytes | None:
+    """Return a header's value as it was sent; None where no server gives such a text."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
 
 
 def _equal(given: bytes | None, expected: bytes) -> bool:

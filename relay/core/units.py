@@ -8,6 +8,10 @@ import re
 DURATION = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)"
 _DURATION = re.compile(DURATION)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+#: A number of more characters is nobody's: Python reads some as infinite, and others not at all.
+_MOST_DIGITS = 30
+#: Nothing that is counted in bytes is larger: 1 EiB.
+_LARGEST = 2**60
 _SIZE = re.compile(r"([0-9]+)\s*(B|KiB|MiB|GiB|kB|KB|MB|GB)?")
 _BYTES = {
     None: 1,
@@ -25,8 +29,8 @@ _BYTES = {
 def parse_duration(text: str) -> float:
     """Return the seconds that `text` means; ValueError says how to write it."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d")
+    if match is None or len(match[1]) > _MOST_DIGITS:
+        raise ValueError(f"{text[:40]!r} is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -43,6 +47,6 @@ def format_duration(seconds: float) -> str:
 def parse_size(text: str) -> int:
     """Return the bytes that `text` means; ValueError says how to write it."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a size: write bytes, or a number and a unit, such as 256KiB or 1MiB")
+    if match is None or len(match[1]) > _MOST_DIGITS or int(match[1]) * _BYTES[match[2]] > _LARGEST:
+        raise ValueError(f"{text[:40]!r} is not a size: write bytes, or a number and a unit, such as 256KiB or 1MiB")
     return int(match[1]) * _BYTES[match[2]]

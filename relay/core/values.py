@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
@@ -15,6 +15,9 @@ _DATE_TIME = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400_000
+#: Unix milliseconds of the first and the last moment that a `datetime` tells.
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 #: Longer numbers than this are nobody's state or version.
 _MOST_DIGITS = 40
 
@@ -87,6 +90,23 @@ def parse_date_time(text: str) -> int | None:
         return None
 
 
+def is_text(text: str) -> bool:
+    """Tell whether UTF-8 has all of `text`: the environment and JSON can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def format_time(at_ms: int) -> str:
-    """Return Unix milliseconds as ISO 8601 UTC, with milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return Unix milliseconds as ISO 8601 UTC, with milliseconds.
+
+    A date's offset can carry it out of the years 1 to 9999, which are all that can be told: it is told as the nearest moment.
+    OverflowError: no date has that time.
+    """
+    nearest = min(max(at_ms, _FIRST), _LAST)
+    if abs(at_ms - nearest) > _DAY:
+        raise OverflowError("no date has that time")
+    moment = _EPOCH + timedelta(milliseconds=nearest)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

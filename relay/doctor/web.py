@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from relay.doctor.finding import Finding
@@ -13,6 +14,7 @@ from relay.settings import Settings
 
 #: /readyz answers within a second (seconds).
 _PATIENCE = 5.0
+_FOREIGN = "no answer of web's"
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - addresses to listen at
 
 
@@ -24,20 +26,30 @@ def ask_readiness(settings: Settings, environ: Mapping[str, str]) -> tuple[int, 
     """Return the status and the content of /readyz. Raises NoAnswerError."""
     address = _address(settings, environ)
     try:
-        connection = _connect(address)
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read(1 << 20))
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no answer of web's"
+        with closing(_connect(address)) as connection:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            content = json.loads(answer.read(1 << 20))
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or _FOREIGN
         raise NoAnswerError(f"web does not answer at {address}: {reason}") from None
+    if not isinstance(content, dict):
+        raise NoAnswerError(f"web does not answer at {address}: {_FOREIGN}")
+    return answer.status, content
 
 
 def tell_readiness(content: Mapping[str, Any]) -> str:
     """Return the status, and what is wrong, in a line."""
-    checks: Mapping[str, Any] = content.get("checks", {})
-    wrong = [f"{name}: {one[0].get('output')}" for name, one in checks.items() if one[0].get("status") != "pass"]
+    checks = content.get("checks")
+    found = [(name, _first(one)) for name, one in (checks if isinstance(checks, dict) else {}).items()]
+    wrong = [f"{name}: {one.get('output')}" for name, one in found if one.get("status") != "pass"]
     return "; ".join([str(content.get("status")), *wrong])
+
+
+def _first(check: Any) -> Mapping[str, Any]:
+    """Return a check's first entry; something else than web may listen there, and answer anything."""
+    first = check[0] if isinstance(check, list) and check else None
+    return first if isinstance(first, dict) else {}
 
 
 def examine_web(settings: Settings, environ: Mapping[str, str], *, must_run: bool) -> Iterator[Finding]:

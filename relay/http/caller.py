@@ -164,7 +164,7 @@ def _read_date(text: str | None) -> float | None:
     """Return an HTTP date (RFC 9110 section 5.6.7) in Unix seconds; None where it is none."""
     try:
         moment = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or an offset of many digits
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 

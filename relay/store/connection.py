@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol, cast
-from urllib.parse import unquote
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,14 +19,12 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from relay.errors import StoreUnavailableError
+from relay.store.address import SeveralHosts, read_address
 from relay.store.scripts import script_text
 
 #: A command that failed sooner than this (seconds) met a connection that Redis had closed: it is sent once more.
 _STALE_WITHIN = 0.25
 _EVEN_IF_FULL = "#!lua flags=allow-oom\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
-_SEVERAL_HOSTS = re.compile(
-    r"redis\+(?P<kind>sentinel|cluster)://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?(?P<hosts>[^/]+)(?P<path>/.*)?"
-)
 
 
 class Client(Protocol):
@@ -51,10 +47,14 @@ class Connection:
         """`timeout` and `connect_timeout` in seconds: how long one answer, and one connection, may take.
 
         For `rest` seconds after Redis did not answer in time it is not asked again: those who queue up behind are told at once.
+
+        Raises:
+            ConfigurationError: the URL names nothing that could be connected to.
         """
+        address = read_address(url)
         self._rest = rest
         self._asked_again_at = 0.0
-        self._make = lambda: _make_client(url, timeout, connect_timeout)
+        self._make = lambda: _make_client(url, address, timeout, connect_timeout)
         self._client: Client | None = None
         self._lock = threading.Lock()
 
@@ -186,7 +186,7 @@ def _sha_of(script: str) -> str:
     return hashlib.sha1(script_text(script).encode(), usedforsecurity=False).hexdigest()
 
 
-def _make_client(url: str, timeout: float, connect_timeout: float) -> Client:
+def _make_client(url: str, address: SeveralHosts | None, timeout: float, connect_timeout: float) -> Client:
     options: dict[str, Any] = {
         "decode_responses": True,
         # What is no UTF-8 is none of ours: it is shown, and raises nothing.
@@ -196,30 +196,24 @@ def _make_client(url: str, timeout: float, connect_timeout: float) -> Client:
         "socket_connect_timeout": connect_timeout,
         "retry": Retry(NoBackoff(), 0),
     }
-    match = _SEVERAL_HOSTS.fullmatch(url)
-    if match is None:
+    if address is None:
         return cast("Client", redis.Redis.from_url(url, **options, **_ONE_SERVER))
-    if match["user"] or match["password"]:
-        options |= {
-            "username": unquote(match["user"] or "") or None,
-            "password": unquote(match["password"] or ""),
-        }
-    hosts = [_host(text) for text in match["hosts"].split(",")]
-    if match["kind"] == "cluster":
-        nodes = [ClusterNode(host, port) for host, port in hosts]
+    if address.username or address.password:
+        options |= {"username": address.username, "password": address.password or ""}
+    if address.kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in address.hosts]
         return cast("Client", RedisCluster(startup_nodes=nodes, **options, **_ONE_SERVER))
-    service, _, database = (match["path"] or "/").strip("/").partition("/")
     # However many sentinels hang, asking them all takes no longer than one connection may.
-    patience = connect_timeout / len(hosts)
+    patience = connect_timeout / len(address.hosts)
     sentinel = Sentinel(
-        hosts,
+        list(address.hosts),
         sentinel_kwargs={
             "socket_timeout": patience,
             "socket_connect_timeout": patience,
             "retry": options["retry"],
         },
     )
-    return cast("Client", sentinel.master_for(service or "mymaster", db=int(database or 0), **options))
+    return cast("Client", sentinel.master_for(address.service, db=address.database, **options))
 
 
 #: Push messages about a provider's maintenance would make idle connections look broken.
@@ -228,8 +222,3 @@ _ONE_SERVER: dict[str, Any] = {
     # Telling the server which library this is would be one more answer to wait for on each connection.
     "driver_info": None,
 }
-
-
-def _host(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":") if ":" in text else (text, "", "6379")
-    return host.strip("[]"), int(port)

@@ -167,7 +167,8 @@ def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
 
 
 def _users_of(record: Record) -> set[str]:
-    user = record.get("user") or {}
+    told = record.get("user")
+    user = told if isinstance(told, dict) else {}
     named = [record.get(name) for name in ("actor", "resolved_by", "email")]
     named += [user.get(name) for name in ("id", "userName", "displayName", "email")]
     return {str(one).casefold() for one in named if one}

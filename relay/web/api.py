@@ -64,7 +64,8 @@ def _guard(blueprint: Blueprint, token: str | None, refusals: Refusals) -> None:
         if token is None:
             raise ProblemError(404, "the operator API is off: set RELAY_ADMIN_TOKEN", kind="not-found")
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        good = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+        # WSGI takes a header's bytes for Latin-1 (PEP 3333).
+        good = hmac.compare_digest(given.strip(" \t").encode("latin-1", "replace"), token.encode())
         if scheme.lower() != "bearer" or not good:
             challenge = {"WWW-Authenticate": 'Bearer realm="operators"'}
             refusal = ProblemError(

@@ -6,6 +6,8 @@ import json
 import logging
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from relay.core.redact import Redactor
 from relay.logs import log, set_up_logs
@@ -39,3 +41,26 @@ def test_a_secret_in_a_field_a_message_or_a_traceback_is_blotted_out(
         assert f"about {secret}" not in lines[1]["error.stack_trace"]
     else:
         assert f"about {secret}" not in said
+
+
+HOSTILE = st.text(
+    st.sampled_from('ab ="\\{}%\n\r\t\x00\x07\x1b[2J\x7f\x85\x9b\u2028\u2029\u202e\u200b\ud800\ufeffé'), max_size=20
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(HOSTILE, min_size=1, max_size=3), st.sampled_from(["json", "text"]))
+def test_whatever_somebody_sends_is_one_line_that_no_terminal_obeys(
+    capsys: pytest.CaptureFixture[str], texts: list[str], form: str
+) -> None:
+    set_up_logs(form=form, level="INFO", redactor=Redactor())
+
+    log(logging.getLogger("relay.web"), logging.INFO, "request", path=texts[0], query_names=texts)
+
+    said = capsys.readouterr().err
+    assert said.endswith("\n")
+    assert len(said[:-1].splitlines()) == 1
+    assert not set(said[:-1]) & set("\r\x00\x07\x1b\x7f\x85\x9b\u2028\u2029")
+    if form == "json":
+        line = json.loads(said)
+        assert (line["path"], line["query_names"]) == (texts[0], texts)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from properties import examples
 
+from relay.core.values import is_text
 from relay.errors import ConfigurationError
-from relay.settings import load_settings, read_environment
+from relay.settings import Settings, load_settings, read_environment
+
+#: Of `.env` files, good and bad.
+SCRAPS = [b"RELAY_CONCURRENCY", b"RELAY_RETENTION=", b"=", b"\n", b"\r", b"'", b'"', b"\\", b"${", b"}", b"$(id)", b"#",
+          b"export ", b"\x00", b"\xff", b"\xef\xbb\xbf", "\u202e".encode(), b" ", b"9" * 400 + b"d"]  # fmt: skip
 
 
 def test_without_any_setting_the_defaults_hold() -> None:
@@ -52,3 +61,71 @@ def test_the_environment_outranks_the_env_file(tmp_path: Path, monkeypatch: pyte
     settings = load_settings(read_environment(tmp_path))
 
     assert (settings.concurrency, settings.log_format) == (5, "text")
+
+
+SECRET = "an-admin-token-that-nobody-may-see"
+NAMES = st.sampled_from([one.metadata["name"] for one in fields(Settings)])
+VALUES = st.one_of(
+    st.text(st.characters(), max_size=30),
+    st.integers(-1, 10**12).map(str),
+    st.sampled_from(
+        ["9" * 5_000, "9" * 30 + "d", "36526d", "1e9s", "99999999999999999999GiB", "٣", "-0", "0x10",
+         "127.0.0.1:99999", "[::1]:0", ":8000", "unix:", "unix:/run/\x00", "a\udcf6b",
+         "redis://", "redis+sentinel://:", "ALLOW", "json\n", "debug", "~/x"]
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=examples(300))
+@given(st.dictionaries(NAMES, VALUES, max_size=6))
+def test_any_environment_is_settings_within_bounds_or_a_sentence_for_each_wrong_one(environ: dict[str, str]) -> None:
+    environ["RELAY_AUDIT_KEY"] = SECRET
+
+    told = problems_of(environ)
+
+    assert {one.partition(": ")[0] for one in told} <= set(environ)
+    assert all(len(one) < 200 + max(map(len, environ.values())) and SECRET not in one for one in told)
+    if not told:
+        found = load_settings(environ)
+        assert all(0 < one <= 36_525 * 86_400 for one in (found.retention, found.shutdown_grace, found.token_lifetime))
+        assert max(found.max_body, found.journal_max) <= 2**60
+        assert all(is_text(value) for value in (found.bind, found.admin_token or "", str(found.mappings)))
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\udcff", "/", "/dev/null/x"])
+def test_a_file_of_a_secret_that_no_file_can_be_is_a_wrong_setting(path: str) -> None:
+    (told,) = problems_of({"RELAY_ADMIN_TOKEN_FILE": path})
+
+    assert told.startswith("RELAY_ADMIN_TOKEN_FILE: ")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=80) | st.lists(st.sampled_from(SCRAPS), max_size=12).map(b"".join))
+def test_any_bytes_in_an_env_file_are_read_or_said_to_be_no_text(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+
+    try:
+        environ = read_environment(tmp_path)
+    except ConfigurationError as error:
+        told = error.problems
+    else:
+        told = ()
+        problems_of({name: value for name, value in environ.items() if name.startswith("RELAY_")})
+
+    assert told == (() if is_utf_8(content) else (f"{tmp_path}/.env is not UTF-8 text",))
+
+
+def is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
+    try:
+        load_settings(environ)
+    except ConfigurationError as error:
+        return error.problems
+    return ()

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.dedupe import UNDATED_WINDOW, Identity, identify, version_key, window_of
 from relay.core.mapping import version_of
@@ -128,7 +129,7 @@ def test_a_versions_key_is_its_sign_the_length_of_its_whole_part_and_its_digits(
     assert version_key(version) == key
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(VERSIONS, VERSIONS)
 def test_keys_of_versions_sort_as_the_numbers_do(one: str, other: str) -> None:
     key, other_key = version_key(version_of(one)), version_key(version_of(other))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.document import Document, Position, read_document
 
@@ -265,13 +266,13 @@ def test_text_that_the_yaml_reader_chokes_on_is_a_fault_like_any_other(text: str
     assert document.tree is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_is_read_or_has_faults(text: str) -> None:
     assert_total(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(SCRAPS, max_size=30).map("".join))
 def test_scraps_of_yaml_are_read_or_have_faults(text: str) -> None:
     assert_total(text)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.document import Position
 from relay.core.excerpt import Excerpt, excerpt
@@ -85,7 +86,7 @@ def test_thousands_of_aliases_are_shown_as_quickly_as_one_place() -> None:
     assert excerpt(parsed.document, Position(1, 1)) == Excerpt("a: •••", 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(0, len(EXAMPLE)), st.text(max_size=6), st.integers(1, 90), st.integers(1, 90))
 def test_any_place_of_any_text_is_shown_in_one_line_or_not_at_all(at: int, scrap: str, line: int, column: int) -> None:
     parsed = parse_mapping_file("acme", EXAMPLE[:at] + scrap + EXAMPLE[at:], load_presets())

@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.id_pattern import PatternError, TooSlowError, compile_pattern
 
@@ -63,7 +64,7 @@ def test_a_pattern_matches_where_it_is_found(pattern: str, text: str, is_match: 
     assert compile_pattern(pattern).matches(text) is is_match
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(SCRAPS, max_size=8).map("".join), st.sampled_from(["a", "ab", "AB", "a1 b", "{2}", "[a", "é"]))
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_every_pattern_of_re_is_taken_and_means_the_same(pattern: str, text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.integration import FIELDS, Integration
 from relay.core.mapping import MAX_RECORDS, find_records, map_payload, map_record, version_of
@@ -435,7 +436,7 @@ RECORDS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("text", [MINIMAL, EXAMPLE, ADVENTUROUS], ids=["minimal", "example", "adventurous"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(PAYLOADS | RECORDS | st.lists(RECORDS))
 def test_anything_that_json_holds_is_relayed_ignored_or_rejected_for_a_field(text: str, payload: Any) -> None:
     integration = integration_of(text)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jmespath.functions import Functions
+from properties import examples
 
 from relay.core.document import DocumentPath, read_document
 from relay.core.integration import (
@@ -944,13 +945,13 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_is_an_integration_or_has_faults(text: str) -> None:
     assert_total(text)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.data())
 def test_an_example_with_something_changed_is_an_integration_or_has_faults(data: st.DataObject) -> None:
     text = EXAMPLE
@@ -962,7 +963,7 @@ def test_an_example_with_something_changed_is_an_integration_or_has_faults(data:
     assert_total(text)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.dictionaries(NAMES | TEXTS, TREES, max_size=8), st.booleans())
 def test_any_tree_of_keys_is_an_integration_or_has_faults(tree: dict[str, object], beside_a_good_file: bool) -> None:
     lines = [f"{as_yaml(key)}: {as_yaml(value)}" for key, value in tree.items()]

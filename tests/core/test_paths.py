@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jmespath.functions import Functions
+from properties import examples
 
 from relay.core.path_faults import PathError
 from relay.core.paths import FieldPath, compile_path
@@ -140,7 +141,7 @@ def test_an_expression_that_is_none_says_why_and_where(expression: str, at: int,
     assert (caught.value.problem, caught.value.at) == (complaint, at)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text("ab.[]{}()?*&|!=<>@'\",:0-#$ \\", max_size=20))
 def test_any_expression_compiles_or_is_a_value_error(expression: str) -> None:
     try:
@@ -152,3 +153,44 @@ def test_any_expression_compiles_or_is_a_value_error(expression: str) -> None:
         path.search({"a": [{"b": 1}], "b": "x"})
 
     assert "\n" not in complaint or complaint.endswith("^")
+
+
+FUNCTIONS = st.sampled_from(sorted(Functions.FUNCTION_TABLE))
+ARGUMENTS = st.sampled_from(
+    [
+        "@",
+        "a",
+        "b",
+        "*",
+        "[]",
+        "&a",
+        "&b",
+        "`1`",
+        "`-0`",
+        "`[]`",
+        "`{}`",
+        "`null`",
+        "'x'",
+        "a[::-1]",
+        "a[::0]",
+        "{x: @}",
+    ]
+)
+CALLS = st.recursive(
+    ARGUMENTS,
+    lambda inner: st.builds("{}({})".format, FUNCTIONS, st.lists(inner, min_size=1, max_size=3).map(", ".join)),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(CALLS, PAYLOADS)
+def test_any_call_of_a_function_finds_a_value_of_json_or_nothing(expression: str, payload: Any) -> None:
+    try:
+        path = compile_path(expression)
+    except PathError:
+        return
+
+    found = path.search(payload)
+
+    assert found is None or isinstance(found, str | int | float | bool | list | dict)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.payload import MAX_DEPTH, parse_body
 from relay.errors import PayloadError
@@ -234,19 +235,19 @@ def test_a_body_that_is_cut_off_anywhere_says_so() -> None:
     assert silent == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary())
 def test_any_bytes_are_json_or_a_payload_error(body: bytes) -> None:
     assert_total(body)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(st.lists(SCRAPS, max_size=30).map("".join))
 def test_scraps_of_json_are_json_or_a_payload_error(text: str) -> None:
     assert_total(text.encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(VALUES.map(json.dumps), st.data())
 def test_json_with_a_piece_taken_out_is_json_or_a_payload_error(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.cli.mappings import _as_json
 from relay.core.excerpt import excerpt
@@ -132,7 +133,7 @@ def test_a_secret_that_stands_plainly_is_untold(form: str, which: int) -> None:
     assert_untold(write(forms))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
     st.lists(st.tuples(st.sampled_from(SLIPS), st.integers(0, 40)), max_size=3),
@@ -148,7 +149,7 @@ def test_a_secret_is_untold_whatever_else_is_wrong(forms: list[str], slips: list
     assert_untold(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
     st.lists(st.tuples(st.integers(0, 900), st.integers(0, 3), st.text(' \n:-{}[]"&*!#a6', max_size=3)), max_size=3),

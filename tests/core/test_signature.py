@@ -9,6 +9,7 @@ import hmac
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.integration import Authentication, BasicAuth, Env, HeaderAuth, HmacAuth, StandardWebhooksAuth
 from relay.core.signature import TIMESTAMP_TOLERANCE, Request, authenticate
@@ -310,7 +311,7 @@ NAMES = (
 HEADERS = st.dictionaries(st.sampled_from(NAMES), HEADER_TEXTS)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from(METHODS), HEADERS, st.binary(max_size=50), st.lists(st.binary(max_size=20), max_size=3))
 def test_malformed_headers_recognise_nobody_and_never_raise(
     method: Authentication, headers: dict[str, str], body: bytes, secrets: list[bytes]
@@ -318,3 +319,127 @@ def test_malformed_headers_recognise_nobody_and_never_raise(
     unguessable = [b"unguessable \xff" + secret for secret in secrets]
 
     assert authenticate(method, unguessable, Request(headers, body, NOW)) is None
+
+
+SECRET_KEYS = st.binary(min_size=1, max_size=40)
+BODIES = st.binary(max_size=60) | st.just(BODY)
+#: What somebody between sender and relay could make of a header.
+SLIPS = st.sampled_from(
+    ["", " ", ",", "=", "A", "0", "\x00", "\x7f", "\xa0", "é", "\u202e", "v1,", "sha256=", "Bearer "]
+)
+
+
+def stamped(moved: int = 0) -> str:
+    return str(int(NOW) + moved)
+
+
+def signed_headers(
+    method: Authentication, secret: bytes, body: bytes, timestamp: str, message_id: str
+) -> dict[str, str]:
+    """Return what a sender sends who has the secret, by the specifications and without the code under test."""
+    match method:
+        case BasicAuth():
+            return {"authorization": basic(b"servicenow:" + secret)}
+        case HeaderAuth():
+            key = secret.decode("latin-1")
+            return {method.header.lower(): f"{method.scheme} {key}" if method.scheme else key}
+        case HmacAuth():
+            text = timestamp.encode() + b"." + body if method.timestamp_header else body
+            mac = hmac.new(secret, text, method.algorithm)
+            signature = base64.b64encode(mac.digest()).decode() if method.encoding == "base64" else mac.hexdigest()
+            return {"x-relay-signature": signature, "x-relay-timestamp": timestamp}
+        case StandardWebhooksAuth():
+            text = message_id.encode("latin-1") + b"." + timestamp.encode() + b"." + body
+            signature = base64.b64encode(hmac.new(secret, text, hashlib.sha256).digest()).decode()
+            return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
+
+
+def as_configured(method: Authentication, secret: bytes) -> bytes:
+    return b"whsec_" + base64.b64encode(secret) if isinstance(method, StandardWebhooksAuth) else secret
+
+
+@given(
+    st.sampled_from(METHODS),
+    SECRET_KEYS,
+    SECRET_KEYS,
+    BODIES,
+    st.integers(-TIMESTAMP_TOLERANCE, TIMESTAMP_TOLERANCE),
+    st.text(st.characters(codec="latin-1"), min_size=1),
+)
+def test_whoever_has_the_secret_is_recognised_and_whoever_has_another_is_not(
+    method: Authentication, secret: bytes, other: bytes, body: bytes, moved: int, message_id: str
+) -> None:
+    secret, other = (one.strip(b" \t") or b"s3cret" for one in (secret, other))
+    headers = signed_headers(method, secret, body, stamped(moved), message_id)
+
+    assert recognised(method, headers, as_configured(method, secret), body=body)
+    # HMAC fills a short key up with zeros (RFC 2104): those are one key.
+    if secret.rstrip(b"\0") != other.rstrip(b"\0"):
+        assert not recognised(method, headers, as_configured(method, other), body=body)
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(st.sampled_from(METHODS), st.data())
+def test_a_header_with_anything_changed_recognises_nobody_unless_it_means_the_same(
+    method: Authentication, data: st.DataObject
+) -> None:
+    headers = signed_headers(method, b"s3cret\xff", BODY, stamped(), "msg_1")
+    name = data.draw(st.sampled_from(sorted(headers)))
+    value = headers[name]
+    start = data.draw(st.integers(0, len(value)))
+    end = data.draw(st.integers(start, min(len(value), start + 2)))
+    changed = value[:start] + data.draw(SLIPS) + value[end:]
+
+    known = recognised(method, {**headers, name: changed}, as_configured(method, b"s3cret\xff"))
+
+    assert not known or meaning_of(name, changed, method) & meaning_of(name, value, method)
+
+
+def meaning_of(name: str, value: str, method: Authentication) -> set[str]:
+    """Return what a header can be read as: all of it that a change may not touch."""
+    unused = isinstance(method, HmacAuth) and name == "x-relay-timestamp" and not method.timestamp_header
+    if unused:
+        return {""}
+    if name == "webhook-signature":
+        return {spelt(part.removeprefix("v1,")) for part in value.split() if part.startswith("v1,")}
+    if name == "authorization" and (
+        isinstance(method, BasicAuth) or (isinstance(method, HeaderAuth) and method.scheme)
+    ):
+        scheme, _, rest = value.partition(" ")
+        return {scheme.lower() + " " + (spelt(rest) if isinstance(method, BasicAuth) else rest.strip(" \t"))}
+    if name == "x-relay-signature":
+        bare = value.strip().lower().removeprefix("sha256=")
+        return {"".join(bare.split())} if method in (HMAC, HMAC_HEX, HMAC_STAMPED) else {spelt(value.strip()[-44:])}
+    return {value}
+
+
+def spelt(text: str) -> str:
+    """Return base64 without what two spellings of the same bytes may differ in."""
+    return base64.b64encode(base64.b64decode(text.strip().rstrip("=") + "==")).decode()
+
+
+@given(st.sampled_from(METHODS), st.binary(max_size=60), st.data())
+def test_a_signature_is_of_one_body_only(method: Authentication, body: bytes, data: st.DataObject) -> None:
+    headers = signed_headers(method, b"s3cret", body, stamped(), "msg_1")
+    at = data.draw(st.integers(0, len(body)))
+    changed = body[:at] + data.draw(st.binary(min_size=1, max_size=3)) + body[at:]
+
+    assert recognised(method, headers, as_configured(method, b"s3cret"), body=changed) == isinstance(
+        method, BasicAuth | HeaderAuth
+    )
+
+
+@given(st.sampled_from([HMAC_STAMPED, STANDARD]), st.integers(0, 10**13 - 1))
+def test_a_signed_time_is_good_within_five_minutes_and_never_else(method: Authentication, at: int) -> None:
+    headers = signed_headers(method, b"s3cret", BODY, str(at), "msg_1")
+    seconds = at / 1000 if at >= 10**11 else at
+
+    assert recognised(method, headers, as_configured(method, b"s3cret")) == (abs(seconds - NOW) <= TIMESTAMP_TOLERANCE)
+
+
+def test_a_key_with_letters_of_the_world_comes_as_the_bytes_that_were_sent() -> None:
+    sent = "schlüssel-à".encode()
+
+    assert recognised(API_KEY, {"x-api-key": sent.decode("latin-1")}, sent)
+    assert recognised(BEARER, {"authorization": f"Bearer {sent.decode('latin-1')}"}, sent)
+    assert not recognised(API_KEY, {"x-api-key": "schlüssel-à"}, sent)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.units import format_duration, parse_duration, parse_size
 
@@ -89,3 +92,50 @@ def test_a_size_is_bytes_or_a_number_and_a_unit(text: str, size: int) -> None:
 def test_anything_else_is_no_size_and_the_message_shows_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size: write bytes, or a number and a unit, such as 256KiB or 1MiB"):
         parse_size(text)
+
+
+NUMBERS = st.text("0123456789", min_size=1, max_size=40) | st.integers(30, 6_000).map("9".__mul__)
+UNITS = st.sampled_from(["ms", "s", "m", "h", "d", "B", "KiB", "MiB", "GiB", "kB", "MB", "GB", "", "S", "ｓ", "s\x00"])
+WRITTEN = st.tuples(
+    NUMBERS, st.sampled_from(["", ".5", ".", ",5", "e9", "_0"]), st.sampled_from(["", " ", "\u202e"]), UNITS
+)
+ANY_TEXT = st.text(st.characters()) | WRITTEN.map("".join)
+
+
+def refusal(parse: Callable[[str], float], text: str) -> str | None:
+    try:
+        parse(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@settings(max_examples=examples(300))
+@given(ANY_TEXT)
+def test_any_text_is_a_finite_duration_or_a_short_sentence(text: str) -> None:
+    told = refusal(parse_duration, text)
+
+    if told is None:
+        assert 0 <= parse_duration(text) < 1e36
+    else:
+        assert "is not a duration: write" in told
+        assert len(told) < 300
+
+
+@settings(max_examples=examples(300))
+@given(ANY_TEXT)
+def test_any_text_is_a_size_that_can_be_counted_or_a_short_sentence(text: str) -> None:
+    told = refusal(parse_size, text)
+
+    if told is None:
+        assert 0 <= parse_size(text) <= 2**60
+    else:
+        assert "is not a size: write" in told
+        assert len(told) < 300
+
+
+@given(st.integers(0, 10**9), st.sampled_from([("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("kB", 10**3), ("MB", 10**6)]))
+def test_a_size_is_its_number_times_its_unit(number: int, unit: tuple[str, int]) -> None:
+    name, factor = unit
+
+    assert parse_size(f"{number}{name}") == number * factor

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from relay.core.values import Value, format_time, normalise, parse_date_time, state_key, table_key
 
@@ -266,3 +267,40 @@ def test_a_time_that_was_told_reads_back(at_ms: int) -> None:
 
 def test_a_time_is_told_in_utc_with_milliseconds() -> None:
     assert format_time(MOMENT + 7) == "2026-11-22T10:20:30.007Z"
+
+
+#: Dates at the ends of time, with offsets that carry them out of it, and slips of the pen.
+DATES = st.builds(
+    "{}-{:02}-{:02}{}{:02}:{:02}:{:02}{}{}".format,
+    st.sampled_from(["0000", "0001", "1969", "2026", "9999", "10000", "٢٠٢٦"]),
+    st.integers(0, 13),
+    st.integers(0, 32),
+    st.sampled_from(["T", " ", "t", "\u2003"]),
+    st.integers(0, 25),
+    st.integers(0, 61),
+    st.integers(0, 61),
+    st.sampled_from(["", ".9", ",999999999", ".0000000000"]),
+    st.sampled_from(["", "Z", "z", "+14:00", "-14:00", "+23:59", "-2359", "+99:99", " Z", "\x00"]),
+)
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(DATES)
+def test_any_date_that_is_read_can_be_told_again(text: str) -> None:
+    at_ms = parse_date_time(text)
+
+    if at_ms is not None:
+        told = parse_date_time(format_time(at_ms))
+
+        assert told == min(max(at_ms, -62_135_596_800_000), 253_402_300_799_999)
+
+
+@given(st.integers(-62_135_683_200_000, 253_402_387_199_999))  # a day more than there is
+def test_any_moment_of_a_date_is_told_with_four_digits_of_a_year(at_ms: int) -> None:
+    assert len(format_time(at_ms)) == len("2026-11-22T10:20:30.000Z")
+
+
+@pytest.mark.parametrize("at_ms", [-62_135_683_200_001, 253_402_387_200_000, 10**300])
+def test_a_moment_of_no_date_is_not_told(at_ms: int) -> None:
+    with pytest.raises(OverflowError):
+        format_time(at_ms)

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from iem.samples import SAMPLES
+from properties import examples
 
 from relay.errors import RequestBodyError
 from relay.iem.bodies import encode, iso_time, problems_of, stamp_time
@@ -166,3 +167,42 @@ def test_all_lines_are_looked_at_where_the_first_one_is_none() -> None:
 @pytest.mark.parametrize("moment", ["2026-13-01T10:20:30.000Z", "2026-02-30T10:20:30.000Z", "٢٠٢٦-11-22T10:20:30.000Z"])
 def test_a_time_that_there_is_not_is_told(moment: str) -> None:
     assert len(problems_of(Publication.EVENTS, {**EVENT, "createdon": moment})) == 1
+
+
+#: Of files for publishing: good bodies, and what stands in between.
+PIECES = st.sampled_from(
+    [json.dumps(EVENT), json.dumps([EVENT]), "\n", "\r\n", "\u2028", ",", "[", "]", "{", "}", '"', "null", "1e999", "-", "NaN",
+     "9" * 5_000,
+     "[" * 3_000, '{"a":1,"a":2}', '{"customvariables":"' + "[" * 3_000 + '"}', '"\\ud800"', "\x00", "\ufeff", "\u202e", " "]
+)  # fmt: skip
+
+
+@settings(max_examples=examples(200))
+@given(st.sampled_from(list(Publication)), st.lists(PIECES, max_size=9).map("".join) | st.text(st.characters()))
+def test_any_text_is_bodies_that_can_be_sent_or_says_what_is_wrong(publication: Publication, text: str) -> None:
+    records = read_records(text, publication, "ACME")
+
+    assert len(records) <= text.count("\n") + text.count("{") + text.count(",") + 1
+    for one in records:
+        assert one.place
+        assert all(problem and len(problem) < 2_000 for problem in one.problems)
+        if not one.problems:
+            assert json.loads(encode(publication, one.body)) == one.body
+
+
+@given(st.data())
+def test_a_body_with_anything_in_a_field_is_sent_as_it_is_or_not_at_all(data: st.DataObject) -> None:
+    publication = data.draw(st.sampled_from(list(Publication)))
+    name = data.draw(st.sampled_from(sorted(SAMPLES[publication])))
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(categories=None)),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        max_leaves=4,
+    )
+    body = {**SAMPLES[publication], name: data.draw(values | values.map(json.dumps))}
+
+    if problems_of(publication, body):
+        with pytest.raises(RequestBodyError):
+            encode(publication, body)
+    else:
+        assert json.loads(encode(publication, body)) == body

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from relay.core.integration import Env, File
 from relay.core.redact import Redactor
@@ -94,3 +96,34 @@ def test_what_cannot_be_read_is_a_sentence_and_nobody_waits(
 def test_a_variable_that_is_not_set_is_named(reader: SecretReader) -> None:
     with pytest.raises(SecretMissingError, match="the environment variable UNSET is not set"):
         reader.read(Env("UNSET"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary(max_size=100)
+    | st.sampled_from([b"\xff\xfes\x003", b"\xef\xbb\xbfs3cret", b"s3cret\xed\xa0\x80", b"\r\n" * 9])
+)
+def test_any_bytes_are_a_secret_as_they_stand_or_a_sentence_without_them(tmp_path: Path, content: bytes) -> None:
+    reader = SecretReader({}, Redactor())
+    path = tmp_path / "a-file"
+    path.write_bytes(content)
+
+    try:
+        found = reader.read(File(str(path)))
+    except SecretMissingError as error:
+        assert str(error).startswith(f"the secret file {path} is ")  # noqa: PT017 - which of the two it is, the bytes decide
+    else:
+        assert found
+        assert content.startswith(found.encode())
+        assert not content[len(found.encode()) :].strip(b"\r\n")
+
+
+@given(st.text(st.characters(categories=["L", "Cs", "Cc", "Cf"]), min_size=1))
+def test_a_variable_that_is_no_text_is_told_before_anybody_fails_on_it(value: str) -> None:
+    reader = SecretReader({"SET": value}, Redactor())
+
+    if any("\ud800" <= one <= "\udfff" for one in value):
+        with pytest.raises(SecretMissingError, match=r"^the environment variable SET is not UTF-8 text$"):
+            reader.read(Env("SET"))
+    else:
+        assert reader.read(Env("SET")).encode()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from store.bench import (
     DAY,
     DELIVERED,
@@ -23,6 +26,7 @@ from relay.clock import now_ms
 from relay.core.seal import SealingKey, make_anchor, verify
 from relay.sealing import Sealer
 from relay.store.connection import Connection
+from relay.store.keys import key
 from relay.store.seals import Chain
 from relay.store.trail import Trail, TrailQuery
 
@@ -311,3 +315,78 @@ def test_seals_that_a_failover_lost_do_not_stop_the_chain_for_ever(
     assert sealed == 1
     assert "has lost its last seals" in caplog.text
     assert is_good(trail)
+
+
+FOREIGN = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=9),
+    st.sampled_from(
+        [
+            "",
+            "9" * 400,
+            "1e999",
+            "nan",
+            "-1",
+            "{",
+            "[]",
+            '{"id": 1, "at": 2}',
+            '{"a": NaN}',
+            "[" * 3_000,
+            "virima_lookup",
+        ]
+    ),
+    st.sampled_from(
+        ['{"user": 5}', '{"user": {"email": [1]}}', '{"email": {}}', '{"resolved_by": null}', "1790000000000"]
+    ),
+)
+SEALED = st.sampled_from(["5 0-0 x", "5 -1--1 x", "0 0-0", "9" * 5_000 + " 0-0 x"])
+FOREIGN_FIELDS = st.dictionaries(
+    st.sampled_from(["at", "type", "more", "delivery", "sys_id", "actor", "number", "x"]),
+    FOREIGN,
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(FOREIGN_FIELDS, min_size=1, max_size=3))
+def test_whatever_somebody_else_adds_is_a_record_that_can_be_read_filtered_and_sent(
+    redis: Connection, trail: Trail, added: list[dict[str, str]]
+) -> None:
+    redis.call("DEL", key("acme", "audit"))
+    for fields in added:
+        redis.call("XADD", key("acme", "audit"), "*", *[part for pair in fields.items() for part in pair])
+
+    page = trail.page(["acme"], TrailQuery(), limit=10)
+    by_user = trail.page(["acme"], TrailQuery(user="Jane@example.com"), limit=10)
+
+    assert len(page.items) == len(added)
+    assert set(map(str, by_user.items)) <= set(map(str, page.items))
+    assert all(json.loads(json.dumps(one))["integration"] == "acme" for one in page.items)
+    assert all(one["at"] is None or len(one["at"]) == 24 for one in page.items)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.integers(1, 3),
+    st.sampled_from(["previous", "key", "records", "mac"]),
+    FOREIGN | SEALED,
+)
+def test_a_seal_that_somebody_wrote_is_a_finding(
+    redis: Connection, trail: Trail, chain: Chain, number: int, member: str, value: str
+) -> None:
+    redis.call("DEL", key("acme", "audit"), key("acme", "seals"))
+    at = redis.call("XADD", key("acme", "audit"), "1790000000000-0", "at", "1790000000000", "type", "accepted")
+    fields = {
+        "previous": "",
+        "key": KEY.name,
+        "records": f"1790000000000 0-0 {'x' * 20}",
+        "mac": "0" * 64,
+        member: value,
+    }
+    redis.call("XADD", key("acme", "seals"), f"{number}-0", *[part for pair in fields.items() for part in pair])
+
+    report = verify("acme", trail.walk_behind("acme", None), chain.seals("acme"), [KEY], None)
+
+    assert at
+    assert report.finding is not None
+    assert report.finding.kind == "seal"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 from harness import IEM_PASSWORD, Relay, mapping, sys_id, write_mapping
+from hypothesis import given
+from hypothesis import strategies as st
 from web.openapi_answers import check
 
 from relay.store.connection import Connection
@@ -131,3 +133,24 @@ def test_a_network_of_ipv6_is_one_address_and_memory_is_bounded() -> None:
         refusals.note(f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}")
     assert len(refusals._counts) == 10_000
     assert refusals.note(None) is None
+
+
+ADDRESSES = st.one_of(
+    st.text(st.characters(), max_size=30),
+    st.ip_addresses().map(str),
+    st.tuples(st.ip_addresses(v=6).map(str), st.sampled_from(["%eth0", "%", "%25", "/64", " ", "\x00", ":80"])).map(
+        "".join
+    ),
+    st.sampled_from(
+        ["::ffff:192.0.2.1", "192.0.2.1, 192.0.2.2", "[::1]", "0300.0.0.1", "1" * 5_000, "unix:", "\u202e::1"]
+    ),
+)
+
+
+@given(st.lists(ADDRESSES, max_size=20))
+def test_any_text_that_a_proxy_calls_an_address_is_counted(addresses: list[str]) -> None:
+    refusals = Refusals(lambda: 0.0)
+
+    assert [refusals.note(one) for one in addresses] == [None] * len(addresses)
+    assert len(refusals._counts) <= len(set(addresses))
+    assert all(len(one) <= 45 for one in refusals._counts)
