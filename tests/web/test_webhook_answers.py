@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import socket
 from typing import Any
 
@@ -250,6 +251,23 @@ def test_no_secret_and_no_query_value_reaches_the_log(web: Relay) -> None:
     assert '"query_names": ["token"]' in log
     for secret in ("query-secret-value", "sn-secret-pw", "a-wrong-guess", "hmac-secret", "api-key-secret", "Basic "):
         assert secret not in log
+
+
+def test_each_refusal_is_counted_and_logged(web: Relay) -> None:
+    def count(status: int) -> float:
+        told = re.search(rf'relay_webhook_refusals_total{{status="{status}"}} (\S+)', requests.get(url, timeout=5).text)
+        return float(told[1]) if told else 0.0
+
+    def refusals(status: int) -> int:
+        return sum(line.get("http_status") == status for line in web.processes[0].logged)
+
+    url = f"{web.url}/metrics"
+    before = {status: (count(status), refusals(status)) for status in (401, 403, 415)}
+    web.post(RESOLVED, auth=("sn", "a-wrong-guess"))
+    web.post(RESOLVED, name="inside")
+    web.post(RESOLVED, headers={"Content-Encoding": "gzip"})
+
+    assert {status: (count(status) - 1, refusals(status) - 1) for status in before} == before
 
 
 def test_a_body_that_is_not_chunked_as_it_says_is_400(web: Relay) -> None:
