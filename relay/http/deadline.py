@@ -89,6 +89,12 @@ class _HTTPSConnection(HTTPSConnection):
         super().connect()
         self.sock = _Socket(self.sock)
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the connection can be used again: not where OpenSSL holds what was sent behind the last answer."""
+        sock: Any = self.sock
+        return super().is_connected and not (sock and sock.pending())
+
     def _tunnel(self) -> None:
         """Ask a proxy for the way; its answer has the deadline, too, and TLS begins on the socket itself."""
         sock, self.sock = self.sock, _Socket(self.sock)

@@ -72,6 +72,7 @@ def _guard(blueprint: Blueprint, token: str | None, refusals: Refusals) -> None:
                 401, "expected RELAY_ADMIN_TOKEN as a bearer token", kind="unauthenticated", headers=challenge
             )
             raise too_many_refusals(refusals, refusal) or refusal
+        g.is_known = True
 
     @blueprint.errorhandler(UnknownError)
     def unknown(error: UnknownError) -> Response:

@@ -10,7 +10,7 @@ import time
 from urllib.parse import parse_qsl
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from relay import metrics
@@ -43,6 +43,10 @@ from relay.web.webhooks import WebhookParts, make_webhooks
 _LOG = logging.getLogger("relay.web")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+#: Names of a query that are logged.
+_MOST_NAMES = 20
+#: Who has shown no credentials: of an address only so many requests a minute are logged.
+_STRANGERS = Refusals()
 #: Probes come every few seconds: they are logged only where something is wrong.
 _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
@@ -99,6 +103,8 @@ def _begin() -> None:
         has_arrived()
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+    if request.path.startswith("//"):
+        raise NotFound  # werkzeug would take it for one slash, which a proxy that lets some paths through may not
 
 
 def _end(response: Response) -> Response:
@@ -109,18 +115,19 @@ def _end(response: Response) -> Response:
         metrics.WEBHOOK_SECONDS.observe(seconds)
         if response.status_code >= 400:
             metrics.REFUSALS.labels(response.status_code).inc()
-    if (path in _QUIET and response.status_code < 400) or g.get("is_repeated"):
-        return response  # repeated refusals are counted, and logged as long as there are not too many
+    if path in _QUIET and response.status_code < 400:
+        return response
+    if not g.get("is_known") and _STRANGERS.note(request.remote_addr):
+        return response  # it is counted; who sends without end does not fill the log
     traceparent = request.headers.get("traceparent", "")
     log(
         _LOG,
         logging.INFO if response.status_code < 400 else logging.WARNING,
         "request",
         method=request.method,
-        path=path[:200],
-        # Values of a query may be secrets: its names tell enough.
-        query_names=[name[:64] for name, _ in parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)]
-        or None,
+        path=path,
+        # Values of a query may be secrets: its names tell enough. What is cut could not be redacted any more.
+        query_names=_query_names() or None,
         http_status=response.status_code,
         duration_ms=round(seconds * 1000, 1),
         remote_address=request.remote_addr,
@@ -132,6 +139,11 @@ def _end(response: Response) -> Response:
         fault=g.get("fault"),
     )
     return response
+
+
+def _query_names() -> list[str]:
+    pairs = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
+    return [name for name, _ in pairs[:_MOST_NAMES]]
 
 
 def _http_problem(error: HTTPException) -> Response:

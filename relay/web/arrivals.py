@@ -1,4 +1,4 @@
-"""How long a request may take to arrive: a sender that drips holds a thread no longer than that."""
+"""How long a request may take to arrive, and its answer to leave: nobody who drips holds a thread for longer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from flask import request
 
@@ -16,25 +15,28 @@ from relay.logs import log
 _LOG = logging.getLogger("relay.web")
 #: How often it is looked who takes too long (seconds).
 _LOOK = 0.25
+#: So long an answer may take, with the work for it (seconds).
+_ANSWERED_WITHIN = 60.0
 
 
 class Arrivals:
-    """The requests that are arriving at this process, each by its socket. Threads share it."""
+    """The requests that threads of this process read and answer, each by its socket. Threads share it."""
 
     def __init__(self) -> None:
-        self._until: dict[socket.socket, float] = {}
+        #: Until when (monotonic seconds), and whether it is here already.
+        self._until: dict[socket.socket, tuple[float, bool]] = {}
 
-    @contextmanager
-    def of(self, connection: socket.socket, *, within: float) -> Iterator[None]:
+    def begin(self, connection: socket.socket, *, within: float) -> None:
         """Let a request arrive on `connection`, within so many seconds."""
-        self._until[connection] = time.monotonic() + within
-        try:
-            yield
-        finally:
-            self.end(connection)
+        self._until[connection] = (time.monotonic() + within, False)
+
+    def arrived(self, connection: socket.socket) -> None:
+        """It is here: it takes the time that it takes, within bounds."""
+        if connection in self._until:
+            self._until[connection] = (time.monotonic() + _ANSWERED_WITHIN, True)
 
     def end(self, connection: socket.socket) -> bool:
-        """Take the time of a request that is here, or never will be; tell whether it was still arriving."""
+        """It is answered, or never will be; tell whether it was still under way."""
         return self._until.pop(connection, None) is not None
 
     def watch(self) -> None:
@@ -45,15 +47,17 @@ class Arrivals:
         while True:
             time.sleep(_LOOK)
             now = time.monotonic()
-            for connection, until in self._until.copy().items():
+            for connection, (until, is_here) in self._until.copy().items():
                 if until < now and self.end(connection):
-                    _cut_off(connection)
+                    tell_too_slow(connection)
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR if is_here else socket.SHUT_RD)
 
 
-def _cut_off(connection: socket.socket) -> None:
+def tell_too_slow(connection: socket.socket) -> None:
+    """Log who took too long."""
     with suppress(OSError):
         sender = connection.getpeername()
-        connection.shutdown(socket.SHUT_RD)
         log(_LOG, logging.WARNING, "a request took too long to arrive", remote_address=str(sender[0] if sender else ""))
 
 
@@ -62,6 +66,6 @@ ARRIVALS = Arrivals()
 
 
 def has_arrived() -> None:
-    """Tell that the present request is here whole: what is done with it takes the time that it takes."""
+    """Tell that the present request is here whole."""
     if connection := request.environ.get("gunicorn.socket"):
-        ARRIVALS.end(connection)
+        ARRIVALS.arrived(connection)

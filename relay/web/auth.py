@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from ipaddress import ip_address
 
 from relay.core.integration import Authentication, BasicAuth, HeaderAuth, HmacAuth, Integration, Secret
 from relay.core.signature import Request, authenticate
 from relay.errors import SecretMissingError
 from relay.logs import log
 from relay.secret_reader import SecretReader
+from relay.web.addresses import read_address
 from relay.web.answers import ProblemError
 
 _LOG = logging.getLogger("relay.web")
@@ -25,12 +25,8 @@ class Gatekeeper:
         """Refuse (403) an address that the mapping does not allow."""
         if not integration.allow_from:
             return
-        try:
-            sender = ip_address(address or "")
-        except ValueError:
-            sender = None
-        mapped = getattr(sender, "ipv4_mapped", None) or sender
-        if mapped is None or not any(mapped in network for network in integration.allow_from):
+        sender = read_address(address)
+        if sender is None or not any(sender in network for network in integration.allow_from):
             detail = f"the address {address} is not in `allow_from` of the integration {integration.name}"
             raise ProblemError(403, detail, kind="address-refused")
 

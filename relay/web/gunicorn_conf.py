@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -49,6 +50,16 @@ def _wipe(folder: Path) -> None:
         counts.unlink(missing_ok=True)
 
 
+def _most_connections(threads: int) -> int:
+    """Return how many connections a process may hold, so that there are files left for Redis and the journal."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1000 + 40 * threads
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(2 * threads, min(1000 + threads, soft - 40 * threads))
+
+
 _settings = _load()
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder = _make_metrics_folder()
 
@@ -57,7 +68,9 @@ workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 # A slow sender holds none of the threads that work.
 worker_class = "relay.web.gunicorn_worker.PatientWorker"
 threads = _settings.web_threads
-worker_connections = 1000 + threads
+worker_connections = _most_connections(threads)
+# No header of a request says which path it is for.
+forwarder_headers = ""
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190

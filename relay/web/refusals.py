@@ -8,10 +8,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 
-from flask import g, request
+from flask import request
 
+from relay.web.addresses import read_address
 from relay.web.answers import ProblemError
 
 #: So many refusals of one address within so many seconds are answered as refusals; each web process counts its own.
@@ -55,17 +56,13 @@ def too_many_refusals(refusals: Refusals, refusal: ProblemError) -> ProblemError
     wait = refusals.note(request.remote_addr)
     if wait is None:
         return None
-    g.is_repeated = True
     detail = f"more than {MOST} refused requests a minute from {request.remote_addr}: wait, and correct the credentials"
     return ProblemError(429, detail, kind="too-many-refusals", headers={"Retry-After": str(math.ceil(wait))})
 
 
 def _network_of(address: str | None) -> str:
     """Return the address, of IPv6 its network: whoever has one address there has all of them."""
-    try:
-        found = ip_address(address or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(found, IPv6Address) and not found.ipv4_mapped:
+    found = read_address(address)
+    if isinstance(found, IPv6Address):
         return str(IPv6Network((found, 64), strict=False))
-    return str(found)
+    return str(found) if found else "unknown"

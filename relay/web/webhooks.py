@@ -151,6 +151,7 @@ def _recognise(parts: WebhookParts, integration: Integration, body: bytes, recei
         name = parts.gatekeeper.recognise(integration, Request(headers, body, received_at / 1000))
     except ProblemError as error:
         raise too_many_refusals(parts.refusals, error) or error from None
+    g.is_known = True
     return Sender(f"{name}@{request.remote_addr}", read_idempotency_key())
 
 

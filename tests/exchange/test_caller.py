@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -172,3 +173,31 @@ def test_a_server_with_a_private_ca_is_trusted_only_by_its_file(
     assert reply.status == (200 if trusts else None)
     assert trusts or "SSL" in (reply.fault or "")
     caller.close()
+
+
+def test_what_follows_an_answer_is_not_the_answer_to_the_next_request(tmp_path: Path) -> None:
+    key, certificate = private_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    own, stale = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + body for body in (b'{"own": true}', b'{"own":false}')
+    )
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+                    connection.recv(1 << 16)
+                    # In one record of TLS; what is read at once ends before `stale`.
+                    connection.sendall(own.ljust(8192) + stale)
+                    while connection.recv(1 << 16):
+                        connection.sendall(own)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        caller = Caller(f"https://127.0.0.1:{listener.getsockname()[1]}", ca_file=str(certificate), connections=1)
+        found = [call(caller).content for _ in range(3)]
+        caller.close()
+        listener.shutdown(socket.SHUT_RDWR)
+
+    assert found == [{"own": True}] * 3

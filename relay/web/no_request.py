@@ -1,0 +1,41 @@
+"""The answer to what is no request: a problem document, written where there is no application yet."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from relay.logs import log
+from relay.web.refusals import Refusals
+
+_LOG = logging.getLogger("relay.web")
+_refusals = Refusals()
+
+
+def refuse(client: Any, address: Any, status: int, detail: str) -> None:
+    """Write the answer to the socket `client` without waiting; it is logged, unless there are too many of that `address`."""
+    phrase, request_id = HTTPStatus(status).phrase, secrets.token_hex(8)
+    sender = str(address[0]) if address else ""
+    if _refusals.note(sender) is None:
+        log(
+            _LOG,
+            logging.WARNING,
+            "no request",
+            http_status=status,
+            fault=detail,
+            remote_address=sender,
+            request_id=request_id,
+        )
+    problem = {"status": status, "title": phrase, "detail": detail, "type": "about:blank", "request_id": request_id}
+    body = json.dumps(problem, separators=(",", ":")).encode()
+    head = (
+        f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with suppress(OSError):
+        client.settimeout(0)
+        client.send(head.encode("ascii") + body)

@@ -1,0 +1,81 @@
+"""The look at a request that is arriving: what it finds whole, gunicorn reads without waiting for more."""
+
+from __future__ import annotations
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http import get_parser
+from gunicorn.http.errors import NoMoreData, ParseException
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from properties import examples
+
+from relay.web.lookahead import Sight, look
+
+BODY = b'{"sys_id": "1", "state": 6}'
+HEAD = b"POST /webhooks/acme HTTP/1.1\r\nHost: relay\r\n"
+WHOLE = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+PIECES = [
+    b"POST /webhooks/acme HTTP/1.1",
+    b"GET /livez HTTP/1.0",
+    b"Host: relay",
+    b"Content-Length: 27",
+    b"content-length:  3 ",
+    b"Content-Length: +5",
+    b"Content-Length: 0000000100",
+    b"Content-Length : 9",
+    b"Content-Length:",
+    b"\tContent-Length: 90",
+    b"Transfer-Encoding: chunked",
+    b"TRANSFER-ENCODING: identity",
+    b"Expect: 100-continue",
+    b"X: y",
+    b" folded",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\r\n\r\n",
+    b"5\r\n{}{}{}\r\n0\r\n\r\n",
+    BODY,
+    b"\0",
+    b"",
+]
+
+
+def test_a_request_is_whole_at_its_last_byte_and_no_sooner() -> None:
+    assert [look(WHOLE[:length]) for length in range(1, len(WHOLE))] == [Sight.PART] * (len(WHOLE) - 1)
+    assert look(WHOLE) is Sight.WHOLE
+    assert look(WHOLE + b"POST /web") is Sight.WHOLE, "what follows is the next one"
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        b"GET /docs HTTP/1.1\r\n\r\n",
+        b"\r\n\r\n" + WHOLE,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        HEAD + b"Content-Length: 70000\r\n\r\n{",
+        HEAD + b"Content-Length: 0000000100\r\n\r\n{",
+        HEAD + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\n{}{}{",
+        HEAD + b"X" * 40_000,
+        b"\x16\x03\x01",
+    ],
+)
+def test_anything_else_has_threads_of_its_own(here: bytes) -> None:
+    assert look(here) is Sight.OTHER
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=9), st.sampled_from([b"\r\n", b"\r\n", b"\n", b""]))
+def test_what_looks_whole_is_read_without_waiting(pieces: list[bytes], between: bytes) -> None:
+    here = HEAD[:-2] + between + between.join(pieces)
+
+    if look(here) is Sight.WHOLE:
+        try:
+            request = next(get_parser(Config(), iter([here]), ("127.0.0.1", 1)))
+            request.body.read()
+        except NoMoreData:
+            pytest.fail(f"{here!r} is not all of it")
+        except ParseException:
+            pass  # a refusal waits for nothing, either
