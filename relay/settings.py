@@ -90,6 +90,9 @@ class Settings:
     )
     mappings: Path = _setting("RELAY_MAPPINGS", "folder of mapping files", "mappings", Path)
     admin_token: str | None = _setting("RELAY_ADMIN_TOKEN", "bearer token of the operator API and console")
+    api_rate: int = _setting(
+        "RELAY_API_RATE", "calls of the operator API per second, over all web processes", "100", _within(1, 100_000)
+    )
     audit_key: str | None = _setting(
         "RELAY_AUDIT_KEY", "key that seals the audit trail; without it the chain is plain SHA-256"
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -41,11 +42,12 @@ class _DeliveryConverter(UnicodeConverter):
         self.regex = rf"(?!replay\Z){self.regex}"
 
 
-def make_api(operations: Operations, token: str | None) -> Blueprint:
-    """Return the API; with no `token` every path of it is 404."""
+def make_api(operations: Operations, token: str | None, wait: Callable[[], float]) -> Blueprint:
+    """Return the API; with no `token` every path of it is 404. `wait` counts a call, and tells when one may come (seconds)."""
     blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
     blueprint.record_once(lambda state: state.app.url_map.converters.update(delivery=_DeliveryConverter))
     _guard(blueprint, token, Refusals())
+    _limit_rate(blueprint, wait)
     _add_integrations(blueprint, operations)
     _add_deliveries(blueprint, operations)
     _add_rejections(blueprint, operations)
@@ -56,6 +58,18 @@ def make_api(operations: Operations, token: str | None) -> Blueprint:
         return reply(operations.stats())
 
     return blueprint
+
+
+def _limit_rate(blueprint: Blueprint, wait: Callable[[], float]) -> None:
+    @blueprint.before_request
+    def check_rate() -> None:
+        try:
+            seconds = wait()
+        except StoreUnavailableError:
+            return  # the call itself tells
+        if seconds:
+            detail = "more calls a second than RELAY_API_RATE: call again later"
+            raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(seconds))})
 
 
 def _guard(blueprint: Blueprint, token: str | None, refusals: Refusals) -> None:

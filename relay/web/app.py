@@ -7,6 +7,7 @@ import re
 import secrets
 import threading
 import time
+from functools import partial
 from urllib.parse import parse_qsl
 
 from flask import Flask, Response, g, request
@@ -27,8 +28,10 @@ from relay.bootstrap import (
     connect_worker,
     open_catalogue,
 )
+from relay.clock import now_ms
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
+from relay.store.rate import Rates
 from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
 from relay.web.arrivals import has_arrived
@@ -84,7 +87,9 @@ def create_app(foundation: Foundation) -> Flask:
     app.register_blueprint(make_webhooks(parts))
     # Not by intake's: an operator's long question must not make it believe that Redis hangs.
     operations = build_operations(settings, connect_worker(settings), catalogue)
-    app.register_blueprint(make_api(operations, settings.admin_token))
+    app.register_blueprint(
+        make_api(operations, settings.admin_token, partial(_take_call, parts.rates, settings.api_rate))
+    )
     watch = make_watch(build_pulse(settings), catalogue, journal, lambda: connection.is_resting)
     app.register_blueprint(make_health(watch, catalogue, settings))
     app.register_blueprint(make_metrics(watch))
@@ -95,6 +100,11 @@ def create_app(foundation: Foundation) -> Flask:
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _fault)
     return app
+
+
+def _take_call(rates: Rates, per_second: int) -> float:
+    # No integration can have this name.
+    return rates.take("_api", per_second, now=now_ms())
 
 
 def _begin() -> None:

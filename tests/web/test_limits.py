@@ -73,6 +73,28 @@ def test_what_comes_too_fast_is_told_when_to_come_again_over_all_processes(relay
     assert wrong == 401, "who is not authenticated does not use the rate up"
 
 
+def test_the_operator_api_has_a_rate_of_its_own(relay: Relay) -> None:
+    write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9"))
+    relay.environ |= {"RELAY_ADMIN_TOKEN": "operator-token-1", "RELAY_API_RATE": "5"}
+    relay.start_web(processes=2)
+    headers = {"Authorization": "Bearer operator-token-1"}
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(
+                pool.map(lambda _: requests.get(f"{relay.url}/api/v1/stats", headers=headers, timeout=5), range(20))
+            )
+        webhook = relay.post({"sys_id": sys_id(1), "state": "6"})
+    finally:
+        relay.stop()
+
+    refused = [one for one in answers if one.status_code == 429]
+    assert {one.status_code for one in answers} == {200, 429}
+    assert len(refused) >= 10, "20 in a moment, 5 a second"
+    check("readStats", refused[0])
+    assert refused[0].headers["Retry-After"] == "1"
+    assert webhook.status_code == 202
+
+
 def test_a_redis_that_is_away_counts_nothing(relay: Relay, tmp_path: Path) -> None:
     relay.redis_url = "redis://127.0.0.1:9/0"
     relay.environ["RELAY_JOURNAL"] = str(tmp_path / "journal")

@@ -134,6 +134,14 @@ PROBLEMS: Mapping[str, Problem] = {
         _example(429, "Too Many Requests", "more than 50 webhooks a second: send it again later", "rate-limited"),
         _RETRY,
     ),
+    "too-many-calls": Problem(
+        429,
+        "More calls a second than `RELAY_API_RATE`",
+        _example(
+            429, "Too Many Requests", "more calls a second than RELAY_API_RATE: call again later", "rate-limited", _API
+        ),
+        _RETRY,
+    ),
     "too-many-refusals": Problem(
         429,
         "More than 1,000 refused requests a minute from this address. Who has the right credentials is let in",

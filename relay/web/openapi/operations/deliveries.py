@@ -17,7 +17,7 @@ from relay.web.openapi.schemas.delivery import (
     WouldReplaySchema,
 )
 
-_API = ("operator-unknown", "too-many-refusals", "api-off", "store-away")
+_API = ("operator-unknown", "too-many-calls", "too-many-refusals", "api-off", "store-away")
 _WRITE = ("not-json", "cut-short", "too-large", "wrong-parameter", "unknown", *_API)
 
 DELIVERIES = (

@@ -10,7 +10,7 @@ from relay.web.openapi.schemas.delivery import WhySchema
 from relay.web.openapi.schemas.integration import IntegrationListSchema, IntegrationSchema, StatsSchema
 from relay.web.openapi.schemas.trial import TrialSchema
 
-_API = ("operator-unknown", "too-many-refusals", "api-off", "store-away")
+_API = ("operator-unknown", "too-many-calls", "too-many-refusals", "api-off", "store-away")
 _WRITE = ("not-json", "cut-short", "too-large", "wrong-parameter", "unknown", *_API)
 _WHY = Body("Why, for the audit trail", WhySchema, {"why": {"why": "IEM is upgraded tonight"}})
 
@@ -89,6 +89,7 @@ INTEGRATIONS = (
             "too-many-records",
             "unknown",
             "operator-unknown",
+            "too-many-calls",
             "too-many-refusals",
             "api-off",
         ),

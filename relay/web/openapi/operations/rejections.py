@@ -9,7 +9,7 @@ from relay.web.openapi.schemas.audit import AuditPageSchema
 from relay.web.openapi.schemas.delivery import ReplayedSchema
 from relay.web.openapi.schemas.rejection import RejectionPageSchema, RejectionSchema
 
-_API = ("operator-unknown", "too-many-refusals", "api-off", "store-away")
+_API = ("operator-unknown", "too-many-calls", "too-many-refusals", "api-off", "store-away")
 _PAGED = ("unknown", "wrong-parameter", *_API)
 
 REJECTIONS = (
