@@ -15,7 +15,7 @@ local retention = tonumber(ARGV[2])
 local PRUNE_EVERY = 64
 
 local function read_ticket(update)
-  return read(ticket_key(update.sys_id), 'version', 'updated_at', 'received_at', 'state', 'last', 'flight',
+  return read(ticket_key(update.sys_id), 'version', 'updated_at', 'received_at', 'state', 'last', 'flight', 'known_until',
     'i:' .. (update.identity or ''))
 end
 
@@ -34,6 +34,7 @@ local function mark_of(update, ticket)
   return mark
 end
 
+-- A call takes longer than what it does: one HSET for all that is new of a ticket.
 local function prune_identities(ticket)
   if redis.call('HLEN', ticket) % PRUNE_EVERY ~= 0 then return end
   local fields = redis.call('HGETALL', ticket)
@@ -46,13 +47,12 @@ local function prune_identities(ticket)
   end
 end
 
-local function remember(update, id)
-  local ticket, forgotten_at = ticket_key(update.sys_id), now + update.window
-  redis.call('HSET', ticket, 'i:' .. update.identity, id .. ' ' .. string.format('%.0f', forgotten_at))
-  if update.window > retention and forgotten_at > tonumber(redis.call('HGET', ticket, 'known_until') or 0) then
-    redis.call('HSET', ticket, 'known_until', forgotten_at)
-  end
-  prune_identities(ticket)
+-- Adds what is to be remembered of an update to `fields` of its ticket, of which `ticket` was read.
+local function remember(update, id, fields, ticket)
+  local forgotten_at = now + update.window
+  fields['i:' .. update.identity] = id .. ' ' .. string.format('%.0f', forgotten_at)
+  if update.window > retention and forgotten_at > tonumber(ticket.known_until or 0) then fields.known_until = forgotten_at end
+  return fields
 end
 
 local function duplicate_of(known)
@@ -79,14 +79,14 @@ local function parked_before(created_at)
   return total ~= 0 and total or nil
 end
 
-local function create(update, status)
+local function create(update, status, place, entry)
   write(delivery_key(update.id), {
     sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
     iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
     resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = update.created_at,
     status = status, parked_before = parked_before(update.created_at), replay_of = update.replay_of, via = update.via,
+    place = place, entry = entry,
   })
-  redis.call('HSET', ticket_key(update.sys_id), 'd:' .. update.id, '')
   if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end
 end
 
@@ -146,29 +146,34 @@ local function relay(update)
   if is_older(update, ticket) then                                                                        -- line 3
     create(update, 'superseded')
     finish(update.id, update, { status = 'superseded', reason = 'late', superseded_by = ticket.last }, retention)
-    remember(update, update.id)
+    write(ticket_hash, remember(update, update.id, { ['d:' .. update.id] = '' }, ticket))
+    prune_identities(ticket_hash)
     let_go(ticket_hash, retention, 'XX')
     audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
       { superseded_by = ticket.last, late = true })
     want_lookup(update)
     return 'superseded', update.id
   end
-  write(ticket_hash, mark_of(update, ticket))
+  local fields = mark_of(update, ticket)
   if update.collapse and not update.replay_of and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
     local status = redis.call('HGET', delivery_key(ticket.last), 'status')
     if is_pending(status) or status == 'delivered' then
-      remember(update, ticket.last)
+      write(ticket_hash, remember(update, ticket.last, fields, ticket))
+      prune_identities(ticket_hash)
       let_go(ticket_hash, retention, 'XX')
       return count_duplicate(ticket.last)
     end
   end
-  create(update, 'queued')                                                                                -- line 5
-  supersede_pending(update, ticket)
-  redis.call('HSET', ticket_hash, 'state', update.iem_state, 'last', update.id)
-  redis.call('PERSIST', ticket_hash)
-  remember(update, update.id)
+  supersede_pending(update, ticket)                                                                       -- line 5
+  local place, entry = line_up(update.id, ticket.flight)
+  create(update, 'queued', place, entry)
+  fields.state, fields.last, fields['d:' .. update.id] = update.iem_state, update.id, ''
+  write(ticket_hash, remember(update, update.id, fields, ticket))
+  if ticket.received_at then
+    redis.call('PERSIST', ticket_hash)
+    prune_identities(ticket_hash)
+  end
   redis.call('ZADD', key('in:pending'), update.created_at, update.id)
-  enqueue(update.id, update.sys_id)
   audit('accepted', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
     { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping,
       journaled_at = update.created_at < now and update.created_at or nil })

@@ -53,15 +53,16 @@ local function audit(kind, fields, more)
     'number', fields.number or '', 'actor', fields.actor or '', 'more', type(more) == 'table' and cjson.encode(more) or more or '')
 end
 
--- Puts a pending delivery where the next worker finds it, or behind the one of its ticket that is in flight.
+-- Returns the place of a pending delivery, and its entry there: where the next worker finds it, or behind the one of its ticket that is
+-- in flight.
+local function line_up(id, flight)
+  if flight and flight ~= id then return 'behind' end
+  return 'queue', redis.call('XADD', queue, '*', 'd', id)
+end
+
 local function enqueue(id, sys_id)
-  local flight = redis.call('HGET', ticket_key(sys_id), 'flight')
-  if flight and flight ~= id then
-    redis.call('HSET', delivery_key(id), 'place', 'behind')
-    return
-  end
-  local entry = redis.call('XADD', queue, '*', 'd', id)
-  redis.call('HSET', delivery_key(id), 'place', 'queue', 'entry', entry)
+  local place, entry = line_up(id, redis.call('HGET', ticket_key(sys_id), 'flight'))
+  write(delivery_key(id), { place = place, entry = entry })
 end
 
 -- Takes a pending delivery that is not in flight out of wherever it waits.
@@ -73,16 +74,17 @@ end
 -- Lets a ticket be forgotten after the retention, but not before the identities that it knows, nor while it has dead letters.
 -- More arguments are PEXPIRE's.
 local function let_go(ticket, retention, ...)
-  if tonumber(redis.call('HGET', ticket, 'dead') or 0) > 0 then return end
-  local known_until = tonumber(redis.call('HGET', ticket, 'known_until') or 0)
-  redis.call('PEXPIRE', ticket, math.max(retention, known_until - now), ...)
+  local found = read(ticket, 'dead', 'known_until')
+  if tonumber(found.dead or 0) > 0 then return end
+  redis.call('PEXPIRE', ticket, math.max(retention, tonumber(found.known_until or 0) - now), ...)
 end
 
 -- Ends a pending delivery. `record` has created_at and sys_id; `ending` the fields to set.
 local function finish(id, record, ending, retention)
   local delivery, ticket = delivery_key(id), ticket_key(record.sys_id)
   ending.finished_at = now
-  redis.call('HDEL', delivery, 'reason', 'place', 'entry', 'lease', 'next_at')
+  -- A month of finished ones waits in memory: what only a pending one needs goes.
+  redis.call('HDEL', delivery, 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since', 'bugs')
   write(delivery, ending)
   redis.call('ZREM', key('in:pending'), id)
   redis.call('ZADD', key('in:' .. ending.status), record.created_at, id)
@@ -105,11 +107,14 @@ local function close(id, record, closing, retention)
   if not (last and is_pending(redis.call('HGET', delivery_key(last), 'status'))) then let_go(ticket, retention) end
 end
 
--- Lists an attempt. Of very many the first ones and the last ones are kept.
+-- Lists an attempt, after those that `record` counts, with more `fields`. Of very many the first ones and the last ones are kept.
 local FIRST_ATTEMPTS, LAST_ATTEMPTS = 10, 40
-local function list_attempt(delivery, line)
-  local number = redis.call('HINCRBY', delivery, 'attempts', 1)
-  redis.call('HSET', delivery, 'a' .. number, line)
+local function list_attempt(delivery, record, line, fields)
+  local number = tonumber(record.attempts or 0) + 1
+  record.attempts = number
+  fields = fields or {}
+  fields.attempts, fields['a' .. number] = number, line
+  write(delivery, fields)
   if number - LAST_ATTEMPTS > FIRST_ATTEMPTS then redis.call('HDEL', delivery, 'a' .. (number - LAST_ATTEMPTS)) end
   return number
 end

@@ -12,7 +12,7 @@ end
 local function lease_is_over(record) return record.place == 'flight' and tonumber(record.lease) <= now end
 
 local function take_back(id, record)
-  list_attempt(delivery_key(id), string.format('%.0f', now) .. '|interrupted|worker_lost|||0')
+  list_attempt(delivery_key(id), record, string.format('%.0f', now) .. '|interrupted|worker_lost|||0')
   if record.superseded_by then
     finish(id, record, { status = 'superseded', reason = 'newer_accepted' }, retention)
     audit('superseded', { id = id, sys_id = record.sys_id, number = record.number }, { superseded_by = record.superseded_by })

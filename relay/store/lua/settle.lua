@@ -41,11 +41,9 @@ local function hold(id, sys_id)
   enqueue(id, sys_id)
 end
 
-local function note_attempt(settled, counted)
-  local delivery = delivery_key(settled.id)
-  local number = list_attempt(delivery, settled.attempt .. '|' .. (counted and 1 or 0))
-  if counted then redis.call('HINCRBY', delivery, 'tries', 1) end
-  return number
+local function note_attempt(settled, record, counted)
+  local tries = counted and { tries = tonumber(record.tries or 0) + 1 } or {}
+  return list_attempt(delivery_key(settled.id), record, settled.attempt .. '|' .. (counted and 1 or 0), tries)
 end
 
 -- The failures that led to parking as `down` spend nothing: they go back to the queue as if not tried.
@@ -76,7 +74,7 @@ local function end_as(settled, record, status, reason)
   finish(settled.id, record, { status = status, reason = reason }, retention)
   audit(status, { id = settled.id, sys_id = record.sys_id, number = record.number }, { reason = reason,
     superseded_by = status == 'superseded' and record.superseded_by or nil,
-    attempts = tonumber(redis.call('HGET', delivery_key(settled.id), 'attempts') or 0) })
+    attempts = tonumber(record.attempts or 0) })
   return status
 end
 
@@ -111,18 +109,18 @@ end
 
 local function settle_down(settled, record, circuit)
   if circuit.reason then
-    note_attempt(settled, false)
+    note_attempt(settled, record, false)
     if settled.probe then park(settled) end
     return keep_waiting(settled, record)
   end
   local streak = lines(circuit.streak)
   if #streak + 1 >= limits.failures then
-    note_attempt(settled, false)
+    note_attempt(settled, record, false)
     uncount(streak)
     park(settled)
     return keep_waiting(settled, record)
   end
-  streak[#streak + 1] = settled.id .. ':' .. note_attempt(settled, true)
+  streak[#streak + 1] = settled.id .. ':' .. note_attempt(settled, record, true)
   set_or_clear('streak', streak)
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   return wait_for_retry(settled, record, circuit)
@@ -135,7 +133,7 @@ local function settle_unknown_ticket(settled, record, circuit)
   set_or_clear('unknown', unknown)
   local in_a_row = #unknown >= limits.unknown_tickets
   local keeps_parked = settled.probe and circuit.reason == settled.park_as and in_a_row
-  note_attempt(settled, not keeps_parked)
+  note_attempt(settled, record, not keeps_parked)
   if not keeps_parked then saw_iem_work(settled, circuit) end
   if in_a_row and (keeps_parked or not circuit.reason) then park(settled) end
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
@@ -151,7 +149,7 @@ end
 
 -- The relay's own mistake says nothing about IEM, and is not tried for two days.
 local function settle_bug(settled, record, circuit)
-  note_attempt(settled, false)
+  note_attempt(settled, record, false)
   if settled.probe and circuit.reason then
     -- The next probe keeps a distance too, or three bugs of each delivery would follow one another at once.
     redis.call('HDEL', circuit_key, 'probing_until')
@@ -166,20 +164,20 @@ end
 
 local function settle_other_retry(settled, record, circuit)
   saw_iem_work(settled, circuit)
-  note_attempt(settled, true)
+  note_attempt(settled, record, true)
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   return wait_for_retry(settled, record, circuit)
 end
 
 local function settle_park(settled, record, circuit)
-  note_attempt(settled, not settled.probe and not circuit.reason)
+  note_attempt(settled, record, not settled.probe and not circuit.reason)
   if settled.probe or not circuit.reason then park(settled) end
   return keep_waiting(settled, record)
 end
 
 local function settle_end(settled, record, circuit)
   saw_iem_work(settled, circuit)
-  note_attempt(settled, true)
+  note_attempt(settled, record, true)
   if settled.outcome == 'delivered' and circuit.unknown then redis.call('HDEL', circuit_key, 'unknown') end
   return end_as(settled, record, settled.outcome, settled.reason)
 end
@@ -194,7 +192,7 @@ end
 
 local function settle(settled)
   local record = read(delivery_key(settled.id), 'fence', 'place', 'entry', 'sys_id', 'number', 'created_at', 'superseded_by',
-    'parked_before', 'unknown_since', 'attempts')
+    'parked_before', 'unknown_since', 'attempts', 'tries')
   if record.place ~= 'flight' or record.fence ~= settled.fence then return 'stale' end
   redis.call('XACK', queue, GROUP, record.entry)
   redis.call('XDEL', queue, record.entry)
