@@ -77,7 +77,8 @@ class Journal:
         self._threads = threading.local()
         #: Each connection with what it opened: which file that is.
         self._opened: dict[sqlite3.Connection, _FileId] = {}
-        self._asks: queue.SimpleQueue[_Ask] = queue.SimpleQueue()
+        #: None: there will be no more.
+        self._asks: queue.SimpleQueue[_Ask | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._writer: threading.Thread | None = None
         self._rests_until = 0.0
@@ -152,7 +153,12 @@ class Journal:
             return JournalState(fault=str(error))
 
     def close(self) -> None:
-        """Close the file; nothing may use the journal any more."""
+        """Close the file; nothing may use the journal any more. While the disk hangs the file stays open to the process's end."""
+        if self._writer and self._writer.is_alive():
+            self._asks.put(None)
+            self._writer.join(_BUSY + 1)
+            if self._writer.is_alive():
+                return  # SQLite does not survive that a connection at work is closed
         while self._opened:
             self._opened.popitem()[0].close()
 
@@ -237,13 +243,15 @@ class Journal:
                     self._writer.start()
 
     def _write(self) -> None:
-        while True:
+        asks: list[_Ask | None] = []
+        while None not in asks:
             asks = [self._asks.get()]
             with contextlib.suppress(queue.Empty):
                 while len(asks) < _AT_ONCE:
                     asks.append(self._asks.get_nowait())
             # Who waited too long was told so already, and sends it again: it is not stored behind their back.
-            self._store([ask for ask in asks if ask[1].set_running_or_notify_cancel()])
+            if waiting := [ask for ask in asks if ask and ask[1].set_running_or_notify_cancel()]:
+                self._store(waiting)
 
     def _store(self, asks: Sequence[_Ask]) -> None:
         try:

@@ -308,3 +308,19 @@ def test_reading_a_journal_that_cannot_be_read_leaves_the_decision_to_redis(tmp_
     with pytest.raises(JournalError):
         broken.append("acme", "ID2", 0, ["{}"], patience=PATIENCE)
     broken.close()
+
+
+def test_closing_waits_for_the_write_that_is_under_way(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, most_bytes=64 * MIB)
+    append(journal, "first")
+    other = sqlite3.connect(tmp_path / "intake.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalError):
+        journal.append("acme", "second", 1_000, ["{}"], patience=0.05)
+    writer = journal._writer
+
+    journal.close()
+
+    assert writer is not None
+    assert not writer.is_alive(), "SQLite crashes where a connection is closed that is at work"
+    other.close()
