@@ -16,6 +16,7 @@ from relay.core.values import format_time
 _FIELDS = "relay_fields"
 #: Members of a line that never hold anything but our own words.
 _OURS = frozenset({"@timestamp", "log.level", "log.logger"})
+_encode = json.JSONEncoder(default=str, ensure_ascii=False).encode
 #: What JSON leaves as it is, and a terminal obeys, a reader takes for the end of a line, or UTF-8 has not.
 _UNTOLD = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -32,6 +33,9 @@ def set_up_logs(*, form: str, level: str, redactor: Redactor) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(redactor) if form == "json" else _TextFormatter(redactor))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # No line tells them, and finding them out takes longer than the rest (Logging HOWTO, "Optimization").
+    logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 - as the HOWTO says
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     # Its warnings quote heads that it cannot parse, with the cookies in them.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -55,7 +59,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error.stack_trace"] = self.formatException(record.exc_info)
-        told = json.dumps({**line, **self._redacted(line)}, default=str, ensure_ascii=False)
+        told = _encode({**line, **self._redacted(line)})
         return _UNTOLD.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
 
     def _redacted(self, line: dict[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Caller:
         self._now = now
         self._verify: str | bool = ca_file or True
         self._proxies = {urlsplit(base_url).scheme: proxy} if proxy else {}
-        # Without a session there are no redirects, no environment, and no cookies of all who are logged in; and it takes half the time.
+        # Without a session there are no redirects, no environment, no cookies of all who are logged in; and it takes less time.
         self._adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
         self._urls: dict[str, str] = {}
 

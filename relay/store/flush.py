@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
@@ -23,13 +24,51 @@ _LOOK_AGAIN = 0.002
 _POLICY_KEPT = 30.0
 
 
+class Looks:
+    """One look at a time, for all threads that want one: what it finds counts for whoever came before it began."""
+
+    def __init__(self, look: Callable[[], bool]) -> None:
+        self._look = look
+        self._changed = threading.Condition()
+        #: How many looks have begun, and how many of them are over.
+        self._begun = self._over = 0
+        self._found: bool | StoreUnavailableError = False
+
+    def look(self) -> bool:
+        """Return what a look finds that begins from now on. Raises what it raises, too."""
+        with self._changed:
+            wanted = self._begun + 1
+            while self._begun >= wanted or self._begun > self._over:
+                if self._over >= wanted:
+                    return self._told()
+                self._changed.wait()
+            self._begun += 1
+        found: bool | StoreUnavailableError = StoreUnavailableError("Redis could not be looked at")
+        try:
+            found = self._look()
+        except StoreUnavailableError as error:
+            found = error
+        finally:
+            with self._changed:
+                self._over, self._found = self._begun, found
+                self._changed.notify_all()
+        if isinstance(found, StoreUnavailableError):
+            raise found
+        return found
+
+    def _told(self) -> bool:
+        if isinstance(self._found, StoreUnavailableError):
+            raise StoreUnavailableError(str(self._found)) from self._found
+        return self._found
+
+
 class FlushWatch:
     """Waits until what Redis answered is out of its own memory. Threads share it."""
 
     def __init__(self, connection: Connection, key: str) -> None:
         """`key`: one of the server's that is asked about, where there are several."""
         self._connection = connection
-        self._key = key
+        self._looks = Looks(lambda: bool(connection.call("EVAL", _HELD_BACK, 1, key)))
         self._holds_back = True
         self._asked_at = -_POLICY_KEPT
 
@@ -43,7 +82,8 @@ class FlushWatch:
         while self._may_hold_back(began):
             if time.monotonic() - began > _PATIENCE:
                 raise StoreUnavailableError("Redis is slow, or holds writes back: its disk is too busy")
-            if not self._is_holding_back():
+            # Whether anything waits; what others wrote a moment ago may be all, so that looking again helps.
+            if not self._looks.look():
                 return
             threading.Event().wait(_LOOK_AGAIN)
 
@@ -55,7 +95,3 @@ class FlushWatch:
             self._holds_back = read_setting(self._connection, "appendfsync") in {"everysec", None}
             self._asked_at = now
         return self._holds_back
-
-    def _is_holding_back(self) -> bool:
-        """Tell whether anything waits; what others wrote a moment ago may be all, so that asking again helps."""
-        return bool(self._connection.call("EVAL", _HELD_BACK, 1, self._key))

@@ -104,6 +104,7 @@ _REGISTER_EVERY = 60.0
 _SWEPT_AT_ONCE = 1000
 #: As long as heartbeats are remembered (ms).
 _CONSUMER_GONE_AFTER = 600_000
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _LIMITS = json.dumps(
     {
         "failures": FAILURES_TO_PARK,
@@ -217,7 +218,7 @@ def encode(integration: Integration, submissions: Sequence[Submission], now: int
 
 
 def _encode(record: dict[str, Any]) -> str:
-    return json.dumps({name: value for name, value in record.items() if value is not None}, separators=(",", ":"))
+    return _to_json({name: value for name, value in record.items() if value is not None})
 
 
 def _record_of(integration: Integration, submission: Submission, now: int) -> dict[str, Any]:

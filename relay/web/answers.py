@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, g, request
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 #: Short, so that the detail still stands within the first 100 characters.
 _TITLES = {
     "not-found": "Not found",
@@ -45,7 +46,7 @@ class ProblemError(Exception):
 
 def reply(content: Mapping[str, Any], status: int = 200, mimetype: str = "application/json") -> Response:
     """Return `content` as compact JSON, its members in their order: senders keep only the first 100 characters."""
-    return Response(json.dumps(content, separators=(",", ":")), status, mimetype=mimetype)
+    return Response(_to_json(content), status, mimetype=mimetype)
 
 
 def problem(error: ProblemError) -> Response:
