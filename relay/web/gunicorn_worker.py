@@ -36,6 +36,8 @@ _LOG = logging.getLogger("relay.web")
 _OTHERS_PER_THREAD = 16
 #: An incomplete request is looked at again after the first, then after twice as long each time, up to the most (seconds).
 _LOOK_FIRST, _LOOK_MOST = 0.001, 0.1
+#: Where fewer connections than this are free, those that have said nothing for longest go.
+_ROOM = 16
 #: Who has been answered has this long to read that, and to hang up (seconds).
 _LINGER = 2.0
 #: An answer of which nothing at all can be sent for so long is given up (seconds).
@@ -80,9 +82,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     # What comes
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection; where there is no room, in place of the one that has said nothing for longest."""
-        if self.nr_conns + 1 >= self.worker_connections and self.pending_conns:
-            self._drop(self.pending_conns[0], self.pending_conns)
+        """Accept a connection, as long as files can be opened."""
         try:
             super().accept(listener)
         except OSError as error:
@@ -140,12 +140,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for what the poller tells, but not beyond the next look at an incomplete request."""
+        """Wait for what the poller tells, but not beyond the next look at an incomplete request; then keep some room."""
         if self._parts:
             timeout = min(timeout, max(0.0, self._parts[0].look_at - time.monotonic()))
         super().wait_for_and_dispatch_events(timeout)
         while self._parts and self._parts[0].look_at <= time.monotonic():
             self._place(heapq.heappop(self._parts))
+        # Not while events are told: one of these may have one coming.
+        while self.nr_conns + _ROOM > self.worker_connections and self.pending_conns:
+            self._drop(self.pending_conns[0], self.pending_conns)
 
     # What is served
 

@@ -177,3 +177,15 @@ def test_a_key_that_stands_twice_at_the_end_is_found_soon(relay: Relay) -> None:
 
     assert (said.status_code, json.loads(said.content)["title"]) == (400, "Not JSON")
     assert time.monotonic() - began < 1
+
+
+def test_who_says_nothing_makes_room_for_others(relay: Relay) -> None:
+    relay.environ["GUNICORN_CMD_ARGS"] = "--worker-connections 40"
+    web = relay.start_web(processes=1)
+    (pid,) = children(web)
+    with ExitStack() as open_ones:
+        for _ in range(120):
+            open_ones.enter_context(connect(relay, b""))
+        assert [time_of_a_webhook(relay) < 1 for _ in range(5)] == [True] * 5
+
+    assert children(web) == [pid], web.log

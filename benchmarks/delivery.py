@@ -1,0 +1,111 @@
+"""Delivery: deliveries a second by IEM's delay, and end to end at a fixed rate, beside the minimal loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import islice
+
+from harness import sys_id, wait_until
+from measures.backlog import fill
+
+from benchmarks.loop import STREAM
+from benchmarks.results import Row, Section
+from benchmarks.senders import pace, saturate
+from benchmarks.site import Setting, Site, resolutions, tickets, webhook
+
+_E2E_RATE = 100.0
+_FILL = """
+for i = 1, ARGV[1] do
+  redis.call('XADD', KEYS[1], '*', 'id', i, 'sys_id', string.format('%032x', ARGV[2] + i), 'state', '6')
+end
+"""
+
+
+def measure(*, runs: int, seconds: float) -> list[Section]:
+    """Deliver a backlog, with one worker and with two; then what comes in at a fixed rate."""
+    drained = {delay: [_drained(delay, seconds) for _ in range(runs)] for delay in (0.0, 0.005, 0.05)}
+    few = [(_few(1, seconds), _few(2, seconds)) for _ in range(runs)]
+    latencies = [(_end_to_end(seconds, by_relay=True), _end_to_end(seconds, by_relay=False)) for _ in range(runs)]
+    rows = [
+        Row("deliveries a second, IEM at once", "/s", *_both(drained[0.0]), "≥ 0.5", 0.5),
+        Row("… IEM takes 5 ms", "/s", *_both(drained[0.005])),
+        Row("… IEM takes 50 ms, 32 in flight", "/s", _both(drained[0.05])[0], [640.0] * runs, "≥ 0.95 of 640", 0.95),
+        Row("two workers by one, IEM takes 50 ms, 8 in flight each", "/s", *_both(few)[::-1], "≥ 1.9", 1.9),
+    ]
+    for name, part, most in (("p50", 0.5, 8.0), ("p99", 0.99, 25.0)):
+        ours, theirs = ([_part(one[which], part) * 1000 for one in latencies] for which in (0, 1))
+        measure, goal = f"webhook to push at 100 a second, {name}", f"≤ {most:.0f} ms, or ≤ 1.5"
+        rows.append(Row(measure, "ms", ours, theirs, goal, 1.5, more_is_better=False, or_ours=most))
+    told = (
+        "One worker process unless told otherwise, `appendfsync everysec`, the simulated IEM in a process of its own. "
+        "Beside it: the minimal loop, XREADGROUP, `http.client` on kept-alive connections with as many threads, batched XACK, "
+        "no guarantees; end to end behind the floor of intake."
+    )
+    return [Section("Delivery", told, rows)]
+
+
+def _both(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+def _drained(delay: float, seconds: float) -> tuple[float, float]:
+    """Return the deliveries a second of the relay and of the minimal loop."""
+    return _drain(delay, seconds, by_relay=True), _drain(delay, seconds, by_relay=False)
+
+
+def _drain(delay: float, seconds: float, *, by_relay: bool, workers: int = 1, in_flight: int = 0) -> float:
+    in_flight = in_flight or (32 if delay == 0.05 else 16)
+    with Site(Setting("everysec", delay, in_flight, in_flight)) as site:
+        most = int(3000 * (seconds + 2)) if delay < 0.05 else int(800 * workers * (seconds + 2))
+        if by_relay:
+            fill(site.connection, site.mapping_file, most)
+            for _ in range(workers):
+                site.relay.start_worker()
+        else:
+            _fill_stream(site, most)
+            site.start_loop(threads=in_flight)
+        return rate_of(site.upstream.pushed, seconds, most)
+
+
+def _few(workers: int, seconds: float) -> float:
+    return _drain(0.05, seconds, by_relay=True, workers=workers, in_flight=8)
+
+
+def rate_of(pushed: Callable[[], int], seconds: float, most: int) -> float:
+    """Return how many are pushed a second, after the first moments."""
+    wait_until(lambda: pushed() > 100, "pushes begin")
+    time.sleep(1)
+    before, began = pushed(), time.perf_counter()
+    time.sleep(seconds)
+    after, ended = pushed(), time.perf_counter()
+    assert after < most, "the backlog was too short"
+    return (after - before) / (ended - began)
+
+
+def _fill_stream(site: Site, count: int) -> None:
+    for first in range(0, count, 1000):
+        site.connection.call("EVAL", _FILL, 1, STREAM, min(1000, count - first), first)
+
+
+def _end_to_end(seconds: float, *, by_relay: bool) -> list[float]:
+    """Return the seconds from each webhook's due time to its push, at a fixed rate."""
+    with Site(Setting("everysec")) as site:
+        if by_relay:
+            port = site.start_web()
+            site.relay.start_worker()
+        else:
+            port = site.start_floor()
+            site.start_loop(threads=16)
+        saturate(port, resolutions(), connections=1, seconds=1)
+        sent = list(islice(tickets(), int(_E2E_RATE * seconds) + 1))
+        answers = pace(port, map(webhook, sent), rate=_E2E_RATE, seconds=seconds)
+        assert set(answers.statuses) == {202}
+        dues = {sys_id(ticket): due for ticket, due in zip(sent, answers.dues, strict=False)}
+        wait_until(lambda: set(dues) <= set(site.upstream.times()), "all are pushed")
+        times = site.upstream.times()
+        return [times[one] - due for one, due in dues.items()]
+
+
+def _part(values: list[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]

@@ -1,0 +1,106 @@
+"""Growth: what many stored deliveries cost, in time and in memory."""
+
+from __future__ import annotations
+
+import signal
+import time
+from statistics import median
+
+import requests
+from harness import wait_until
+from measures.backlog import fill
+from measures.test_memory import deliver_all, used_memory
+
+from benchmarks.delivery import rate_of
+from benchmarks.results import Row, Section
+from benchmarks.senders import saturate
+from benchmarks.site import Setting, Site, resolutions
+
+TOKEN = {"Authorization": "Bearer a-token-of-the-benchmarks"}
+_CONNECTIONS = 32
+
+
+def measure(*, seconds: float, million: bool) -> list[Section]:
+    """Fill Redis with more and more, and look at it each time."""
+    rows = [row for count in (1_000, 100_000, *([1_000_000] if million else [])) for row in _measure(count, seconds)]
+    told = (
+        "One run. `appendfsync everysec`, tickets of one update each, realistic records of ServiceNow's. All keys are "
+        "counted: record, queue, identity, mark, indexes, audit trail. Beside it: the same with nothing else stored (for "
+        "deliveries: 20,000 of them)."
+    )
+    return [Section("Growth", told, rows)]
+
+
+def _measure(count: int, seconds: float) -> list[Row]:
+    name = f"{count:,}"
+    with Site(Setting("everysec")) as site:
+        site.relay.environ["RELAY_ADMIN_TOKEN"] = TOKEN["Authorization"].split()[1]
+        site.relay.environ["RELAY_MAX_PENDING"] = "2000000"
+        port = site.start_web()
+        empty_rate = saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds).rate
+        site.connection.call("FLUSHALL")
+        before = used_memory(site.connection)
+        fill(site.connection, site.mapping_file, count)
+        pending = (used_memory(site.connection) - before) / count
+        full_rate = saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds).rate
+        listed = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
+        restart = _restart(site)
+        deliver_all(site.connection)
+        stored = count + int(full_rate * seconds)
+        finished = (used_memory(site.connection) - before) / stored
+        listed_finished = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
+    rows = [
+        Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], "≥ 0.9", 0.9),
+        Row(
+            f"memory per pending delivery, {name} of them",
+            "B",
+            [pending],
+            goal="≤ 1,300 B",
+            bound=1300,
+            more_is_better=False,
+        ),
+        Row(
+            f"memory per finished delivery, {name} of them",
+            "B",
+            [finished],
+            goal="≤ 900 B",
+            bound=900,
+            more_is_better=False,
+        ),
+        Row(f"a page of 50 deliveries, {name} pending", "ms", [median(listed)]),
+        Row(f"a page of 50 deliveries, {name} finished", "ms", [median(listed_finished)]),
+        Row(f"Redis restarts with {name} pending", "s", [restart]),
+    ]
+    if count > 1_000:
+        rows.insert(
+            1,
+            Row(
+                f"delivery with {name} pending", "/s", [_drain(count, seconds)], [_drain(20_000, seconds)], "≥ 0.9", 0.9
+            ),
+        )
+    return rows
+
+
+def _drain(count: int, seconds: float) -> float:
+    with Site(Setting("everysec")) as site:
+        site.relay.environ["RELAY_MAX_PENDING"] = "2000000"
+        fill(site.connection, site.mapping_file, count)
+        site.relay.start_worker()
+        return rate_of(site.upstream.pushed, seconds, count)
+
+
+def _restart(site: Site) -> float:
+    """Return how long Redis takes to come back after a kill (seconds)."""
+    site.redis.send(signal.SIGKILL)
+    began = time.perf_counter()
+    site.redis.start()
+    took = time.perf_counter() - began
+    wait_until(lambda: requests.get(f"{site.relay.url}/readyz", timeout=5).status_code == 200, "web is ready again")
+    return took
+
+
+def _seconds_of(port: int, path: str) -> float:
+    began = time.perf_counter()
+    answer = requests.get(f"http://127.0.0.1:{port}/api/v1/{path}", headers=TOKEN, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return time.perf_counter() - began

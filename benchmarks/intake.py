@@ -1,0 +1,57 @@
+"""Intake: accepted webhooks a second, and how long an acknowledgement takes, beside the floor."""
+
+from __future__ import annotations
+
+from benchmarks.results import Row, Section
+from benchmarks.senders import Answers, pace, saturate
+from benchmarks.site import Setting, Site, resolutions
+
+CONNECTIONS = 32
+
+
+def measure(*, runs: int, seconds: float) -> list[Section]:
+    """Take turns between the relay and the floor."""
+    return [_measure(fsync, runs, seconds) for fsync in ("always", "everysec")]
+
+
+def _measure(fsync: str, runs: int, seconds: float) -> Section:
+    with Site(Setting(fsync=fsync)) as site:
+        ports = {"relay": site.start_web(), "floor": site.start_floor()}
+        found: dict[tuple[str, str], list[Answers]] = {}
+        for _ in range(runs):
+            for who, port in ports.items():
+                saturate(port, resolutions(), connections=CONNECTIONS, seconds=1)
+                for kind, answers in _play(port, seconds).items():
+                    assert set(answers.statuses) <= {200, 202}, answers.statuses
+                    found.setdefault((kind, who), []).append(answers)
+
+    def row(kind: str, measure: str, unit: str, of: str, goal: str = "", bound: float | None = None) -> Row:
+        figures = [[_figure(one, of) for one in found[kind, who]] for who in ports]
+        return Row(measure, unit, figures[0], figures[1], goal, bound, more_is_better=of == "rate")
+
+    rows = [
+        row("unique", "webhooks a second at saturation", "/s", "rate", "≥ 0.85", 0.85),
+        row("unique", "… their acknowledgement, p50", "ms", "p50"),
+        row("unique", "… p99", "ms", "p99"),
+        row("twice", "half of them repeats: webhooks a second", "/s", "rate"),
+        row("paced", "acknowledgement at 200 a second, p50", "ms", "p50"),
+        row("paced", "… p99", "ms", "p99", "≤ 1.5", 1.5),
+    ]
+    told = (
+        f"{CONNECTIONS} kept-alive connections, 2 processes × 4 threads, basic authentication, `appendfsync {fsync}`, no worker. "
+        "Beside it: the floor, a bare Flask view with the same settings of gunicorn that parses JSON and does one script "
+        "(SET NX + XADD)."
+    )
+    return Section(f"Intake, `appendfsync {fsync}`", told, rows)
+
+
+def _play(port: int, seconds: float) -> dict[str, Answers]:
+    return {
+        "unique": saturate(port, resolutions(), connections=CONNECTIONS, seconds=seconds),
+        "twice": saturate(port, resolutions(twice=True), connections=CONNECTIONS, seconds=seconds),
+        "paced": pace(port, resolutions(), rate=200, seconds=seconds),
+    }
+
+
+def _figure(answers: Answers, of: str) -> float:
+    return answers.rate if of == "rate" else answers.percentile({"p50": 0.5, "p99": 0.99}[of]) * 1000

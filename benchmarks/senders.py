@@ -1,0 +1,141 @@
+"""A sender that costs little: kept-alive connections served by one thread, requests written beforehand.
+
+At saturation each connection sends as soon as it was answered. At a fixed rate requests are due at fixed times, whoever has
+answered by then, and latency counts from when one was due: a slow server cannot slow its own test down.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Self
+
+
+@dataclass(slots=True)
+class Answers:
+    """What came back: seconds from due to answered, of each request, and how many of each status."""
+
+    latencies: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    #: When each request was due (Unix seconds), in the order in which they were sent; of `pace` alone.
+    dues: list[float] = field(default_factory=list)
+    #: Seconds from the first request to the last answer.
+    took: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.latencies) / self.took
+
+    def percentile(self, part: float) -> float:
+        """Return the latency (seconds) that `part` of the requests do not exceed."""
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """One connection, and when the request that is on it was due."""
+
+    socket: socket.socket
+    due: float = 0.0
+    received: bytes = b""
+
+    def send(self, request: bytes, due: float) -> None:
+        self.due, self.received = due, b""
+        self.socket.sendall(request)
+
+    def read(self) -> int | None:
+        """Return the status once the answer is here whole."""
+        self.received += self.socket.recv(1 << 16)
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        return int(head[9:12]) if len(body) >= length else None
+
+
+def post(path: str, authorization: str, body: bytes) -> bytes:
+    """Return a request as it goes over the wire."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: {authorization}\r\n"
+    )
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def saturate(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Answers:
+    """Send as fast as `connections` are answered, for so many seconds."""
+    with _Lines(port, connections) as lines:
+        began = time.perf_counter()
+        end = began + seconds
+        answers = Answers()
+        for line in lines.all:
+            line.send(next(requests), time.perf_counter())
+        while lines.busy:
+            for line, status in lines.answered(1.0):
+                now = time.perf_counter()
+                answers.latencies.append(now - line.due)
+                answers.statuses[status] += 1
+                if now < end:
+                    line.send(next(requests), now)
+                else:
+                    lines.busy -= 1
+        answers.took = time.perf_counter() - began
+    return answers
+
+
+def pace(port: int, requests: Iterator[bytes], *, rate: float, seconds: float, connections: int = 64) -> Answers:
+    """Send `rate` requests a second, evenly, for so many seconds."""
+    answers = Answers()
+    with _Lines(port, connections) as lines:
+        lines.busy, free = 0, list(lines.all)
+        began = time.perf_counter()
+        wall = time.time() - began
+        dues = (began + number / rate for number in count())
+        due = next(dues)
+        while lines.busy or due < began + seconds:
+            now = time.perf_counter()
+            while due <= now and due < began + seconds and free:
+                free.pop().send(next(requests), due)
+                answers.dues.append(wall + due)
+                lines.busy += 1
+                due = next(dues)
+            wait = max(0.0, due - time.perf_counter()) if due < began + seconds and free else 1.0
+            for line, status in lines.answered(wait):
+                answers.latencies.append(time.perf_counter() - line.due)
+                answers.statuses[status] += 1
+                lines.busy -= 1
+                free.append(line)
+        answers.took = time.perf_counter() - began
+    return answers
+
+
+class _Lines:
+    """Connections, and which of them are waited for."""
+
+    def __init__(self, port: int, number: int) -> None:
+        self.busy = number
+        self._selector = selectors.DefaultSelector()
+        self.all = [_Line(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(number)]
+        for line in self.all:
+            line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._selector.register(line.socket, selectors.EVENT_READ, line)
+
+    def answered(self, wait: float) -> Iterator[tuple[_Line, int]]:
+        """Yield the connections whose answers came within `wait` seconds, with their statuses."""
+        for key, _ in self._selector.select(wait):
+            if (status := key.data.read()) is not None:
+                yield key.data, status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._selector.close()
+        for line in self.all:
+            line.socket.close()

@@ -1,0 +1,30 @@
+"""`python -m benchmarks` measures what it says; the checked-in results are such a report."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from harness import ROOT
+
+SECTIONS = ["Intake, `appendfsync always`", "Intake, `appendfsync everysec`", "Delivery", "Growth", "Start"]
+
+
+def test_the_sections_of_intake_are_measured() -> None:
+    command = [sys.executable, "-m", "benchmarks", "intake", "--runs", "1", "--seconds", "0.2"]
+
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+    assert result.returncode == 0, result.stderr
+    assert re.findall(r"^## (.*)$", result.stdout, re.MULTILINE) == SECTIONS[:2]
+    ratio = re.search(r"\| webhooks a second at saturation \| ([\d,]+) /s \| ([\d,]+) /s \| (\S+) ", result.stdout)
+    assert ratio is not None
+    ours, theirs = (int(ratio[number].replace(",", "")) for number in (1, 2))
+    assert abs(ours / theirs - float(ratio[3])) < 0.01
+
+
+def test_the_checked_in_results_are_of_all_sections() -> None:
+    report = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+
+    assert re.findall(r"^## (.*)$", report, re.MULTILINE) == SECTIONS
