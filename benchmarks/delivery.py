@@ -88,16 +88,17 @@ def _fill_stream(site: Site, count: int) -> None:
         site.connection.call("EVAL", _FILL, 1, STREAM, min(1000, count - first), first)
 
 
-def _end_to_end(seconds: float, *, by_relay: bool) -> list[float]:
+def _end_to_end(seconds: float, *, by_relay: bool, fsync: str = "everysec") -> list[float]:
     """Return the seconds from each webhook's due time to its push, at a fixed rate."""
-    with Site(Setting("everysec")) as site:
+    with Site(Setting(fsync)) as site:
         if by_relay:
             port = site.start_web()
             site.relay.start_worker()
         else:
             port = site.start_floor()
             site.start_loop(threads=16)
-        saturate(port, resolutions(), connections=1, seconds=1)
+        warm_up = len(saturate(port, resolutions(), connections=1, seconds=1).latencies)
+        wait_until(lambda: site.upstream.pushed() >= warm_up, "the first ones are through")
         sent = list(islice(tickets(), int(_E2E_RATE * seconds) + 1))
         answers = pace(port, map(webhook, sent), rate=_E2E_RATE, seconds=seconds)
         assert set(answers.statuses) == {202}

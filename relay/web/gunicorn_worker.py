@@ -207,10 +207,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self._drop(conn, self._leaving)
 
     def murder_pending(self) -> None:
-        """Close the connections whose time is over, and when this process stops those that have said nothing."""
+        """Close the connections whose time is over. When this process stops those that have said nothing get a moment: a request
+        may be on its way."""
+        if not self.alive:
+            latest = time.monotonic() + _LINGER
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout, latest)
         super().murder_pending()
-        while self.pending_conns and not self.alive:
-            self._drop(self.pending_conns[0], self.pending_conns)
         while self._leaving and self._leaving[0].timeout <= time.monotonic():
             self._drop(self._leaving[0], self._leaving)
 
