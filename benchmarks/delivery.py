@@ -57,7 +57,7 @@ def _drained(delay: float, seconds: float) -> tuple[float, float]:
 def _drain(delay: float, seconds: float, *, by_relay: bool, workers: int = 1, in_flight: int = 0) -> float:
     in_flight = in_flight or (32 if delay == 0.05 else 16)
     with Site(Setting("everysec", delay, in_flight, in_flight)) as site:
-        most = int(3000 * (seconds + 2)) if delay < 0.05 else int(800 * workers * (seconds + 2))
+        most = int(6000 * (seconds + 2)) if delay < 0.05 else int(800 * workers * (seconds + 2))
         if by_relay:
             fill(site.connection, site.mapping_file, most)
             for _ in range(workers):

@@ -32,6 +32,7 @@ from relay.clock import now_ms
 from relay.logs import log
 from relay.store.deliveries import DeliveryReader
 from relay.store.rate import Rates
+from relay.web.addresses import ForwardedFor
 from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
 from relay.web.arrivals import has_arrived
@@ -70,7 +71,8 @@ def create_app(foundation: Foundation) -> Flask:
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
         count = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # Flask's way
+        proxied = ProxyFix(app.wsgi_app, x_for=0, x_proto=count, x_host=count)
+        app.wsgi_app = ForwardedFor(proxied, count)  # type: ignore[method-assign]  # Flask's way
     journal = build_journal(settings)
     if journal:
         build_drainer(settings, journal).start()
@@ -127,7 +129,7 @@ def _end(response: Response) -> Response:
             metrics.REFUSALS.labels(response.status_code).inc()
     if path in _QUIET and response.status_code < 400:
         return response
-    if not g.get("is_known") and _STRANGERS.note(request.remote_addr):
+    if response.status_code < 500 and not g.get("is_known") and _STRANGERS.note(request.remote_addr):
         return response  # it is counted; who sends without end does not fill the log
     traceparent = request.headers.get("traceparent", "")
     log(

@@ -8,16 +8,15 @@ another kind, in `_leaving` from its last answer until its sender has read that.
 from __future__ import annotations
 
 import errno
-import heapq
+import io
 import logging
 import socket
 import struct
 import time
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from selectors import EVENT_READ
 from typing import Any
 
@@ -28,15 +27,17 @@ from gunicorn.workers.gthread import ThreadWorker
 from relay.logs import log
 from relay.settings import load_settings, read_environment
 from relay.web.arrivals import ARRIVALS, tell_too_slow
-from relay.web.lookahead import MOST_PEEKED, Sight, look
+from relay.web.lookahead import MOST_KEPT, Sight, look
 from relay.web.no_request import refuse
 
 _LOG = logging.getLogger("relay.web")
 #: Threads for other requests, for each that works.
 _OTHERS_PER_THREAD = 16
-#: An incomplete request is looked at again after the first, then after twice as long each time, up to the most (seconds).
-_LOOK_FIRST, _LOOK_MOST = 0.001, 0.1
-#: Where fewer connections than this are free, those that have said nothing for longest go.
+#: Where there is little room, whoever has just come somewhere is left alone for this long (seconds).
+_MOMENT = 0.25
+#: After files were short, none is asked for so soon; where there is little room, it is looked for so often (seconds).
+_SHORT = 0.1
+#: Where fewer connections than this are free, somebody is put out.
 _ROOM = 16
 #: Who has been answered has this long to read that, and to hang up (seconds).
 _LINGER = 2.0
@@ -54,15 +55,12 @@ _FAULTS: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class _Part:
-    """An incomplete request, and when to look at it again (monotonic seconds)."""
+    """An incomplete request: until when it must be here (monotonic seconds), and how long it is, where that is known (bytes)."""
 
-    look_at: float
-    number: int
-    connection: Any = field(compare=False)
-    until: float = field(compare=False)
-    wait: float = field(compare=False, default=_LOOK_FIRST)
+    until: float
+    length: int
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -72,10 +70,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Begin to watch over arrivals, in the process that serves."""
         self._patience = load_settings(read_environment()).receive_timeout
         self._others = ThreadPoolExecutor(self.cfg.threads * _OTHERS_PER_THREAD, "other")
-        self._parts: list[_Part] = []
-        self._numbers = count()
+        #: By connection, the oldest first.
+        self._parts: dict[Any, _Part] = {}
         self._leaving: deque[Any] = deque()
-        self._tell_again_at = 0.0
+        self._accepts_again_at = self._tell_again_at = 0.0
         ARRIVALS.watch()
         super().init_process()
 
@@ -88,67 +86,105 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         except OSError as error:
             if error.errno not in {errno.EMFILE, errno.ENFILE}:
                 raise
-            self.set_accept_enabled(False)  # until the loop's next turn
-            if time.monotonic() >= self._tell_again_at:
-                self._tell_again_at = time.monotonic() + _TELL_EVERY
+            now = time.monotonic()
+            self._accepts_again_at = now + _SHORT
+            self.set_accept_enabled(False)
+            if now >= self._tell_again_at:
+                self._tell_again_at = now + _TELL_EVERY
                 log(_LOG, logging.ERROR, "no connection can be accepted: too many files are open", fault=error.strerror)
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
+        """Accept connections, or do not; not again at once after files were short."""
+        if not enabled or time.monotonic() >= self._accepts_again_at:
+            super().set_accept_enabled(enabled)
 
     def enqueue_req(self, conn: Any) -> None:
         """Find the place of a connection on which something comes, or is to come."""
-        if not conn.initialized and not conn.data_ready:
+        if self.cfg.is_ssl:
+            self._serve(self._others, conn)
+            return
+        if conn.parser is None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _STUCK, 0))
-        self._place(_Part(0.0, next(self._numbers), conn, time.monotonic() + self._patience))
+            conn.init()
+        buffer = conn.parser.unreader.buf
+        has_ended = _take_in(conn.sock, buffer)
+        sight, length = look(buffer.getvalue()) if buffer.tell() else (None, 0)
+        if sight is None and not has_ended:
+            self._await(conn)
+        elif sight is Sight.PART and not has_ended:
+            self._parts[conn] = _Part(time.monotonic() + self._patience, length)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._take_more, conn))
+        else:
+            self._settle(conn, sight)
 
-    def _place(self, part: _Part) -> None:
-        conn = part.connection
-        buffered = conn.parser.unreader.buf.getvalue() if conn.parser else b""
-        try:
-            here = buffered + conn.sock.recv(MOST_PEEKED, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            here = buffered
-            if not here:
-                self._await(conn)
-                return
-        except OSError:
-            here = b""
-        match look(here) if here else None:
-            case None:  # its sender has hung up
-                self._forget(conn)
+    def _await(self, conn: Any) -> None:
+        """Let the poller tell when something comes, or close the connection when nothing does."""
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _take_more(self, conn: Any, sock: socket.socket) -> None:
+        """Take in more of an incomplete request."""
+        part, buffer = self._parts[conn], conn.parser.unreader.buf
+        has_ended = _take_in(sock, buffer)
+        if buffer.tell() < part.length and not has_ended:
+            return
+        sight, part.length = look(buffer.getvalue())
+        if sight is not Sight.PART or has_ended:
+            self._take_off(conn, self._parts)
+            self._settle(conn, sight)
+
+    def _settle(self, conn: Any, sight: Sight | None) -> None:
+        """Let a thread serve what is here; of a sender that has hung up too soon nothing is left to do."""
+        match sight:
             case Sight.WHOLE:
                 self._serve(self.tpool, conn)
-            case Sight.PART if time.monotonic() < part.until:
-                part.look_at = time.monotonic() + part.wait
-                part.wait = min(part.wait * 2, _LOOK_MOST)
-                heapq.heappush(self._parts, part)
-            case Sight.PART:
-                tell_too_slow(conn.sock)
-                refuse(conn.sock, conn.client, 408, "the request did not arrive whole: send it again")
-                self._part_with(conn)
             case Sight.OTHER:
                 self._serve(self._others, conn)
+            case _:
+                self._forget(conn)
 
     def _serve(self, pool: Executor, conn: Any) -> None:
         ARRIVALS.begin(conn.sock, within=self._patience)
         serving = pool.submit(self.handle, conn)
         serving.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
-    def _await(self, conn: Any) -> None:
-        """Let the poller tell when something comes, or close the connection when nothing does."""
-        conn.sock.settimeout(0)
-        conn.timeout = time.monotonic() + self.cfg.keepalive
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
-
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for what the poller tells, but not beyond the next look at an incomplete request; then keep some room."""
-        if self._parts:
-            timeout = min(timeout, max(0.0, self._parts[0].look_at - time.monotonic()))
-        super().wait_for_and_dispatch_events(timeout)
-        while self._parts and self._parts[0].look_at <= time.monotonic():
-            self._place(heapq.heappop(self._parts))
-        # Not while events are told: one of these may have one coming.
-        while self.nr_conns + _ROOM > self.worker_connections and self.pending_conns:
-            self._drop(self.pending_conns[0], self.pending_conns)
+        """Do what the poller tells; then keep some room for others."""
+        super().wait_for_and_dispatch_events(min(timeout, _SHORT) if self._is_short() else timeout)
+        # Not while events are told: the one who has to go may have one coming.
+        while self._is_short() and self._put_out():
+            pass
+
+    def _is_short(self) -> bool:
+        """Tell whether there is little room for connections, or was none for a file a moment ago."""
+        return self.nr_conns + _ROOM > self.worker_connections or time.monotonic() < self._accepts_again_at
+
+    def _put_out(self) -> bool:
+        """Put out whoever needs a place least, if anybody: an answered one, a silent one, a slow one, an idle one.
+
+        Nobody whom the poller is about to tell of, and nobody who has only just come there.
+        """
+        latest = time.monotonic() - _MOMENT
+        for place, stay in ((self._leaving, _LINGER), (self.pending_conns, self.cfg.keepalive)):
+            if conn := next((one for one in place if one.timeout - stay < latest and not _has_more(one.sock)), None):
+                self._drop(conn, place)
+                return True
+        conn, part = next(iter(self._parts.items()), (None, None))
+        if part and part.until - self._patience < latest:
+            self._give_up(conn)
+            return True
+        if conn := next((one for one in self.keepalived_conns if not _has_more(one.sock)), None):
+            self._drop(conn, self.keepalived_conns)
+            return True
+        return False
+
+    def _give_up(self, conn: Any) -> None:
+        """Tell the sender of an incomplete request that it took too long."""
+        self._take_off(conn, self._parts)
+        tell_too_slow(conn.sock)
+        refuse(conn.sock, conn.client, 408, "the request did not arrive whole: send it again")
+        self._part_with(conn)
 
     # What is served
 
@@ -188,7 +224,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Let the sender read its last answer: a connection that is closed with something unread is reset."""
         try:
             conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.settimeout(0)
         except OSError:
             self._forget(conn)
             return
@@ -198,7 +233,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _read_rest(self, conn: Any, sock: socket.socket) -> None:
         try:
-            rest = sock.recv(MOST_PEEKED)
+            rest = sock.recv(MOST_KEPT, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -214,14 +249,44 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             for conn in self.pending_conns:
                 conn.timeout = min(conn.timeout, latest)
         super().murder_pending()
+        while self._parts and (oldest := next(iter(self._parts.items())))[1].until <= time.monotonic():
+            self._give_up(oldest[0])
         while self._leaving and self._leaving[0].timeout <= time.monotonic():
             self._drop(self._leaving[0], self._leaving)
 
     def _drop(self, conn: Any, place: deque[Any]) -> None:
-        place.remove(conn)
-        self.poller.unregister(conn.sock)
+        self._take_off(conn, place)
         self._forget(conn)
+
+    def _take_off(self, conn: Any, place: deque[Any] | dict[Any, _Part]) -> None:
+        """Take a connection out of a place where the poller tells of it."""
+        place.pop(conn) if isinstance(place, dict) else place.remove(conn)
+        self.poller.unregister(conn.sock)
 
     def _forget(self, conn: Any) -> None:
         self.nr_conns -= 1
         conn.close()
+
+
+def _take_in(sock: socket.socket, buffer: io.BytesIO) -> bool:
+    """Move what has come into `buffer`, without waiting; tell whether its sender has hung up."""
+    buffer.seek(0, io.SEEK_END)
+    try:
+        while buffer.tell() < MOST_KEPT:
+            data = sock.recv(MOST_KEPT - buffer.tell(), socket.MSG_DONTWAIT)
+            if not data:
+                return True
+            buffer.write(data)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _has_more(sock: socket.socket) -> bool:
+    """Tell whether something has come that the poller will tell of."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except (OSError, ValueError):  # the latter of TLS
+        return False

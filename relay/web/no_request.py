@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import socket
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -37,5 +38,4 @@ def refuse(client: Any, address: Any, status: int, detail: str) -> None:
         f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with suppress(OSError):
-        client.settimeout(0)
-        client.send(head.encode("ascii") + body)
+        client.send(head.encode("ascii") + body, socket.MSG_DONTWAIT)

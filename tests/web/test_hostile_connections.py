@@ -186,6 +186,6 @@ def test_who_says_nothing_makes_room_for_others(relay: Relay) -> None:
     with ExitStack() as open_ones:
         for _ in range(120):
             open_ones.enter_context(connect(relay, b""))
-        assert [time_of_a_webhook(relay) < 1 for _ in range(5)] == [True] * 5
+        assert [time_of_a_webhook(relay) < 2 for _ in range(5)] == [True] * 5
 
     assert children(web) == [pid], web.log
