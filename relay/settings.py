@@ -150,7 +150,7 @@ class Settings:
     )
     web_threads: int = _setting(
         "RELAY_WEB_THREADS",
-        "webhooks that a web process works on at once; sixteen times as many may be arriving",
+        "webhooks and probes that a web process works on at once; other calls have threads of their own",
         "4",
         _within(1, 256),
     )
