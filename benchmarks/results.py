@@ -7,7 +7,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
@@ -89,13 +89,20 @@ def _machine() -> str:
     facts = [
         f"{os.cpu_count()} × {cpu or platform.machine()}, {memory / 2**20:.0f} GiB, {platform.system()} {platform.release()}",
         f"Python {platform.python_version()}; {server.split('sha=')[0].strip()}",
-        ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
     ]
     told = (
         "Made by `python -m benchmarks`. Figures of one machine, which may be shared: compare ratios, which are of one run, "
         "not absolute numbers. Medians of the runs; in brackets the least and the most."
     )
     return told + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def _lines(path: str) -> list[str]:
