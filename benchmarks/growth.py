@@ -36,10 +36,11 @@ def _measure(count: int, seconds: float) -> list[Row]:
     with Site(Setting("everysec")) as site:
         site.relay.environ["RELAY_ADMIN_TOKEN"] = TOKEN["Authorization"].split()[1]
         site.relay.environ["RELAY_MAX_PENDING"] = "2000000"
+        before = used_memory(site.connection)
         port = site.start_web()
+        saturate(port, resolutions(), connections=_CONNECTIONS, seconds=1)
         empty_rate = saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds).rate
         site.connection.call("FLUSHALL")
-        before = used_memory(site.connection)
         fill(site.connection, site.mapping_file, count)
         pending = (used_memory(site.connection) - before) / count
         full_rate = saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds).rate
@@ -49,36 +50,21 @@ def _measure(count: int, seconds: float) -> list[Row]:
         stored = count + int(full_rate * seconds)
         finished = (used_memory(site.connection) - before) / stored
         listed_finished = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
-    rows = [
-        Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], "≥ 0.9", 0.9),
-        Row(
-            f"memory per pending delivery, {name} of them",
-            "B",
-            [pending],
-            goal="≤ 1,300 B",
-            bound=1300,
-            more_is_better=False,
-        ),
-        Row(
-            f"memory per finished delivery, {name} of them",
-            "B",
-            [finished],
-            goal="≤ 900 B",
-            bound=900,
-            more_is_better=False,
-        ),
+    rows = [Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], "≥ 0.9", 0.9)]
+    if (
+        count > 1_000
+    ):  # a shorter backlog is gone before its rate is known, and its bytes are lost among those of a server
+        rates = [_drain(count, seconds)], [_drain(20_000, seconds)]
+        rows.append(Row(f"delivery with {name} pending", "/s", *rates, "≥ 0.9", 0.9))
+        for kind, size, most in (("pending", pending, 1300), ("finished", finished, 900)):
+            measure, goal = f"memory per {kind} delivery, {name} of them", f"≤ {most:,} B"
+            rows.append(Row(measure, "B", [size], goal=goal, bound=most, more_is_better=False))
+    return [
+        *rows,
         Row(f"a page of 50 deliveries, {name} pending", "ms", [median(listed)]),
         Row(f"a page of 50 deliveries, {name} finished", "ms", [median(listed_finished)]),
         Row(f"Redis restarts with {name} pending", "s", [restart]),
     ]
-    if count > 1_000:
-        rows.insert(
-            1,
-            Row(
-                f"delivery with {name} pending", "/s", [_drain(count, seconds)], [_drain(20_000, seconds)], "≥ 0.9", 0.9
-            ),
-        )
-    return rows
 
 
 def _drain(count: int, seconds: float) -> float:
