@@ -37,5 +37,5 @@ def refuse(client: Any, address: Any, status: int, detail: str) -> None:
         f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # the latter where gunicorn was told to speak TLS itself
         client.send(head.encode("ascii") + body, socket.MSG_DONTWAIT)
