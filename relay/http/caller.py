@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -167,6 +168,7 @@ def _retry_after(text: str | None, now: float) -> float | None:
     return None if date is None else max(0.0, date - now)
 
 
+@lru_cache(maxsize=64)  # of one second all answers have the same
 def _read_date(text: str | None) -> float | None:
     """Return an HTTP date (RFC 9110 section 5.6.7) in Unix seconds; None where it is none."""
     try:

@@ -11,12 +11,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 
 _current = threading.local()
@@ -60,20 +61,33 @@ class _Reader(io.RawIOBase):
 
 
 class _Socket:
-    """A socket whose answers are read until the deadline; all else is the socket's own."""
+    """A socket whose answers are read until the deadline. What is sent leaves as one, when its answer is asked for: head and
+    body in one packet, by one call of the system. All else is the socket's own."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._unsent: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
+    def settimeout(self, _seconds: float | None) -> None:
+        """The deadline counts."""
+
+    def sendall(self, data: bytes) -> None:
+        self._unsent.append(data)
+
     def makefile(self, *_mode: Any, **_options: Any) -> io.BufferedReader:
+        self._send()
         return io.BufferedReader(_Reader(self._sock))
 
-    def sendall(self, data: Any) -> None:
+    def _send(self) -> None:
+        data = b"".join(self._unsent)
+        self._unsent.clear()
         self._sock.settimeout(_time_left())
-        self._sock.sendall(data)
+        # Who refuses a request may answer, and hang up, before it is all there: the answer can still be read.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._sock.sendall(data)
 
 
 class _HTTPConnection(HTTPConnection):
@@ -116,7 +130,32 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """requests' adapter over connections that keep the thread's deadline."""
+    """requests' adapter over connections that keep the thread's deadline.
+
+    For one service, reached in one way: which pool its calls go through is found once. No cookie of an answer is kept.
+    """
+
+    _pool: ConnectionPool | None = None
+
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> ConnectionPool:
+        """Return the one pool."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*arguments, **options)
+        return self._pool
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the answer, its body and its cookies unread."""
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = resp.headers
+        response.raw = resp
+        response.request = req
+        return response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool = None
+        super().close()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pools, of our connections."""

@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -89,6 +90,7 @@ def check_push(target: Target, sys_id: str, state: int) -> None:
         raise RequestBodyError("customer id, integration id and sys_id: expected texts of whole characters") from None
 
 
+@lru_cache(maxsize=1024)
 def push_path(target: Target) -> str:
     """Return the path and query of a push, below the base URL."""
     return f"/gbp/push/{quote(target.customer_id, safe='')}?integrationid={quote(target.integration_id, safe='')}"
