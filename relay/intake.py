@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import Integration
-from relay.core.mapping import MAX_RECORDS, find_records, map_payload
+from relay.core.mapping import MAX_RECORDS, find_records, map_records
 from relay.core.model import FieldError, Ignored, Mapped, Rejected
 from relay.errors import JournalError, StoreUnavailableError, TooManyRecordsError
 from relay.journal import Journal
@@ -69,11 +69,11 @@ class Intake:
             BacklogFullError: too much is pending already.
             TooManyRecordsError: more than `MAX_RECORDS` of them.
         """
-        count = len(find_records(integration, payload))
-        if count > MAX_RECORDS:
-            raise TooManyRecordsError(f"{count} records in one payload: send at most {MAX_RECORDS}")
+        records = find_records(integration, payload)
+        if len(records) > MAX_RECORDS:
+            raise TooManyRecordsError(f"{len(records)} records in one payload: send at most {MAX_RECORDS}")
         now = self._now_ms()
-        mapped = map_payload(integration, payload)
+        mapped = map_records(integration, records, payload)
         submissions = [self._submit(integration, one, sender, received_at, now) for one in mapped]
         verdicts = self._store(integration, submissions, received_at, now)
         return [_receipt(one, verdict.status, verdict.id) for one, verdict in zip(mapped, verdicts, strict=True)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+#: Two characters at once: an id is made for every webhook.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _TIME_CHARACTERS = 10
 LENGTH = 26
@@ -11,7 +13,7 @@ LENGTH = 26
 def make_id(at_ms: int, entropy: bytes) -> str:
     """Return the id of something made at `at_ms` (Unix milliseconds), from 10 random bytes."""
     number = (at_ms << 80) | int.from_bytes(entropy[:10], "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def is_id(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,11 @@ def find_records(integration: Integration, payload: Any) -> list[Any]:
 
 def map_payload(integration: Integration, payload: Any) -> list[Mapped]:
     """Return what each record of `payload` comes to, in order; a payload without a record is one rejection."""
-    records = find_records(integration, payload)
+    return map_records(integration, find_records(integration, payload), payload)
+
+
+def map_records(integration: Integration, records: Sequence[Any], payload: Any) -> list[Mapped]:
+    """As `map_payload`, of the records that `find_records` found in it."""
     if not records:
         problem = f"no record at `{integration.records.expression}` (the mapping's `records`)"
         return [Rejected((FieldError("records", problem),), payload)]
@@ -52,13 +56,14 @@ def map_record(integration: Integration, record: Any) -> Mapped:
     ]
     if errors or sys_id is None or state is None:
         return Rejected(tuple(errors), record)
-    facts = replace(_facts(values, sys_id, state), via={name: which for name, (_, which) in found.items() if which})
+    facts = _facts(values, sys_id, state, via={name: which for name, (_, which) in found.items() if which})
     return _decide(integration, facts, state, record)
 
 
 def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> tuple[Value | None, int]:
     """Return the first value that one of `paths` yields, and which of them it was; None and 0 where none does."""
-    for which, (_, value) in enumerate(look_at(paths, record)):
+    for which, path in enumerate(paths):
+        value = normalise(path.search(record))
         if value is not None:
             return value, which
     return None, 0
@@ -96,7 +101,7 @@ def version_of(text: str | None) -> str | None:
     return f"-{number}" if match[1] == "-" and number != "0" else number
 
 
-def _facts(values: dict[str, Value | None], sys_id: Value, state: Value) -> Facts:
+def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via: Mapping[str, int]) -> Facts:
     def text(name: str) -> str | None:
         value = values.get(name)
         return value.text[:_MOST_TEXT] if value else None
@@ -114,6 +119,7 @@ def _facts(values: dict[str, Value | None], sys_id: Value, state: Value) -> Fact
         version=version_of(strict("version")),
         updated_at=parse_date_time(updated_at) if updated_at else None,
         resolved_by=text("resolved_by"),
+        via=via,
     )
 
 
@@ -121,7 +127,8 @@ def _decide(integration: Integration, facts: Facts, state: Value, record: dict[s
     for text in (state.value, state.label):
         if text and (iem_state := relayed_state(integration, facts.table, text)) is not None:
             # The text that was listed is kept: by it the state can be found again.
-            return Update(replace(facts, itsm_state=text[:_MOST_TEXT]), iem_state)
+            listed = text[:_MOST_TEXT]
+            return Update(facts if facts.itsm_state == listed else replace(facts, itsm_state=listed), iem_state)
     label = f" ({state.label})" if state.label and state.label != facts.itsm_state else ""
     where = f" of table {facts.table[:_MOST_SHOWN]}" if facts.table else ""
     reason = f"state {facts.itsm_state[:_MOST_SHOWN]}{label[:_MOST_SHOWN]}{where} is not listed in the mapping's "

@@ -1,4 +1,4 @@
-"""Field paths: JMESPath (jmespath.org), compiled once; plain and dotted names take a shorter way to the same answer."""
+"""Field paths: JMESPath (jmespath.org), compiled once; names and choices of them take a shorter way to the same answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from jmespath.exceptions import JMESPathError
 
 from relay.core.path_faults import PathError, check_calls, explain
 
-_NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_NAMES = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
+_CHOICE = re.compile(rf"(?:{_NAMES}|@)(?: \|\| (?:{_NAMES}|@))*")
 _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
 
 
@@ -26,8 +27,8 @@ class FieldPath:
 
 def compile_path(expression: str) -> FieldPath:
     """Compile `expression`; PathError tells what is wrong with it, and where."""
-    if _NAMES.fullmatch(expression):
-        return FieldPath(expression, _walker(tuple(expression.split("."))))
+    if _CHOICE.fullmatch(expression):
+        return FieldPath(expression, _chooser([_walker(one) for one in expression.split(" || ")]))
     try:
         compiled = jmespath.compile(expression)
         _descend(compiled.parsed)
@@ -54,7 +55,25 @@ def _descend(node: Mapping[str, Any]) -> None:
             _descend(child)
 
 
-def _walker(names: tuple[str, ...]) -> Callable[[Any], Any]:
+def _chooser(ways: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a search for the first that `ways` find and that is not false, as JMESPath has it; or what the last one finds."""
+    if len(ways) == 1:
+        return ways[0]
+
+    def search(payload: Any) -> Any:
+        found = None
+        for way in ways:
+            found = way(payload)
+            if found or (found == 0 and found is not False):
+                break
+        return found
+
+    return search
+
+
+def _walker(path: str) -> Callable[[Any], Any]:
+    names = [] if path == "@" else path.split(".")
+
     def search(payload: Any) -> Any:
         for name in names:
             if not isinstance(payload, dict):

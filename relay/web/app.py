@@ -10,7 +10,7 @@ import time
 from functools import partial
 from urllib.parse import parse_qsl
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -120,41 +120,44 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    seconds = time.monotonic() - g.began
-    path = request.path
-    if request.method == "POST" and path.startswith("/webhooks/"):
+    # Each use of `request` and `g` looks for them anew.
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - as werkzeug's documentation has it
+    noted = g._get_current_object()  # noqa: SLF001
+    status, path, address = response.status_code, asked.path, asked.remote_addr
+    response.headers["X-Request-ID"] = noted.request_id
+    seconds = time.monotonic() - noted.began
+    if asked.method == "POST" and path.startswith("/webhooks/"):
         metrics.WEBHOOK_SECONDS.observe(seconds)
-        if response.status_code >= 400:
-            metrics.REFUSALS.labels(response.status_code).inc()
-    if path in _QUIET and response.status_code < 400:
+        if status >= 400:
+            metrics.REFUSALS.labels(status).inc()
+    if path in _QUIET and status < 400:
         return response
-    if response.status_code < 500 and not g.get("is_known") and _STRANGERS.note(request.remote_addr):
+    if status < 500 and not noted.get("is_known") and _STRANGERS.note(address):
         return response  # it is counted; who sends without end does not fill the log
-    traceparent = request.headers.get("traceparent", "")
+    traceparent = asked.headers.get("traceparent", "")
     log(
         _LOG,
-        logging.INFO if response.status_code < 400 else logging.WARNING,
+        logging.INFO if status < 400 else logging.WARNING,
         "request",
-        method=request.method,
+        method=asked.method,
         path=path,
         # Values of a query may be secrets: its names tell enough. What is cut could not be redacted any more.
-        query_names=_query_names() or None,
-        http_status=response.status_code,
+        query_names=_names_of(asked.query_string) or None,
+        http_status=status,
         duration_ms=round(seconds * 1000, 1),
-        remote_address=request.remote_addr,
-        request_id=g.request_id,
+        remote_address=address,
+        request_id=noted.request_id,
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
-        integration=g.get("integration"),
-        delivery_id=g.get("delivery_id"),
-        results=g.get("results"),
-        fault=g.get("fault"),
+        integration=noted.get("integration"),
+        delivery_id=noted.get("delivery_id"),
+        results=noted.get("results"),
+        fault=noted.get("fault"),
     )
     return response
 
 
-def _query_names() -> list[str]:
-    pairs = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
+def _names_of(query: bytes) -> list[str]:
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
     return [name for name, _ in pairs[:_MOST_NAMES]]
 
 

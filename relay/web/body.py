@@ -21,18 +21,21 @@ def receive_body() -> bytes:
 
     408 where it ends before its time, or took longer than it may; 400 where it is not framed as it says.
     """
-    cut_short = ProblemError(408, "the body did not arrive whole: send it again")
     try:
         body = request.get_data(cache=False)
     except ClientDisconnected:
-        raise cut_short from None
+        raise _cut_short() from None
     except ParseException:
         raise ProblemError(400, "the body is not chunked as RFC 9112 section 7.1 says", kind="not-json") from None
     finally:
         has_arrived()
     if len(body) < min(request.content_length or 0, request.max_content_length or 0):
-        raise cut_short
+        raise _cut_short()
     return body
+
+
+def _cut_short() -> ProblemError:
+    return ProblemError(408, "the body did not arrive whole: send it again")
 
 
 def read_json() -> Any:

@@ -126,16 +126,20 @@ def _find(catalogue: Catalogue, name: str) -> Integration:
 
 
 def _read_body(most: int) -> bytes:
-    too_large = ProblemError(413, f"the body is larger than {most} bytes: send fewer records at once")
-    if (request.content_length or 0) > most:
-        _drain(request.content_length or 0)
-        raise too_large
+    length = request.content_length or 0
+    if length > most:
+        _drain(length)
+        raise _too_large(most)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError(415, "a Content-Encoding is not accepted: send the body as it is")
     body = receive_body()
     if len(body) > most:
-        raise too_large
+        raise _too_large(most)
     return body
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(413, f"the body is larger than {most} bytes: send fewer records at once")
 
 
 def _drain(length: int) -> None:

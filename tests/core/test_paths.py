@@ -55,8 +55,13 @@ def test_a_path_finds_what_jmespath_finds(expression: str, payload: Any, found: 
 
 
 @settings(deadline=None)
-@given(st.lists(NAMES, min_size=1, max_size=4).map(".".join), PAYLOADS)
-def test_plain_names_find_what_jmespath_finds_by_them(expression: str, payload: Any) -> None:
+@given(
+    st.lists(st.just("@") | st.lists(NAMES, min_size=1, max_size=4).map(".".join), min_size=1, max_size=3).map(
+        " || ".join
+    ),
+    PAYLOADS,
+)
+def test_plain_names_and_choices_find_what_jmespath_finds_by_them(expression: str, payload: Any) -> None:
     assert compile_path(expression).search(payload) == jmespath.search(expression, payload)
 
 
