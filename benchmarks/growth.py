@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from statistics import median
 
 import requests
@@ -13,7 +14,7 @@ from measures.test_memory import deliver_all, used_memory
 
 from benchmarks.delivery import rate_of
 from benchmarks.results import Row, Section
-from benchmarks.senders import saturate
+from benchmarks.senders import Answers, in_turns, saturate
 from benchmarks.site import Setting, Site, resolutions
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-benchmarks"}
@@ -33,21 +34,19 @@ def measure(*, seconds: float, million: bool) -> list[Section]:
 
 def _measure(count: int, seconds: float) -> list[Row]:
     name = f"{count:,}"
-    with Site(Setting("everysec")) as site:
+    with Site(Setting("everysec")) as site, Site(Setting("everysec")) as empty:
         site.relay.environ["RELAY_ADMIN_TOKEN"] = TOKEN["Authorization"].split()[1]
         site.relay.environ["RELAY_MAX_PENDING"] = "2000000"
         before = used_memory(site.connection)
-        port = site.start_web()
-        saturate(port, resolutions(), connections=_CONNECTIONS, seconds=1)
-        empty_rate = saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds).rate
-        site.connection.call("FLUSHALL")
         fill(site.connection, site.mapping_file, count)
         pending = (used_memory(site.connection) - before) / count
-        full_rate = saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds).rate
+        port = site.start_web()
+        taken = in_turns(seconds, partial(_accept, port), partial(_accept, empty.start_web()))
+        full_rate, empty_rate = (answers.rate for answers in taken)
         listed = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
         restart = _restart(site)
         deliver_all(site.connection)
-        stored = count + int(full_rate * seconds)
+        stored = count + len(taken[0].latencies)
         finished = (used_memory(site.connection) - before) / stored
         listed_finished = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
     rows = [Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], "≥ 0.9", 0.9)]
@@ -73,6 +72,10 @@ def _drain(count: int, seconds: float) -> float:
         fill(site.connection, site.mapping_file, count)
         site.relay.start_worker()
         return rate_of(site.upstream.pushed, seconds, count)
+
+
+def _accept(port: int, seconds: float) -> Answers:
+    return saturate(port, resolutions(), connections=_CONNECTIONS, seconds=seconds)
 
 
 def _restart(site: Site) -> float:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks.results import Row, Section
-from benchmarks.senders import Answers, pace, saturate
+from benchmarks.senders import Answers, in_turns, pace, saturate
 from benchmarks.site import Setting, Site, resolutions
 
 CONNECTIONS = 32
+_KINDS = ("unique", "twice", "paced")
 
 
 def measure(*, runs: int, seconds: float) -> list[Section]:
-    """Take turns between the relay and the floor."""
+    """Measure the relay and the floor."""
     return [_measure(fsync, runs, seconds) for fsync in ("always", "everysec")]
 
 
@@ -18,10 +21,12 @@ def _measure(fsync: str, runs: int, seconds: float) -> Section:
     with Site(Setting(fsync=fsync)) as site:
         ports = {"relay": site.start_web(), "floor": site.start_floor()}
         found: dict[tuple[str, str], list[Answers]] = {}
+        for port in ports.values():
+            saturate(port, resolutions(), connections=CONNECTIONS, seconds=1)
         for _ in range(runs):
-            for who, port in ports.items():
-                saturate(port, resolutions(), connections=CONNECTIONS, seconds=1)
-                for kind, answers in _play(port, seconds).items():
+            for kind in _KINDS:
+                taken = in_turns(seconds, *(partial(_play, kind, port) for port in ports.values()))
+                for who, answers in zip(ports, taken, strict=True):
                     assert set(answers.statuses) <= {200, 202}, answers.statuses
                     found.setdefault((kind, who), []).append(answers)
 
@@ -40,17 +45,15 @@ def _measure(fsync: str, runs: int, seconds: float) -> Section:
     told = (
         f"{CONNECTIONS} kept-alive connections, 2 processes × 4 threads, basic authentication, `appendfsync {fsync}`, no worker. "
         "Beside it: the floor, a bare Flask view with the same settings of gunicorn that parses JSON and does one script "
-        "(SET NX + XADD)."
+        "(SET NX + XADD). They take turns, a second each."
     )
     return Section(f"Intake, `appendfsync {fsync}`", told, rows)
 
 
-def _play(port: int, seconds: float) -> dict[str, Answers]:
-    return {
-        "unique": saturate(port, resolutions(), connections=CONNECTIONS, seconds=seconds),
-        "twice": saturate(port, resolutions(twice=True), connections=CONNECTIONS, seconds=seconds),
-        "paced": pace(port, resolutions(), rate=200, seconds=seconds),
-    }
+def _play(kind: str, port: int, seconds: float) -> Answers:
+    if kind == "paced":
+        return pace(port, resolutions(), rate=200, seconds=seconds)
+    return saturate(port, resolutions(twice=kind == "twice"), connections=CONNECTIONS, seconds=seconds)
 
 
 def _figure(answers: Answers, of: str) -> float:

@@ -10,7 +10,7 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Self
@@ -31,6 +31,15 @@ class Answers:
     def rate(self) -> float:
         """Answers a second."""
         return len(self.latencies) / self.took
+
+    def __add__(self, others: Answers) -> Answers:
+        """Return both, as if one had followed the other at once."""
+        return Answers(
+            self.latencies + others.latencies,
+            self.statuses + others.statuses,
+            self.dues + others.dues,
+            self.took + others.took,
+        )
 
     def percentile(self, part: float) -> float:
         """Return the latency (seconds) that `part` of the requests do not exceed."""
@@ -66,6 +75,17 @@ def post(path: str, authorization: str, body: bytes) -> bytes:
         f"POST {path} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: {authorization}\r\n"
     )
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def in_turns(seconds: float, *measures: Callable[[float], Answers]) -> list[Answers]:
+    """Return what each of `measures` finds in so many seconds, a second at a time each: other work on the machine meets all."""
+    turns = max(1, round(seconds))
+    found = [Answers() for _ in measures]
+    for turn in range(turns):
+        order = range(len(measures)) if turn % 2 == 0 else reversed(range(len(measures)))
+        for which in order:
+            found[which] += measures[which](seconds / turns)
+    return found
 
 
 def saturate(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Answers:

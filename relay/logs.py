@@ -7,7 +7,6 @@ import logging
 import re
 import sys
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 from relay.core.redact import Redactor
@@ -59,7 +58,10 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error.stack_trace"] = self.formatException(record.exc_info)
-        told = _encode({**line, **self._redacted(line)})
+        told = _encode(line)
+        # One look at all of it: with hundreds of integrations there are hundreds of secrets.
+        if self._redactor.may_be_in(told):
+            told = _encode({**line, **self._redacted(line)})
         return _UNTOLD.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
 
     def _redacted(self, line: dict[str, Any]) -> dict[str, Any]:
@@ -67,9 +69,6 @@ class _JsonFormatter(logging.Formatter):
         redact = self._redactor.redact
         texts = {name: value for name, value in line.items() if isinstance(value, str) and name not in _OURS}
         lists = {name: [str(one) for one in value] for name, value in line.items() if isinstance(value, list)}
-        # One look at all of it: with hundreds of integrations there are hundreds of secrets.
-        if not self._redactor.finds_any("\n".join([*texts.values(), *chain.from_iterable(lists.values())])):
-            return {}
         return {
             **{name: redact(value) for name, value in texts.items()},
             **{name: [redact(one) for one in value] for name, value in lists.items()},

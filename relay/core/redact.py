@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 MARK = "[redacted]"
 #: Shorter values would blot out ordinary words.
@@ -29,6 +30,8 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: tuple[str, ...] = ()
+        #: As JSON escapes them.
+        self._in_json: tuple[str, ...] = ()
 
     def add(self, secret: str) -> None:
         """Remember `secret`, as it is and as it shows in the base64 of any text that it is part of, such as `user:password`."""
@@ -38,10 +41,11 @@ class Redactor:
         known = {*self._secrets, secret, whole, *_in_base64(secret.encode())}
         # Longest first: a secret that holds another one is blotted out whole.
         self._secrets = tuple(sorted(known, key=len, reverse=True))
+        self._in_json = tuple(json.dumps(secret, ensure_ascii=False)[1:-1] for secret in self._secrets)
 
-    def finds_any(self, text: str) -> bool:
-        """Tell whether `text` has a known secret in it."""
-        return any(secret in text for secret in self._secrets)
+    def may_be_in(self, told: str) -> bool:
+        """Tell whether a known secret may stand in `told`, JSON that leaves characters beyond ASCII as they are."""
+        return any(secret in told for secret in self._in_json)
 
     def redact(self, text: str) -> str:
         """Return `text` without any known secret."""

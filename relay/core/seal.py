@@ -117,11 +117,13 @@ class Report:
     finding: Finding | None = None
 
 
+_to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
+
 def digest_of(record: Record) -> str:
     """Return the digest of what a record says. Members that are null count as absent."""
     content = {name: value for name, value in record.items() if value is not None and name not in _PLACE}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]).decode()
+    return base64.urlsafe_b64encode(hashlib.sha256(_to_json(content).encode()).digest()[:_DIGEST_BYTES]).decode()
 
 
 def make_seal(key: SealingKey, integration: str, before: Seal | Anchor | None, records: Sequence[Record]) -> Seal:

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
@@ -108,5 +109,10 @@ def format_time(at_ms: int) -> str:
     nearest = min(max(at_ms, _FIRST), _LAST)
     if abs(at_ms - nearest) > _DAY:
         raise OverflowError("no date has that time")
-    moment = _EPOCH + timedelta(milliseconds=nearest)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, millisecond = divmod(nearest, 1000)
+    return f"{_format_second(second)}.{millisecond:03d}Z"
+
+
+@lru_cache(maxsize=64)  # many log lines are of one second
+def _format_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat().removesuffix("+00:00")

@@ -20,6 +20,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 
+#: So much a deadline may be missed by (seconds).
+_CLOSE = 0.01
 _current = threading.local()
 
 
@@ -40,6 +42,13 @@ def _time_left() -> float:
     return left
 
 
+def _limit(sock: socket.socket) -> None:
+    """Let the next call on `sock` end with the deadline. Most have the same time, and are over at once: then it stands."""
+    left = _time_left()
+    if abs((sock.gettimeout() or 0.0) - left) > _CLOSE:
+        sock.settimeout(left)
+
+
 class _Reader(io.RawIOBase):
     """Reads a socket, each time with what is left until the deadline."""
 
@@ -52,7 +61,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_time_left())
+        _limit(self._sock)
         return self._file.readinto(buffer)
 
     def close(self) -> None:
@@ -84,7 +93,7 @@ class _Socket:
     def _send(self) -> None:
         data = b"".join(self._unsent)
         self._unsent.clear()
-        self._sock.settimeout(_time_left())
+        _limit(self._sock)
         # Who refuses a request may answer, and hang up, before it is all there: the answer can still be read.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._sock.sendall(data)

@@ -21,6 +21,7 @@ TOKEN_PATH = "/api/v1/user/token"  # noqa: S105 - a path, not a token
 #: Sent with every push, beside the credential.
 PUSH_HEADERS: Mapping[str, str] = {"Content-Type": "application/json"}
 _MOST_MESSAGE = 200
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def push_path(target: Target) -> str:
 
 def push_body(sys_id: str, state: int) -> bytes:
     """Return the body of a push, as the guide has it."""
-    return json.dumps({"state": state, "sysid": sys_id}, separators=(",", ":")).encode()
+    return _to_json({"state": state, "sysid": sys_id}).encode()
 
 
 def read_expiry(token: str) -> float | None:
