@@ -40,6 +40,6 @@ has `closed` (why) and, where it was replayed, `replayed_as`; the new delivery h
 
 A ticket's fields: the mark (`version updated_at received_at`), `state` (the last accepted IEM state), `last` (that delivery's id),
 `flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` = delivery id and when it is forgotten, and
-`known_until` (when the last of these is forgotten, where that is beyond the retention), `d:<id>` for each of its deliveries, and `dead` (how
-many of them are dead letters: they keep the ticket).
+`known_until` (when the last of these is forgotten, where that is beyond the retention), `d:<id>` for each of its deliveries but the
+last, and `dead` (how many of them are dead letters: they keep the ticket).
 """

@@ -106,12 +106,11 @@ class DeliveryReader:
         return items, last if more else ""
 
     def _of_ticket(self, name: str, query: Query, limit: int, cursor: str, *, parked: bool) -> list[dict[str, Any]]:
-        """Return a ticket's deliveries: its hash lists them all."""
+        """Return a ticket's deliveries: its hash lists them all, the last one and those before it."""
         sys_id = query.sys_id or self._connection.call("HGET", key(name, "numbers"), query.number)
-        fields = self._connection.call("HKEYS", key(name, f"t:{sys_id}")) if sys_id else []
-        ids = sorted(
-            (one[2:] for one in fields if one.startswith("d:") and (not cursor or one[2:] < cursor)), reverse=True
-        )
+        fields = pairs(self._connection.call("HGETALL", key(name, f"t:{sys_id}"))) if sys_id else {}
+        known = {one[2:] for one in fields if one.startswith("d:")} | {fields.get("last", "")}
+        ids = sorted((one for one in known if one and (not cursor or one < cursor)), reverse=True)
         records = ((an_id, self._fields(name, an_id)) for an_id in ids)
         items = (_read(name, an_id, record, parked) for an_id, record in records if record)
         return [item for item in items if _matches(item, query)][: limit + 1]

@@ -167,7 +167,8 @@ local function relay(update)
   supersede_pending(update, ticket)                                                                       -- line 5
   local place, entry = line_up(update.id, ticket.flight)
   create(update, 'queued', place, entry)
-  fields.state, fields.last, fields['d:' .. update.id] = update.iem_state, update.id, ''
+  fields.state, fields.last = update.iem_state, update.id
+  if ticket.last then fields['d:' .. ticket.last] = '' end
   write(ticket_hash, remember(update, update.id, fields, ticket))
   if ticket.received_at then
     redis.call('PERSIST', ticket_hash)
