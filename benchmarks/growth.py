@@ -49,12 +49,13 @@ def _measure(count: int, seconds: float) -> list[Row]:
         stored = count + len(taken[0].latencies)
         finished = (used_memory(site.connection) - before) / stored
         listed_finished = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
-    rows = [Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], "≥ 0.9", 0.9)]
-    if (
-        count > 1_000
-    ):  # a shorter backlog is gone before its rate is known, and its bytes are lost among those of a server
+    # A short backlog is gone before its rate is known, and its bytes are lost among those of a server.
+    is_long = count > 1_000
+    least = ("≥ 0.9", 0.9) if is_long else ("", None)
+    rows = [Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], *least)]
+    if is_long:
         rates = [_drain(count, seconds)], [_drain(20_000, seconds)]
-        rows.append(Row(f"delivery with {name} pending", "/s", *rates, "≥ 0.9", 0.9))
+        rows.append(Row(f"delivery with {name} pending", "/s", *rates, *least))
         for kind, size, most in (("pending", pending, 1300), ("finished", finished, 900)):
             measure, goal = f"memory per {kind} delivery, {name} of them", f"≤ {most:,} B"
             rows.append(Row(measure, "B", [size], goal=goal, bound=most, more_is_better=False))

@@ -44,8 +44,8 @@ def _time_left() -> float:
 
 def _limit(sock: socket.socket) -> None:
     """Let the next call on `sock` end with the deadline. Most have the same time, and are over at once: then it stands."""
-    left = _time_left()
-    if abs((sock.gettimeout() or 0.0) - left) > _CLOSE:
+    left, set_before = _time_left(), sock.gettimeout()
+    if set_before is None or abs(set_before - left) > _CLOSE:
         sock.settimeout(left)
 
 
