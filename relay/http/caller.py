@@ -24,7 +24,6 @@ from relay.http.deadline import DeadlineAdapter, deadline_after
 
 #: A longer answer is none of a service that the relay calls (bytes).
 MOST_ANSWER = 1 << 20
-_CHUNK = 1 << 16
 #: URLs that are kept, as requests spells them.
 _MOST_URLS = 16
 #: As http.client says it.
@@ -138,14 +137,12 @@ class Caller:
         return url
 
     def _read(self, response: requests.Response) -> Reply:
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > MOST_ANSWER:
-                return Reply(response.status_code, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB")
+        body = response.raw.read(MOST_ANSWER + 1, decode_content=True)
+        if len(body) > MOST_ANSWER:
+            return Reply(response.status_code, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB")
         retry_after = _retry_after(response.headers.get("Retry-After"), self._now())
         date = _read_date(response.headers.get("Date"))
-        return Reply(response.status_code, self._parse(bytes(body)), retry_after, date=date)
+        return Reply(response.status_code, self._parse(body), retry_after, date=date)
 
     def _parse(self, body: bytes) -> Mapping[str, Any] | None:
         try:
@@ -162,8 +159,8 @@ def _retry_after(text: str | None, now: float) -> float | None:
     """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3: seconds or a date)."""
     if not text:
         return None
-    if re.fullmatch(r"\d{1,9}", text.strip()):
-        return float(text)
+    if seconds := re.fullmatch(r"\s*(\d{1,9})\s*", text, re.ASCII):
+        return float(seconds[1])
     date = _read_date(text)
     return None if date is None else max(0.0, date - now)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from exchange.wire import DATES, NUMBERS, Answering, answers
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from properties import examples
 
@@ -82,6 +82,7 @@ def without(value: Any) -> Any:
 
 @settings(max_examples=examples(500), deadline=None)
 @given(NUMBERS | DATES | st.text(st.characters(codec="latin-1")))
+@example("0\x1f")
 def test_any_retry_after_is_seconds_from_now_or_nothing(text: str) -> None:
     seconds = _retry_after(text, NOW)
 
