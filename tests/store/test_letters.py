@@ -308,6 +308,20 @@ def test_the_sweep_forgets_what_was_finished_longer_than_the_retention_ago(
     assert bench.listed("delivered") == []
 
 
+def test_a_ticket_that_outlives_its_deliveries_names_none_that_was_forgotten(bench: Bench, redis: Connection) -> None:
+    letter = dead(bench, resolution("5"))
+    forgotten = bench.accept_new(resolution("6"))
+    bench.attempt(DELIVERED)
+    bench.wait(RETENTION + MINUTE)
+    assert sweep(bench) == (1, 0)
+
+    bench.accept_new(resolution("7"))
+
+    fields = redis.call("HKEYS", bench.key(f"t:{sys_id(1)}"))
+    assert f"d:{letter}" in fields
+    assert f"d:{forgotten}" not in fields
+
+
 def test_the_sweep_leaves_dead_letters_up_to_the_cap_and_the_oldest_go_first(
     bench: Bench, reader: DeliveryReader
 ) -> None:

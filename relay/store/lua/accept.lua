@@ -168,7 +168,7 @@ local function relay(update)
   local place, entry = line_up(update.id, ticket.flight)
   create(update, 'queued', place, entry)
   fields.state, fields.last = update.iem_state, update.id
-  if ticket.last then fields['d:' .. ticket.last] = '' end
+  if ticket.last and redis.call('EXISTS', delivery_key(ticket.last)) == 1 then fields['d:' .. ticket.last] = '' end
   write(ticket_hash, remember(update, update.id, fields, ticket))
   if ticket.received_at then
     redis.call('PERSIST', ticket_hash)
