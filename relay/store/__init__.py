@@ -6,9 +6,10 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 |-----------------|--------|-----------------------|--------------------------|--------------------------------------------------------|
 | `queue`         | stream | accept, take, settle  | for ever                 | deliveries to push now, `d` = delivery id; group `workers` |
 | `retry`         | zset   | settle                | while there are some     | delivery id → due (Unix ms)                            |
-| `d:<id>`        | hash   | accept, take, settle  | pending: for ever; finished: `RELAY_RETENTION`, then swept; dead: until replayed or discarded | the delivery's record, see below |
-| `t:<sys_id>`    | hash   | accept, take, settle  | pending work: for ever; else `RELAY_RETENTION`, or `dedupe.window` where that is longer | the ticket: mark, last accepted delivery, identities |
-| `in:<status>`   | zset   | accept, settle        | as the record            | delivery id → created (Unix ms); status `pending`, `delivered`, `superseded`, `dead`, `discarded` |
+| `d:<id>`        | hash   | accept, take, settle  | pending: for ever; dead: until replayed or discarded; discarded: `RELAY_RETENTION`, then swept | the delivery's record, see below |
+| `t:<sys_id>`    | hash   | accept, take, settle  | as its last delivery; its dead letters, or `dedupe.window`, where these are longer | the ticket: mark, last accepted delivery, identities |
+| `in:<status>`   | zset   | accept, settle        | as the record            | `pending`, `dead`, `discarded`: delivery ids, which sort by time (scores are 0) |
+| `in:delivered`, `in:superseded` | zset | accept, settle | `RELAY_RETENTION`, then swept | delivery ids, each followed by a space and its record, packed (prelude.lua): it has no hash any more |
 | `circuit`       | hash   | settle, take, circuit | for ever                 | failures in a row; why and since when it is parked, how it is probed |
 | `token`         | string | tokens                | until it expires         | IEM's access token, or the last refusal to give one    |
 | `token:lock`    | string | tokens                | while one is fetched     | who fetches                                            |
@@ -38,8 +39,8 @@ from (`mapping from created_at`, `via`: which of a field's paths yielded it, whe
 attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each, of very many the first and the last ones). A closed dead letter
 has `closed` (why) and, where it was replayed, `replayed_as`; the new delivery has `replay_of`.
 
-A ticket's fields: the mark (`version updated_at received_at`), `state` (the last accepted IEM state), `last` (that delivery's id),
-`flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` = delivery id and when it is forgotten, and
-`known_until` (when the last of these is forgotten, where that is beyond the retention), `d:<id>` for each of its deliveries but the
-last, and `dead` (how many of them are dead letters: they keep the ticket).
+A ticket's fields: the `mark` (the newest times of receipt and of update and the highest version that it has seen), `state` (the last
+accepted IEM state), `last` (that delivery's id), `flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` =
+delivery id and when it is forgotten, `known_until` (until when it must remember, where that can be longer than its last delivery is
+kept), `d:<id>` for each of its deliveries but the last, and `dead` (how many of them are dead letters: they keep the ticket).
 """

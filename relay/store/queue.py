@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.core.dedupe import identify, version_key, window_of
+from relay.core.ids import least_id
 from relay.core.integration import Integration
 from relay.core.model import Ignored, Mapped, Rejected, Update
 from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
@@ -182,14 +183,15 @@ class DeliveryQueue:
     def settle(self, settlements: Sequence[Settlement], *, now: int) -> list[str]:
         """Write down what attempts came to; returns each delivery's status, `stale` where the lease was lost."""
         attempts = [_encode(_settled(settlement)) for settlement in settlements]
-        return list(self._connection.run("settle", self._key, [now, self._retention, _LIMITS, *attempts]))
+        return list(self._connection.run("settle", self._key, [now, _LIMITS, *attempts]))
 
     def sweep(self, *, cap: int, now: int) -> Swept:
         """Forget what was finished longer than the retention ago, a thousand of each kind at a time.
 
         Of dead letters and rejections no more than `cap` are kept.
         """
-        arguments: list[str | int] = [now, self._retention, _SWEPT_AT_ONCE, cap]
+        young = least_id(now - self._retention + 1)
+        arguments: list[str | int] = [now, self._retention, _SWEPT_AT_ONCE, cap, young]
         gone, over_cap, left = self._connection.run("sweep", self._key, arguments)
         return Swept(gone, over_cap, left)
 
@@ -202,7 +204,7 @@ class DeliveryQueue:
         """
         cursor, total, missing = "0-0", 0, 0
         while True:
-            arguments: list[str | int] = [now, self._retention, consumer, least_idle, cursor, 100, gone_after]
+            arguments: list[str | int] = [now, consumer, least_idle, cursor, 100, gone_after]
             cursor, put_back, deleted = self._connection.run("reclaim", self._key, arguments)
             total, missing = total + put_back, missing + deleted
             if cursor == "0-0":

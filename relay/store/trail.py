@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,14 @@ TYPES = (
 )
 #: Members that every record has, whatever else it tells.
 _OWN = frozenset({"id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor"})
+#: What a field of its own tells, the rest stands in `more`.
+_TOLD: dict[str, Callable[[str], str | int]] = {
+    "itsm_state": str,
+    "iem_state": int,
+    "resolved_by": str,
+    "mapping": str,
+    "attempts": int,
+}
 #: What a lookup's record has in any case.
 _LOOKUP = dict.fromkeys(("lookup", "email", "outcome", "reason", "cached", "user", "status", "duration_ms"))
 #: Where a record stands among those of all integrations: its id's two numbers, then the integration.
@@ -160,6 +168,7 @@ def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
     }
     try:
         record["at"] = format_time(int(float(fields["at"])))
+        record |= {name: read(fields[name]) for name, read in _TOLD.items() if fields.get(name)}
         more: dict[str, Any] = json.loads(fields["more"]) if fields.get("more") else {}
         return {**record, **{name: value for name, value in more.items() if name not in _OWN}}
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):

@@ -58,6 +58,7 @@ class Attempt:
     """Who pushes: the delivery that the running attempt is for."""
 
     delivery: str
+    fence: str
     sys_id: str
     is_probe: bool
 
@@ -79,7 +80,7 @@ class TokenCall:
     """One call of the token endpoint."""
 
     begun_at: int
-    is_probe: bool
+    attempt: Attempt
     #: How many calls of Redis and processes had been lost by then.
     faults: int
     #: The process that made it died meanwhile.
@@ -123,7 +124,7 @@ class Customer:
 
     def give_token(self, until: int) -> Reply:
         """Answer a call of the token endpoint."""
-        call = TokenCall(self.stage.now, self._attempt().is_probe, self._faults())
+        call = TokenCall(self.stage.now, self._attempt(), self._faults())
         expect(
             not any(one.ended_at is None and not one.is_orphan for one in self.token_calls),
             "one process at a time fetches a token",

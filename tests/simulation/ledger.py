@@ -13,7 +13,7 @@ from typing import Any
 
 from simulation.stage import expect
 
-from relay.store.connection import Connection
+from relay.store.connection import Connection, pairs
 
 #: The shortest waits between two probes (ms).
 _DOWN_PROBE, _REFUSED_PROBE, _FIRST_PROBE = 5_000, 30_000, {"wrong_credentials": 300_000}
@@ -177,6 +177,8 @@ class Ledger:
         self.books: dict[str, Book] = {}
         #: Deliveries and fences of the attempts that were written down, or came too late for that.
         self.settled: set[tuple[str, str]] = set()
+        #: Those that came in time.
+        self.in_time: set[tuple[str, str]] = set()
 
     def book(self, integration: str) -> Book:
         """Return an integration's book."""
@@ -193,12 +195,13 @@ class Ledger:
             expect(answer == due, f"the verdict is the design's: {answer} is not {due}")
             return answer
         if script == "settle":
-            settled = [json.loads(str(text)) for text in arguments[3:]]
+            settled = [json.loads(str(text)) for text in arguments[2:]]
             leased = [self._has_lease(book.integration, one["id"], one["fence"]) for one in settled]
             answer = run()
             self.settled |= {(one["id"], one["fence"]) for one in settled}
             expect(leased == [status != "stale" for status in answer], "an attempt counts while its lease lasts, once")
             counted = [one for one, status in zip(settled, answer, strict=True) if status != "stale"]
+            self.in_time |= {(one["id"], one["fence"]) for one in counted}
             if counted and counted[-1]["outcome"] == "park":
                 parked = self._server.call("HGET", f"relay:{{{book.integration}}}:circuit", "reason")
                 expect(parked, "a refusal of the account parks")
@@ -227,8 +230,9 @@ class Ledger:
         return bool(place == "flight" and held == fence)
 
     def _look_up(self, integration: str, an_id: str) -> tuple[str, str]:
-        status, place = self._server.call("HMGET", f"relay:{{{integration}}}:d:{an_id}", "status", "place")
-        return status or "", place or ""
+        found = self._server.run("find", f"relay:{{{integration}}}:queue", [0, an_id])
+        record = pairs(found[0][1]) if found else {}
+        return record.get("status", ""), record.get("place", "")
 
 
 def _mark_of(record: dict[str, Any]) -> Mark:

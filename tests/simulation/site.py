@@ -267,7 +267,7 @@ class Site:
     def _attempt(self) -> Attempt:
         assert self.stage.on is not None
         assignment = self.attempts[self.stage.on]
-        return Attempt(assignment.id, assignment.sys_id, assignment.is_probe)
+        return Attempt(assignment.id, assignment.fence, assignment.sys_id, assignment.is_probe)
 
     def _check(self, integration: str, receipts: list[Receipt]) -> None:
         accepted = self.ledger.book(integration).accepted

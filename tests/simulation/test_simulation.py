@@ -225,7 +225,8 @@ class Relay(RuleBasedStateMachine):
             promises.no_attempt_met_a_bug(seen)
             if customer.mood is Mood.WRONG_CREDENTIALS:
                 faults = self.here.faults - self.faults[name]
-                promises.wrong_credentials_are_tried_seldom(customer, at_once=MOST_WORKERS * CREW, faults=faults)
+                at_once = MOST_WORKERS * CREW
+                promises.wrong_credentials_are_tried_seldom(customer, self.here.ledger, at_once=at_once, faults=faults)
 
     # The end
 

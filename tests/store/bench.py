@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -13,7 +13,7 @@ from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Updat
 from relay.core.outcomes import Answer, Dead, Delivered, Outcome, Park, Reason, Retry, classify_push
 from relay.core.retry import retry_delay
 from relay.sources import load_presets
-from relay.store.connection import Connection
+from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 from relay.store.queue import Assignment, Batch, DeliveryQueue, Settlement, Submission, Verdict
 
@@ -34,6 +34,13 @@ UNREACHABLE = Retry(Reason.UNREACHABLE)
 BUG = Retry(Reason.BUG)
 WRONG_CREDENTIALS = Park(Reason.WRONG_CREDENTIALS)
 TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
+
+#: Members begin with an id; some go on with a packed record.
+_LISTED = """
+local ids = {}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do ids[#ids + 1] = string.match(member, '^%w+') end
+return ids
+"""
 
 MAPPING = """
 source: servicenow
@@ -205,9 +212,10 @@ class Bench:
 
     # What Redis holds
 
-    def record(self, delivery_id: str) -> dict[str, str]:
-        """Return a delivery's record."""
-        return self._hash(f"d:{delivery_id}")
+    def record(self, delivery_id: str) -> Mapping[str, str]:
+        """Return a delivery's record, empty where there is none."""
+        found = self.redis.run("find", self.key("queue"), [0, delivery_id])
+        return pairs(found[0][1]) if found else {}
 
     def status(self, delivery_id: str) -> str:
         """Return a delivery's status, as it is stored."""
@@ -219,10 +227,12 @@ class Bench:
         return [_turn(record[f"a{number + 1}"]) for number in range(int(record.get("attempts", 0)))]
 
     def ticket(self, ticket: int = 1) -> dict[str, str]:
-        """Return what is known of a ticket."""
-        return self._hash(f"t:{sys_id(ticket)}")
+        """Return what is known of a ticket, its mark taken apart."""
+        fields = dict(self._hash(f"t:{sys_id(ticket)}"))
+        mark = zip(("received_at", "updated_at", "version"), fields.pop("mark", "").split(), strict=False)
+        return fields | {name: value for name, value in mark if value != "-"}
 
-    def circuit(self) -> dict[str, str]:
+    def circuit(self) -> Mapping[str, str]:
         """Return how the integration stands."""
         return self._hash("circuit")
 
@@ -233,13 +243,11 @@ class Bench:
 
     def listed(self, status: str) -> list[str]:
         """Return the ids of the deliveries with a status, the oldest first."""
-        found = self.redis.call("ZRANGE", self.key(f"in:{status}"), 0, -1)
+        found = self.redis.call("EVAL", _LISTED, 1, self.key(f"in:{status}"))
         return [str(an_id) for an_id in found]
 
-    def _hash(self, name: str) -> dict[str, str]:
-        answer = self.redis.call("HGETALL", self.key(name))
-        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
-        return {str(field): str(value) for field, value in pairs}
+    def _hash(self, name: str) -> Mapping[str, str]:
+        return pairs(self.redis.call("HGETALL", self.key(name)))
 
 
 def _turn(line: str) -> Turn:

@@ -15,23 +15,29 @@ local retention = tonumber(ARGV[2])
 local PRUNE_EVERY = 64
 
 local function read_ticket(update)
-  return read(ticket_key(update.sys_id), 'version', 'updated_at', 'received_at', 'state', 'last', 'flight', 'known_until',
-    'i:' .. (update.identity or ''))
+  local ticket = read(ticket_key(update.sys_id), 'mark', 'state', 'last', 'flight', 'known_until', 'i:' .. (update.identity or ''),
+    'd:' .. (update.id or ''))
+  if ticket.mark then
+    local received_at, updated_at, version = string.match(ticket.mark, '^(%S+) (%S+) (%S+)$')
+    ticket.received_at, ticket.updated_at = tonumber(received_at), tonumber(updated_at)
+    ticket.version = version ~= '-' and version or nil
+  end
+  return ticket
 end
 
 local function is_older(update, ticket)
   if update.version_key and ticket.version then return update.version_key < ticket.version end
-  if update.updated_at and ticket.updated_at then return update.updated_at < tonumber(ticket.updated_at) end
-  return ticket.received_at ~= nil and update.received_at < tonumber(ticket.received_at)
+  if update.updated_at and ticket.updated_at then return update.updated_at < ticket.updated_at end
+  return ticket.received_at ~= nil and update.received_at < ticket.received_at
 end
 
+local function newer(one, other) return one and other and (one > other and one or other) or one or other end
+
+-- The newest of each that a ticket has seen, as one field: when it was received, when it was updated, its version.
 local function mark_of(update, ticket)
-  local mark = { received_at = math.max(update.received_at, tonumber(ticket.received_at or 0)) }
-  if update.version_key and (not ticket.version or ticket.version < update.version_key) then
-    mark.version = update.version_key
-  end
-  if update.updated_at then mark.updated_at = math.max(update.updated_at, tonumber(ticket.updated_at or 0)) end
-  return mark
+  local received_at, updated_at = newer(update.received_at, ticket.received_at), newer(update.updated_at, ticket.updated_at)
+  return string.format('%.0f ', received_at) .. (updated_at and string.format('%.0f ', updated_at) or '- ')
+    .. (newer(update.version_key, ticket.version) or '-')
 end
 
 -- A call takes longer than what it does: one HSET for all that is new of a ticket.
@@ -51,7 +57,10 @@ end
 local function remember(update, id, fields, ticket)
   local forgotten_at = now + update.window
   fields['i:' .. update.identity] = id .. ' ' .. string.format('%.0f', forgotten_at)
-  if update.window > retention and forgotten_at > tonumber(ticket.known_until or 0) then fields.known_until = forgotten_at end
+  -- A ticket is kept as long as its last delivery, which is the retention at least: what must be known for longer says so.
+  local goes_with_it = fields.last == id and update.window <= retention
+  local known_until = goes_with_it and 0 or math.max(forgotten_at, now + retention)
+  if known_until > tonumber(ticket.known_until or 0) then fields.known_until = known_until end
   return fields
 end
 
@@ -65,7 +74,15 @@ local function duplicate_of(known)
 end
 
 local function count_duplicate(id)
-  if redis.call('EXISTS', delivery_key(id)) == 1 then redis.call('HINCRBY', delivery_key(id), 'duplicates', 1) end
+  if redis.call('EXISTS', delivery_key(id)) == 1 then
+    redis.call('HINCRBY', delivery_key(id), 'duplicates', 1)
+    return 'duplicate', id
+  end
+  local record, member = find_finished(id)
+  if record then
+    record.duplicates = tonumber(record.duplicates or 0) + 1
+    replace_finished(id, record, member)
+  end
   return 'duplicate', id
 end
 
@@ -79,14 +96,16 @@ local function parked_before(created_at)
   return total ~= 0 and total or nil
 end
 
-local function create(update, status, place, entry)
-  write(delivery_key(update.id), {
+local function record_of(update, status)
+  return {
     sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
     iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
     resolved_by = update.resolved_by, mapping = update.mapping, from = update.from, created_at = update.created_at,
-    status = status, parked_before = parked_before(update.created_at), replay_of = update.replay_of, via = update.via,
-    place = place, entry = entry,
-  })
+    status = status, replay_of = update.replay_of, via = update.via,
+  }
+end
+
+local function note_number(update)
   if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end
 end
 
@@ -104,14 +123,14 @@ end
 
 -- What keeps a dead letter from being replayed, if anything does.
 local function hindrance(replay_of)
-  local letter = read(delivery_key(replay_of), 'status', 'replayed_as')
-  if not letter.status then return 'unknown' end
+  local letter = find_delivery(replay_of)
+  if not letter then return 'unknown' end
   if letter.replayed_as and is_pending(redis.call('HGET', delivery_key(letter.replayed_as), 'status')) then return 'pending' end
   return letter.status ~= 'dead' and 'closed' or nil
 end
 
 local function close_replayed(update)
-  local letter = read(delivery_key(update.replay_of), 'created_at', 'sys_id')
+  local letter = read(delivery_key(update.replay_of), 'sys_id')
   close(update.replay_of, letter, { closed = 'replayed', replayed_as = update.id }, retention)
   audit('replayed', { id = update.replay_of, sys_id = update.sys_id, number = update.number, actor = update.actor },
     { replayed_as = update.id })
@@ -119,22 +138,28 @@ end
 
 local function supersede_pending(update, ticket)
   for _, id in ipairs({ ticket.last, ticket.flight }) do
-    local older = read(delivery_key(id), 'status', 'place', 'entry', 'created_at', 'sys_id', 'number')
+    local older = by_name(redis.call('HGETALL', delivery_key(id)))
     if older.place == 'flight' then
       redis.call('HSETNX', delivery_key(id), 'superseded_by', update.id)
     elseif is_pending(older.status) then
       withdraw(id, older)
-      finish(id, older, { status = 'superseded', reason = 'newer_accepted', superseded_by = update.id }, retention)
+      finish(id, older, { status = 'superseded', reason = 'newer_accepted', superseded_by = update.id })
       audit('superseded', { id = id, sys_id = older.sys_id, number = older.number }, { superseded_by = update.id })
     end
   end
 end
 
+-- The verdict on an update that was accepted before: Redis's answer to it was lost.
+local function verdict_before(update, ticket)
+  if ticket.last ~= update.id and not ticket['d:' .. update.id] then return nil end
+  local record = find_delivery(update.id)
+  return record and (record.reason == 'late' and 'superseded' or 'queued')
+end
+
 local function relay(update)
-  local delivery, ticket_hash = delivery_key(update.id), ticket_key(update.sys_id)
-  local first = read(delivery, 'status', 'reason')
-  if first.status then return first.reason == 'late' and 'superseded' or 'queued', update.id end          -- line 1
-  local ticket = read_ticket(update)
+  local ticket_hash, ticket = ticket_key(update.sys_id), read_ticket(update)
+  local before = verdict_before(update, ticket)
+  if before then return before, update.id end                                                             -- line 1
   if update.replay_of then
     local hindered = hindrance(update.replay_of)
     if hindered then return hindered, update.replay_of end
@@ -144,8 +169,8 @@ local function relay(update)
     if same then return count_duplicate(same) end                                                         -- line 2
   end
   if is_older(update, ticket) then                                                                        -- line 3
-    create(update, 'superseded')
-    finish(update.id, update, { status = 'superseded', reason = 'late', superseded_by = ticket.last }, retention)
+    note_number(update)
+    finish(update.id, record_of(update), { status = 'superseded', reason = 'late', superseded_by = ticket.last })
     write(ticket_hash, remember(update, update.id, { ['d:' .. update.id] = '' }, ticket))
     prune_identities(ticket_hash)
     let_go(ticket_hash, retention, 'XX')
@@ -154,10 +179,10 @@ local function relay(update)
     want_lookup(update)
     return 'superseded', update.id
   end
-  local fields = mark_of(update, ticket)
+  local fields = { mark = mark_of(update, ticket) }
   if update.collapse and not update.replay_of and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
-    local status = redis.call('HGET', delivery_key(ticket.last), 'status')
-    if is_pending(status) or status == 'delivered' then
+    local last = find_delivery(ticket.last)
+    if last and (is_pending(last.status) or last.status == 'delivered') then
       write(ticket_hash, remember(update, ticket.last, fields, ticket))
       prune_identities(ticket_hash)
       let_go(ticket_hash, retention, 'XX')
@@ -165,16 +190,19 @@ local function relay(update)
     end
   end
   supersede_pending(update, ticket)                                                                       -- line 5
-  local place, entry = line_up(update.id, ticket.flight)
-  create(update, 'queued', place, entry)
+  local record = record_of(update, 'queued')
+  record.place, record.entry = line_up(update.id, ticket.flight)
+  record.parked_before = parked_before(update.created_at)
+  write(delivery_key(update.id), record)
+  note_number(update)
   fields.state, fields.last = update.iem_state, update.id
-  if ticket.last and redis.call('EXISTS', delivery_key(ticket.last)) == 1 then fields['d:' .. ticket.last] = '' end
+  if ticket.last and is_known(ticket.last) then fields['d:' .. ticket.last] = '' end
   write(ticket_hash, remember(update, update.id, fields, ticket))
-  if ticket.received_at then
+  if ticket.mark then
     redis.call('PERSIST', ticket_hash)
     prune_identities(ticket_hash)
   end
-  redis.call('ZADD', key('in:pending'), update.created_at, update.id)
+  redis.call('ZADD', key('in:pending'), 0, update.id)
   audit('accepted', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
     { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping,
       journaled_at = update.created_at < now and update.created_at or nil })
@@ -186,7 +214,7 @@ end
 local function ignore(update)
   local ticket_hash = ticket_key(update.sys_id)
   local ticket = read_ticket(update)
-  if not ticket.received_at or is_older(update, ticket) then return 'ignored', '' end
+  if not ticket.mark or is_older(update, ticket) then return 'ignored', '' end
   redis.call('HDEL', ticket_hash, 'state')
   for _, field in ipairs(redis.call('HKEYS', ticket_hash)) do
     if string.match(field, '^i:%-?%d+:[^vu]') then redis.call('HDEL', ticket_hash, field) end

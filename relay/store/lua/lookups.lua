@@ -45,7 +45,7 @@ local function settle(settled)
     return 1
   end
   redis.call('ZREM', waiting, settled.id)
-  local delivery = read(delivery_key(settled.id), 'sys_id', 'number')
+  local delivery = find_delivery(settled.id) or {}
   audit('virima_lookup', { id = settled.id, sys_id = delivery.sys_id, number = delivery.number, actor = 'relay' }, settled.record)
   if settled.cached then free_probe(settled) else settle_circuit(settled) end
   return 1
@@ -68,8 +68,8 @@ local function take(most, lease)
   local taken = {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, most)) do
     redis.call('ZADD', waiting, now + lease, id)
-    local resolved_by = redis.call('HGET', delivery_key(id), 'resolved_by')
-    taken[#taken + 1] = { id, string.format('%.0f', now + lease), resolved_by or '', probe }
+    local delivery = find_delivery(id) or {}
+    taken[#taken + 1] = { id, string.format('%.0f', now + lease), delivery.resolved_by or '', probe }
   end
   if probe == 1 and #taken > 0 then redis.call('HSET', circuit_key, 'probe_at', now + lease, 'parked_at', now) end
   local soonest = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]

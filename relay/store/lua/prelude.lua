@@ -11,6 +11,12 @@ local function delivery_key(id) return base .. 'd:' .. id end
 local function ticket_key(sys_id) return base .. 't:' .. sys_id end
 local function is_pending(status) return status == 'queued' or status == 'retrying' end
 
+local function by_name(flat)
+  local found = {}
+  for index = 1, #flat, 2 do found[flat[index]] = flat[index + 1] end
+  return found
+end
+
 -- HMGET as a table by name; absent fields are nil.
 local function read(hash, ...)
   local values = redis.call('HMGET', hash, ...)
@@ -21,15 +27,17 @@ local function read(hash, ...)
   return found
 end
 
--- HSET of what is not nil.
-local function write(hash, fields)
-  local flat = {}
+local function flat(fields)
+  local found = {}
   for name, value in pairs(fields) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
+    found[#found + 1] = name
+    found[#found + 1] = value
   end
-  redis.call('HSET', hash, unpack(flat))
+  return found
 end
+
+-- HSET of what is not nil.
+local function write(hash, fields) redis.call('HSET', hash, unpack(flat(fields))) end
 
 local function wake()
   -- A user without the right to publish must not lose an update over it: workers also look by themselves.
@@ -47,10 +55,22 @@ local function grouped(...)
   return answer
 end
 
+-- What most records tell has a field of its own: the names of a stream's fields are stored once.
+local TOLD = { 'itsm_state', 'iem_state', 'resolved_by', 'mapping', 'attempts' }
+
 -- `more`: a table, or JSON text as it is: cjson's numbers have 14 digits.
 local function audit(kind, fields, more)
-  redis.call('XADD', key('audit'), '*', 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '',
-    'number', fields.number or '', 'actor', fields.actor or '', 'more', type(more) == 'table' and cjson.encode(more) or more or '')
+  local told = type(more) == 'table' and more or {}
+  local record = { 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '', 'number', fields.number or '',
+    'actor', fields.actor or '' }
+  for _, name in ipairs(TOLD) do
+    record[#record + 1] = name
+    record[#record + 1] = told[name] or ''
+    told[name] = nil
+  end
+  record[#record + 1] = 'more'
+  record[#record + 1] = type(more) == 'string' and more or next(told) and cjson.encode(told) or ''
+  redis.call('XADD', key('audit'), '*', unpack(record))
 end
 
 -- Returns the place of a pending delivery, and its entry there: where the next worker finds it, or behind the one of its ticket that is
@@ -71,52 +91,130 @@ local function withdraw(id, record)
   if record.place == 'retry' then redis.call('ZREM', key('retry'), id) end
 end
 
--- Lets a ticket be forgotten after the retention, but not before the identities that it knows, nor while it has dead letters.
+-- Lets a ticket be forgotten after `wait` (ms), but not before what it must remember, nor while it has dead letters.
 -- More arguments are PEXPIRE's.
-local function let_go(ticket, retention, ...)
+local function let_go(ticket, wait, ...)
   local found = read(ticket, 'dead', 'known_until')
   if tonumber(found.dead or 0) > 0 then return end
-  redis.call('PEXPIRE', ticket, math.max(retention, tonumber(found.known_until or 0) - now), ...)
+  redis.call('PEXPIRE', ticket, math.max(wait, tonumber(found.known_until or 0) - now), ...)
 end
 
--- Ends a pending delivery. `record` has created_at and sys_id; `ending` the fields to set.
-local function finish(id, record, ending, retention)
-  local delivery, ticket = delivery_key(id), ticket_key(record.sys_id)
-  ending.finished_at = now
-  -- A month of finished ones waits in memory: what only a pending one needs goes.
-  redis.call('HDEL', delivery, 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since', 'bugs')
-  write(delivery, ending)
+-- A month of deliveries that are over for good waits in memory: each is one member of the sorted set of its status, the id and what is
+-- known of it, by place for what most have. A hash with its key and its index would take more than twice as much.
+local FOR_GOOD = { 'delivered', 'superseded' }
+local PACKED = { 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version', 'updated_at', 'resolved_by', 'from', 'mapping', 'via',
+  'created_at', 'finished_at', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts', 'a1' }
+-- Times are told from the acceptance on, in numbers: that takes less.
+local LATER = { 'updated_at', 'finished_at' }
+
+-- Shifts the time with which the line of an attempt begins.
+local function shift(line, by)
+  local at, rest = string.match(line, '^(-?%d+)(.*)$')
+  return string.format('%.0f', at + by) .. rest
+end
+
+local function is_attempt(name) return string.match(name, '^a%d+$') ~= nil end
+
+local function pack(id, record)
+  local values, rest, accepted = {}, {}, tonumber(record.created_at)
+  for name, value in pairs(record) do rest[name] = is_attempt(name) and shift(value, -accepted) or value end
+  for _, name in ipairs(LATER) do rest[name] = rest[name] and rest[name] - accepted end
+  rest.created_at, rest.status = accepted, nil
+  for index, name in ipairs(PACKED) do values[index], rest[name] = rest[name] or false, nil end
+  for name, value in pairs(rest) do
+    values[#values + 1] = name
+    values[#values + 1] = value
+  end
+  return id .. ' ' .. cmsgpack.pack(values)
+end
+
+local function text_of(value) return type(value) == 'number' and string.format('%.0f', value) or value end
+
+-- Returns the id that a member of `in:<status>` begins with, and the record where that is packed into it.
+local function unpack_member(member, status)
+  local id, packed = string.match(member, '^(%w+) ?(.*)$')
+  if packed == '' then return id, nil end
+  local values, record = cmsgpack.unpack(packed), { status = status }
+  for index, name in ipairs(PACKED) do record[name] = values[index] or nil end
+  for index = #PACKED + 1, #values, 2 do record[values[index]] = values[index + 1] end
+  for _, name in ipairs(LATER) do record[name] = record[name] and record[name] + record.created_at end
+  for name, value in pairs(record) do record[name] = is_attempt(name) and shift(value, record.created_at) or text_of(value) end
+  return id, record
+end
+
+-- Returns the record of a delivery that is over for good, and the member that it is.
+local function find_finished(id)
+  for _, status in ipairs(FOR_GOOD) do
+    local member = redis.call('ZRANGE', key('in:' .. status), '[' .. id .. ' ', '(' .. id .. '!', 'BYLEX')[1]
+    if member then
+      local _, record = unpack_member(member, status)
+      return record, member
+    end
+  end
+end
+
+-- Puts a changed record in the place of the member that it was found in.
+local function replace_finished(id, record, member)
+  redis.call('ZREM', key('in:' .. record.status), member)
+  redis.call('ZADD', key('in:' .. record.status), 0, pack(id, record))
+end
+
+-- Whether there is a record of a delivery.
+local function is_known(id) return redis.call('EXISTS', delivery_key(id)) == 1 or find_finished(id) ~= nil end
+
+-- Returns the whole record of a delivery, wherever it is kept, or nil.
+local function find_delivery(id)
+  local flat = redis.call('HGETALL', delivery_key(id))
+  if #flat > 0 then return by_name(flat) end
+  return (find_finished(id))
+end
+
+local PENDING_ONLY = { 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since', 'bugs' }
+
+-- Ends a pending delivery. `record` is the whole of it; `ending` the fields to set.
+local function finish(id, record, ending)
+  local delivery = delivery_key(id)
+  for _, name in ipairs(PENDING_ONLY) do record[name] = nil end
+  for name, value in pairs(ending) do record[name] = value end
+  record.finished_at = now
   redis.call('ZREM', key('in:pending'), id)
-  redis.call('ZADD', key('in:' .. ending.status), record.created_at, id)
-  if ending.status == 'dead' then
-    redis.call('HINCRBY', ticket, 'dead', 1)
-    redis.call('PERSIST', ticket)
-  elseif redis.call('HGET', ticket, 'last') == id then let_go(ticket, retention) end
+  redis.call('DEL', delivery)
+  if record.status == 'dead' then
+    write(delivery, record)
+    redis.call('ZADD', key('in:dead'), 0, id)
+    redis.call('HINCRBY', ticket_key(record.sys_id), 'dead', 1)
+  else
+    redis.call('ZADD', key('in:' .. record.status), 0, pack(id, record))
+  end
 end
 
--- Closes a dead letter for good. `record` has created_at and sys_id; `closing` says why.
+-- Closes a dead letter for good. `record` has sys_id; `closing` says why.
 local function close(id, record, closing, retention)
   local ticket = ticket_key(record.sys_id)
   closing.status = 'discarded'
   closing.finished_at = now
   write(delivery_key(id), closing)
   redis.call('ZREM', key('in:dead'), id)
-  redis.call('ZADD', key('in:discarded'), record.created_at, id)
+  redis.call('ZADD', key('in:discarded'), 0, id)
   if redis.call('HINCRBY', ticket, 'dead', -1) <= 0 then redis.call('HDEL', ticket, 'dead') end
-  local last = redis.call('HGET', ticket, 'last')
-  if not (last and is_pending(redis.call('HGET', delivery_key(last), 'status'))) then let_go(ticket, retention) end
+  if not is_known(redis.call('HGET', ticket, 'last')) then let_go(ticket, retention) end
 end
 
--- Lists an attempt, after those that `record` counts, with more `fields`. Of very many the first ones and the last ones are kept.
+-- Of very many attempts the first ones and the last ones are kept.
 local FIRST_ATTEMPTS, LAST_ATTEMPTS = 10, 40
-local function list_attempt(delivery, record, line, fields)
+
+-- Lists an attempt in a record.
+local function list_attempt(record, line)
   local number = tonumber(record.attempts or 0) + 1
-  record.attempts = number
-  fields = fields or {}
-  fields.attempts, fields['a' .. number] = number, line
-  write(delivery, fields)
+  record.attempts, record['a' .. number] = number, line
+  if number - LAST_ATTEMPTS > FIRST_ATTEMPTS then record['a' .. (number - LAST_ATTEMPTS)] = nil end
+end
+
+-- Writes the attempt down that a record lists last.
+local function write_attempt(id, record)
+  local delivery, number = delivery_key(id), record.attempts
+  write(delivery, { attempts = number, ['a' .. number] = record['a' .. number], tries = record.tries })
   if number - LAST_ATTEMPTS > FIRST_ATTEMPTS then redis.call('HDEL', delivery, 'a' .. (number - LAST_ATTEMPTS)) end
-  return number
 end
 
 -- Ends the lease that a delivery in flight has on its ticket, and lets the one behind it go.

@@ -1,22 +1,23 @@
 -- Puts back what a worker took and never settled: its lease is over.
--- ARGV[2] retention (ms); ARGV[3] consumer; ARGV[4] least idle time (ms); ARGV[5] cursor; ARGV[6] how many entries to look at;
--- ARGV[7] after how long without a word a consumer is gone (ms, by the server's clock).
+-- ARGV[2] consumer; ARGV[3] least idle time (ms); ARGV[4] cursor; ARGV[5] how many entries to look at;
+-- ARGV[6] after how long without a word a consumer is gone (ms, by the server's clock).
 -- Returns the next cursor ('0-0': done), how many were put back, and how many entries were missing from the queue (an alarm).
 
-local retention, cursor, most, gone_after = tonumber(ARGV[2]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local consumer, least_idle, cursor, most, gone_after = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function record_of(id)
-  return read(delivery_key(id), 'place', 'entry', 'lease', 'sys_id', 'number', 'created_at', 'superseded_by', 'attempts')
+  return by_name(redis.call('HGETALL', delivery_key(id)))
 end
 
 local function lease_is_over(record) return record.place == 'flight' and tonumber(record.lease) <= now end
 
 local function take_back(id, record)
-  list_attempt(delivery_key(id), record, string.format('%.0f', now) .. '|interrupted|worker_lost|||0')
+  list_attempt(record, string.format('%.0f', now) .. '|interrupted|worker_lost|||0')
   if record.superseded_by then
-    finish(id, record, { status = 'superseded', reason = 'newer_accepted' }, retention)
+    finish(id, record, { status = 'superseded', reason = 'newer_accepted' })
     audit('superseded', { id = id, sys_id = record.sys_id, number = record.number }, { superseded_by = record.superseded_by })
   else
+    write_attempt(id, record)
     redis.call('HDEL', delivery_key(id), 'lease')
     enqueue(id, record.sys_id)
   end
@@ -62,16 +63,15 @@ end
 
 -- Every start of a worker makes a consumer: those that are gone, and have nothing any more, must not pile up.
 local function remove_gone_consumers()
-  for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', queue, GROUP)) do
-    local found = {}
-    for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-    if found.pending == 0 and found.idle >= gone_after and found.name ~= ARGV[3] then
+  for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', queue, GROUP)) do
+    local found = by_name(info)
+    if found.pending == 0 and found.idle >= gone_after and found.name ~= consumer then
       redis.call('XGROUP', 'DELCONSUMER', queue, GROUP, found.name)
     end
   end
 end
 
-local answer = grouped('XAUTOCLAIM', queue, GROUP, ARGV[3], ARGV[4], cursor, 'COUNT', most)
+local answer = grouped('XAUTOCLAIM', queue, GROUP, consumer, least_idle, cursor, 'COUNT', most)
 local put_back, missing = 0, #answer[3]
 for _, item in ipairs(answer[2]) do put_back = put_back + reclaim(item[1], item[2][2]) end
 if answer[1] == '0-0' then

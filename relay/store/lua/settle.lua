@@ -1,13 +1,13 @@
 -- Writes down what attempts came to, and what follows from it: in one step for each, acknowledged with it.
--- ARGV[2] retention (ms); ARGV[3] a JSON object of `core.retry`'s limits: failures unknown_tickets bugs patience (ms);
--- ARGV[4…] a JSON object per attempt:
+-- ARGV[2] a JSON object of `core.retry`'s limits: failures unknown_tickets bugs patience (ms);
+-- ARGV[3…] a JSON object per attempt:
 --   id fence outcome (delivered | retry | park | dead | returned) reason speaks_of_iem (a failure that counts towards `down`)
 --   park_as probe_first probe_most (what it would park the integration as, and the probes' schedule, ms) probe (it was one)
 --   delay give_up_after (ms) config (digest of the IEM configuration that it was made with)
 --   attempt ("at|outcome|reason|status|duration")
 -- Returns a status for each: delivered | retrying | parked | superseded | dead | queued | stale (the lease was lost: nothing written).
 
-local retention, limits = tonumber(ARGV[2]), cjson.decode(ARGV[3])
+local limits = cjson.decode(ARGV[2])
 local circuit_key = key('circuit')
 
 local function lines(text)
@@ -41,25 +41,38 @@ local function hold(id, sys_id)
   enqueue(id, sys_id)
 end
 
+local function list(settled, record, counted)
+  if counted then record.tries = tonumber(record.tries or 0) + 1 end
+  list_attempt(record, settled.attempt .. '|' .. (counted and 1 or 0))
+end
+
 local function note_attempt(settled, record, counted)
-  local tries = counted and { tries = tonumber(record.tries or 0) + 1 } or {}
-  return list_attempt(delivery_key(settled.id), record, settled.attempt .. '|' .. (counted and 1 or 0), tries)
+  list(settled, record, counted)
+  write_attempt(settled.id, record)
+end
+
+local function uncount_finished(id, attempt)
+  local record, member = find_finished(id)
+  if not (record and record[attempt]) then return end
+  record[attempt] = string.sub(record[attempt], 1, -2) .. '0'
+  replace_finished(id, record, member)
 end
 
 -- The failures that led to parking as `down` spend nothing: they go back to the queue as if not tried.
 local function uncount(streak)
   for _, failure in ipairs(streak) do
     local id, number = string.match(failure, '^(%w+):(%d+)$')
-    local delivery = delivery_key(id)
-    local record = read(delivery, 'place', 'sys_id', 'a' .. number)
-    local line = record['a' .. number]
-    if line then
-      redis.call('HSET', delivery, 'a' .. number, string.sub(line, 1, -2) .. '0')
+    local delivery, attempt = delivery_key(id), 'a' .. number
+    local record = read(delivery, 'place', 'sys_id', attempt)
+    if record[attempt] then
+      redis.call('HSET', delivery, attempt, string.sub(record[attempt], 1, -2) .. '0')
       redis.call('HINCRBY', delivery, 'tries', -1)
       if record.place == 'retry' then
         redis.call('ZREM', key('retry'), id)
         hold(id, record.sys_id)
       end
+    else
+      uncount_finished(id, attempt)
     end
   end
 end
@@ -71,7 +84,7 @@ local function age_of(record, circuit)
 end
 
 local function end_as(settled, record, status, reason)
-  finish(settled.id, record, { status = status, reason = reason }, retention)
+  finish(settled.id, record, { status = status, reason = reason })
   audit(status, { id = settled.id, sys_id = record.sys_id, number = record.number }, { reason = reason,
     superseded_by = status == 'superseded' and record.superseded_by or nil,
     attempts = tonumber(record.attempts or 0) })
@@ -118,9 +131,10 @@ local function settle_down(settled, record, circuit)
     note_attempt(settled, record, false)
     uncount(streak)
     park(settled)
-    return keep_waiting(settled, record)
+    return keep_waiting(settled, find_delivery(settled.id))
   end
-  streak[#streak + 1] = settled.id .. ':' .. note_attempt(settled, record, true)
+  note_attempt(settled, record, true)
+  streak[#streak + 1] = settled.id .. ':' .. record.attempts
   set_or_clear('streak', streak)
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   return wait_for_retry(settled, record, circuit)
@@ -177,7 +191,7 @@ end
 
 local function settle_end(settled, record, circuit)
   saw_iem_work(settled, circuit)
-  note_attempt(settled, record, true)
+  list(settled, record, true)
   if settled.outcome == 'delivered' and circuit.unknown then redis.call('HDEL', circuit_key, 'unknown') end
   return end_as(settled, record, settled.outcome, settled.reason)
 end
@@ -191,8 +205,7 @@ local function give_back(settled, record)
 end
 
 local function settle(settled)
-  local record = read(delivery_key(settled.id), 'fence', 'place', 'entry', 'sys_id', 'number', 'created_at', 'superseded_by',
-    'parked_before', 'unknown_since', 'attempts', 'tries')
+  local record = by_name(redis.call('HGETALL', delivery_key(settled.id)))
   if record.place ~= 'flight' or record.fence ~= settled.fence then return 'stale' end
   redis.call('XACK', queue, GROUP, record.entry)
   redis.call('XDEL', queue, record.entry)
@@ -213,7 +226,7 @@ end
 
 local statuses, counted = {}, {}
 local function count(name, by) counted[name] = (counted[name] or 0) + by end
-for index = 4, #ARGV do
+for index = 3, #ARGV do
   local settled = cjson.decode(ARGV[index])
   local status, created_at = settle(settled)
   if status == 'delivered' then count('latency_ms', math.max(0, now - tonumber(created_at))) end

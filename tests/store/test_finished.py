@@ -1,0 +1,162 @@
+"""How a delivery is kept that is over for good: as one member of the sorted set of its status, with all that its record said."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from store.bench import DAY, DELIVERED, NOT_NOW, RETENTION, SECOND, Bench, make_integration, resolution, sys_id
+
+from relay.core.model import Facts, Update
+from relay.core.values import format_time
+from relay.store.connection import Connection
+from relay.store.deliveries import DeliveryReader, Query
+
+NAMES = count(1)
+#: Anything that JSON can carry into a record, the separators of its stored form among it.
+TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
+#: Years 1 to 9999, and what an offset makes of them.
+DATES = st.none() | st.integers(-62_135_596_800_000, 253_402_300_799_999)
+UPDATES = st.builds(
+    Update,
+    st.builds(
+        Facts,
+        sys_id=st.just(sys_id(1)),
+        itsm_state=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+        table=TEXTS,
+        number=TEXTS,
+        version=st.none() | st.integers(-(10**30), 10**30).map(str),
+        updated_at=DATES,
+        resolved_by=TEXTS,
+        via=st.dictionaries(st.sampled_from(["sys_id", "number", "resolved_by"]), st.integers(1, 9)),
+    ),
+    st.integers(-(2**31), 2**31),
+)
+
+
+@pytest.fixture
+def reader(redis: Connection) -> DeliveryReader:
+    return DeliveryReader(redis)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(update=UPDATES, failures=st.integers(0, 2))
+@example(update=Update(Facts(sys_id(1), "6", number=" a1\t\x00\xff", resolved_by=""), 6), failures=0)
+def test_a_finished_delivery_says_what_it_said_when_it_waited(redis: Connection, update: Update, failures: int) -> None:
+    bench, reader = Bench(redis, make_integration(f"example-{next(NAMES)}")), DeliveryReader(redis)
+    delivery = bench.accept_new(update)
+    for _ in range(failures):
+        bench.attempt(NOT_NOW, delay=SECOND)
+        bench.wait(SECOND)
+    before = reader.find(bench.name, delivery)
+
+    bench.attempt(DELIVERED)
+
+    after = reader.find(bench.name, delivery)
+    assert before
+    assert after
+    changed = {"status", "reason", "finished_at", "attempts", "next_attempt_at"}
+    assert {name: value for name, value in after.items() if name not in changed} == {
+        name: value for name, value in before.items() if name not in changed
+    }
+    assert after["attempts"][:-1] == before["attempts"]
+    assert after["attempts"][-1]["outcome"] == "delivered"
+    assert (after["status"], after["finished_at"]) == ("delivered", format_time(bench.now))
+
+
+def test_it_has_no_key_of_its_own(bench: Bench) -> None:
+    delivered = bench.accept_new(resolution("5"))
+    bench.attempt(DELIVERED)
+    late = bench.accept(resolution("4"))
+    bench.accept_new(resolution("6", state=3))
+
+    keys = [str(name) for name in bench.redis.call("KEYS", bench.key("d:*"))]
+
+    assert bench.listed("delivered") == [delivered]
+    assert bench.listed("superseded") == [late.id]
+    assert len(keys) == 1
+
+
+def test_a_repeat_of_it_is_counted(bench: Bench, reader: DeliveryReader) -> None:
+    delivery = bench.accept_new(resolution("5"))
+    bench.attempt(DELIVERED)
+
+    repeats = [bench.accept(resolution("5")) for _ in range(3)]
+
+    record = reader.find("acme", delivery)
+    assert {(verdict.status, verdict.id) for verdict in repeats} == {("duplicate", delivery)}
+    assert record
+    assert record["duplicates"] == 3
+    assert bench.listed("delivered") == [delivery]
+
+
+def test_an_accept_that_is_carried_out_again_after_it_ended_has_the_same_verdict(bench: Bench) -> None:
+    submissions = [bench.submission(resolution("5")), bench.submission(resolution("4"))]
+    first = bench.submit(submissions)
+    bench.attempt(DELIVERED)
+    bench.accept_new(resolution("6", state=3))
+    bench.attempt(DELIVERED)
+
+    again = bench.submit(submissions)
+
+    assert [verdict.status for verdict in first] == ["queued", "superseded"]
+    assert again == first
+    assert len(bench.listed("delivered")) == 2
+
+
+def test_a_settlement_that_comes_again_is_stale(bench: Bench) -> None:
+    bench.accept_new(resolution("5"))
+    assignment = bench.take_one()
+    bench.settle(assignment, DELIVERED)
+
+    assert bench.settle(assignment, DELIVERED) == "stale"
+
+
+@pytest.fixture
+def days(bench: Bench) -> list[str]:
+    """Deliveries of three days: the first two are over, the last one waits."""
+    found = []
+    for ticket in range(3):
+        found.append(bench.accept_new(resolution("5", ticket=ticket)))
+        if ticket < 2:
+            bench.attempt(DELIVERED)
+        bench.wait(DAY)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [(None, None, [2, 1, 0]), (1, None, [2, 1]), (None, 1, [1, 0]), (1, 1, [1]), (-(10**6), 10**6, [2, 1, 0])],
+)
+def test_pages_go_across_what_waits_and_what_is_over(
+    bench: Bench, reader: DeliveryReader, days: list[str], since: int | None, until: int | None, found: list[int]
+) -> None:
+    start = bench.now - 3 * DAY
+    query = Query(
+        since=None if since is None else start + since * DAY, until=None if until is None else start + until * DAY
+    )
+
+    one_by_one, cursor = [], None
+    for _ in found:
+        page = reader.page(["acme"], query, limit=1, cursor=cursor)
+        one_by_one += [item["id"] for item in page.items]
+        cursor = page.next_cursor
+
+    assert [item["id"] for item in reader.walk(["acme"], query)] == [days[day] for day in found]
+    assert one_by_one == [days[day] for day in found]
+
+
+def test_the_sweep_takes_it_by_when_it_ended(bench: Bench, reader: DeliveryReader) -> None:
+    early, slow = bench.accept_new(resolution("5", ticket=1)), bench.accept_new(resolution("5", ticket=2))
+    first, second = bench.take(2).assignments
+    bench.settle(first, DELIVERED)
+    bench.wait(DAY)
+    bench.settle(second, DELIVERED)
+
+    bench.wait(RETENTION - SECOND)
+    bench.queue.sweep(cap=100, now=bench.now)
+
+    assert reader.find("acme", early) is None
+    assert reader.find("acme", slow)
