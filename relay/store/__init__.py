@@ -41,6 +41,6 @@ has `closed` (why) and, where it was replayed, `replayed_as`; the new delivery h
 
 A ticket's fields: the `mark` (the newest times of receipt and of update and the highest version that it has seen), `state` (the last
 accepted IEM state), `last` (that delivery's id), `flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` =
-delivery id and when it is forgotten, `known_until` (until when it must remember, where that can be longer than its last delivery is
+delivery id and how long after its acceptance it is forgotten (ms), `known_until` (until when it must remember, where that can be longer than its last delivery is
 kept), `d:<id>` for each of its deliveries but the last, and `dead` (how many of them are dead letters: they keep the ticket).
 """

@@ -40,23 +40,32 @@ local function mark_of(update, ticket)
     .. (newer(update.version_key, ticket.version) or '-')
 end
 
--- A call takes longer than what it does: one HSET for all that is new of a ticket.
+-- What is known of an identity: the delivery that it belongs to, and how long after that one's acceptance it is forgotten (ms).
+local function tell_identity(id, forgotten_at) return id .. ' ' .. string.format('%.0f', forgotten_at - time_of(id)) end
+
+local function read_identity(known)
+  local id, after = string.match(known, '^(%w+) (-?%d+)$')
+  return id, time_of(id) + after
+end
+
 local function prune_identities(ticket)
   if redis.call('HLEN', ticket) % PRUNE_EVERY ~= 0 then return end
   local fields = redis.call('HGETALL', ticket)
   for index = 1, #fields, 2 do
-    local id, forgotten_at = string.match(fields[index + 1], '^(%w+) (%d+)$')
-    if string.sub(fields[index], 1, 2) == 'i:' and tonumber(forgotten_at) <= now
-      and not is_pending(redis.call('HGET', delivery_key(id), 'status')) then
-      redis.call('HDEL', ticket, fields[index])
+    if string.sub(fields[index], 1, 2) == 'i:' then
+      local id, forgotten_at = read_identity(fields[index + 1])
+      if forgotten_at <= now and not is_pending(redis.call('HGET', delivery_key(id), 'status')) then
+        redis.call('HDEL', ticket, fields[index])
+      end
     end
   end
 end
 
--- Adds what is to be remembered of an update to `fields` of its ticket, of which `ticket` was read.
+-- Adds what is to be remembered of an update to `fields` of its ticket, of which `ticket` was read: one HSET writes them all, for a call
+-- takes longer than what it does.
 local function remember(update, id, fields, ticket)
   local forgotten_at = now + update.window
-  fields['i:' .. update.identity] = id .. ' ' .. string.format('%.0f', forgotten_at)
+  fields['i:' .. update.identity] = tell_identity(id, forgotten_at)
   -- A ticket is kept as long as its last delivery, which is the retention at least: what must be known for longer says so.
   local goes_with_it = fields.last == id and update.window <= retention
   local known_until = goes_with_it and 0 or math.max(forgotten_at, now + retention)
@@ -66,10 +75,10 @@ end
 
 local function duplicate_of(known)
   if not known then return nil end
-  local id, forgotten_at = string.match(known, '^(%w+) (%d+)$')
+  local id, forgotten_at = read_identity(known)
   local status = redis.call('HGET', delivery_key(id), 'status')
   if status == 'dead' or status == 'discarded' then return nil end
-  if is_pending(status) or now < tonumber(forgotten_at) then return id end
+  if is_pending(status) or now < forgotten_at then return id end
   return nil
 end
 

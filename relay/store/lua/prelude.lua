@@ -11,6 +11,14 @@ local function delivery_key(id) return base .. 'd:' .. id end
 local function ticket_key(sys_id) return base .. 't:' .. sys_id end
 local function is_pending(status) return status == 'queued' or status == 'retrying' end
 
+-- When an id was made (Unix ms), as its first ten characters tell (`relay.core.ids`).
+local DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+local function time_of(id)
+  local at = 0
+  for index = 1, 10 do at = at * 32 + string.find(DIGITS, string.sub(id, index, index), 1, true) - 1 end
+  return at
+end
+
 local function by_name(flat)
   local found = {}
   for index = 1, #flat, 2 do found[flat[index]] = flat[index + 1] end
@@ -104,8 +112,8 @@ end
 local FOR_GOOD = { 'delivered', 'superseded' }
 local PACKED = { 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version', 'updated_at', 'resolved_by', 'from', 'mapping', 'via',
   'created_at', 'finished_at', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts', 'a1' }
--- Times are told from the acceptance on, in numbers: that takes less.
-local LATER = { 'updated_at', 'finished_at' }
+-- Times are told from that of the id on, in numbers: that takes less.
+local TIMES = { 'created_at', 'updated_at', 'finished_at' }
 
 -- Shifts the time with which the line of an attempt begins.
 local function shift(line, by)
@@ -116,10 +124,10 @@ end
 local function is_attempt(name) return string.match(name, '^a%d+$') ~= nil end
 
 local function pack(id, record)
-  local values, rest, accepted = {}, {}, tonumber(record.created_at)
-  for name, value in pairs(record) do rest[name] = is_attempt(name) and shift(value, -accepted) or value end
-  for _, name in ipairs(LATER) do rest[name] = rest[name] and rest[name] - accepted end
-  rest.created_at, rest.status = accepted, nil
+  local values, rest, began = {}, {}, time_of(id)
+  for name, value in pairs(record) do rest[name] = is_attempt(name) and shift(value, -began) or value end
+  for _, name in ipairs(TIMES) do rest[name] = rest[name] and rest[name] - began end
+  rest.status = nil
   for index, name in ipairs(PACKED) do values[index], rest[name] = rest[name] or false, nil end
   for name, value in pairs(rest) do
     values[#values + 1] = name
@@ -134,11 +142,11 @@ local function text_of(value) return type(value) == 'number' and string.format('
 local function unpack_member(member, status)
   local id, packed = string.match(member, '^(%w+) ?(.*)$')
   if packed == '' then return id, nil end
-  local values, record = cmsgpack.unpack(packed), { status = status }
+  local values, record, began = cmsgpack.unpack(packed), { status = status }, time_of(id)
   for index, name in ipairs(PACKED) do record[name] = values[index] or nil end
   for index = #PACKED + 1, #values, 2 do record[values[index]] = values[index + 1] end
-  for _, name in ipairs(LATER) do record[name] = record[name] and record[name] + record.created_at end
-  for name, value in pairs(record) do record[name] = is_attempt(name) and shift(value, record.created_at) or text_of(value) end
+  for _, name in ipairs(TIMES) do record[name] = record[name] and record[name] + began end
+  for name, value in pairs(record) do record[name] = is_attempt(name) and shift(value, began) or text_of(value) end
   return id, record
 end
 
