@@ -107,13 +107,14 @@ local function let_go(ticket, wait, ...)
   redis.call('PEXPIRE', ticket, math.max(wait, tonumber(found.known_until or 0) - now), ...)
 end
 
--- A month of deliveries that are over for good waits in memory: each is one member of the sorted set of its status, the id and what is
--- known of it, by place for what most have. A hash with its key and its index would take more than twice as much.
+-- A month of deliveries that are over for good waits in memory: each is one member of the sorted set of its status, its id and, packed,
+-- what is known of it. A hash with its key and its index would take more than twice as much.
 local FOR_GOOD = { 'delivered', 'superseded' }
-local PACKED = { 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version', 'updated_at', 'resolved_by', 'from', 'mapping', 'via',
-  'created_at', 'finished_at', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts', 'a1' }
--- Times are told from that of the id on, in numbers: that takes less.
-local TIMES = { 'created_at', 'updated_at', 'finished_at' }
+-- What it is packed as, by place: first the times, which are told from that of the id on, in numbers. Behind these each further attempt,
+-- its number and its line.
+local TIMES = 3
+local PACKED = { 'created_at', 'updated_at', 'finished_at', 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version',
+  'resolved_by', 'from', 'mapping', 'via', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts' }
 
 -- Shifts the time with which the line of an attempt begins.
 local function shift(line, by)
@@ -121,32 +122,31 @@ local function shift(line, by)
   return string.format('%.0f', at + by) .. rest
 end
 
-local function is_attempt(name) return string.match(name, '^a%d+$') ~= nil end
-
 local function pack(id, record)
-  local values, rest, began = {}, {}, time_of(id)
-  for name, value in pairs(record) do rest[name] = is_attempt(name) and shift(value, -began) or value end
-  for _, name in ipairs(TIMES) do rest[name] = rest[name] and rest[name] - began end
-  rest.status = nil
-  for index, name in ipairs(PACKED) do values[index], rest[name] = rest[name] or false, nil end
-  for name, value in pairs(rest) do
-    values[#values + 1] = name
-    values[#values + 1] = value
+  local values, began = {}, time_of(id)
+  for place, name in ipairs(PACKED) do values[place] = record[name] or false end
+  for place = 1, TIMES do values[place] = values[place] and values[place] - began end
+  for number = 1, tonumber(record.attempts or 0) do
+    local line = record['a' .. number]
+    if line then
+      values[#values + 1] = number
+      values[#values + 1] = shift(line, -began)
+    end
   end
   return id .. ' ' .. cmsgpack.pack(values)
 end
-
-local function text_of(value) return type(value) == 'number' and string.format('%.0f', value) or value end
 
 -- Returns the id that a member of `in:<status>` begins with, and the record where that is packed into it.
 local function unpack_member(member, status)
   local id, packed = string.match(member, '^(%w+) ?(.*)$')
   if packed == '' then return id, nil end
   local values, record, began = cmsgpack.unpack(packed), { status = status }, time_of(id)
-  for index, name in ipairs(PACKED) do record[name] = values[index] or nil end
-  for index = #PACKED + 1, #values, 2 do record[values[index]] = values[index + 1] end
-  for _, name in ipairs(TIMES) do record[name] = record[name] and record[name] + began end
-  for name, value in pairs(record) do record[name] = is_attempt(name) and shift(value, began) or text_of(value) end
+  for place = 1, TIMES do values[place] = values[place] and values[place] + began end
+  for place, name in ipairs(PACKED) do
+    local value = values[place] or nil
+    record[name] = type(value) == 'number' and string.format('%.0f', value) or value
+  end
+  for place = #PACKED + 1, #values, 2 do record['a' .. values[place]] = shift(values[place + 1], began) end
   return id, record
 end
 
