@@ -68,17 +68,14 @@ local TOLD = { 'itsm_state', 'iem_state', 'resolved_by', 'mapping', 'attempts' }
 
 -- `more`: a table, or JSON text as it is: cjson's numbers have 14 digits.
 local function audit(kind, fields, more)
-  local told = type(more) == 'table' and more or {}
-  local record = { 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '', 'number', fields.number or '',
-    'actor', fields.actor or '' }
-  for _, name in ipairs(TOLD) do
-    record[#record + 1] = name
-    record[#record + 1] = told[name] or ''
-    told[name] = nil
+  local told, rest = {}, more or ''
+  if type(more) == 'table' then
+    for _, name in ipairs(TOLD) do told[name], more[name] = more[name], nil end
+    rest = next(more) and cjson.encode(more) or ''
   end
-  record[#record + 1] = 'more'
-  record[#record + 1] = type(more) == 'string' and more or next(told) and cjson.encode(told) or ''
-  redis.call('XADD', key('audit'), '*', unpack(record))
+  redis.call('XADD', key('audit'), '*', 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '',
+    'number', fields.number or '', 'actor', fields.actor or '', 'itsm_state', told.itsm_state or '', 'iem_state', told.iem_state or '',
+    'resolved_by', told.resolved_by or '', 'mapping', told.mapping or '', 'attempts', told.attempts or '', 'more', rest)
 end
 
 -- Returns the place of a pending delivery, and its entry there: where the next worker finds it, or behind the one of its ticket that is
