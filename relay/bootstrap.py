@@ -212,7 +212,7 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
     return Operations(
         catalogue=catalogue,
         deliveries=DeliveryReader(connection),
-        letters=Letters(connection, retention=settings.retention),
+        letters=Letters(connection),
         circuit=Circuit(connection),
         replay=Replay(build_queues(settings, connection), now_ms=now_ms, new_id=new_id),
         pulse=Pulse(connection),

@@ -7,9 +7,9 @@ All keys of an integration begin with `relay:{<integration>}:` (one hash tag: on
 | `queue`         | stream | accept, take, settle  | for ever                 | deliveries to push now, `d` = delivery id; group `workers` |
 | `retry`         | zset   | settle                | while there are some     | delivery id → due (Unix ms)                            |
 | `d:<id>`        | hash   | accept, take, settle  | pending: for ever; dead: until replayed or discarded; discarded: `RELAY_RETENTION`, then swept | the delivery's record, see below |
-| `t:<sys_id>`    | hash   | accept, take, settle  | as its last delivery; its dead letters, or `dedupe.window`, where these are longer | the ticket: mark, last accepted delivery, identities |
-| `in:<status>`   | zset   | accept, settle        | as the record            | `pending`, `dead`, `discarded`: delivery ids, which sort by time (scores are 0) |
-| `in:delivered`, `in:superseded` | zset | accept, settle | `RELAY_RETENTION`, then swept | delivery ids, each followed by a space and its record, packed (prelude.lua): it has no hash any more |
+| `t:<sys_id>`    | hash   | accept, take, settle  | as its deliveries; then, where that is longer, its mark for `RELAY_RETENTION` and its identities for `dedupe.window` | the ticket: mark, last accepted delivery, identities |
+| `in:pending`, `in:dead`, `in:discarded` | zset | accept, settle, discard | as the records | delivery ids, which sort by time: scores are 0 |
+| `in:delivered`, `in:superseded` | zset | accept, settle, reclaim | `RELAY_RETENTION`, then swept | delivery ids, each followed by a space and its record, packed (prelude.lua): it has no hash any more |
 | `circuit`       | hash   | settle, take, circuit | for ever                 | failures in a row; why and since when it is parked, how it is probed |
 | `token`         | string | tokens                | until it expires         | IEM's access token, or the last refusal to give one    |
 | `token:lock`    | string | tokens                | while one is fetched     | who fetches                                            |
@@ -40,7 +40,6 @@ attempts (`tries` counted ones, `attempts` in all, `a1 a2 …` one line each, of
 has `closed` (why) and, where it was replayed, `replayed_as`; the new delivery has `replay_of`.
 
 A ticket's fields: the `mark` (the newest times of receipt and of update and the highest version that it has seen), `state` (the last
-accepted IEM state), `last` (that delivery's id), `flight` (the delivery that is being pushed: the lease on the ticket), `i:<identity>` =
-delivery id and how long after its acceptance it is forgotten (ms), `known_until` (until when it must remember, where that can be longer than its last delivery is
-kept), `d:<id>` for each of its deliveries but the last, and `dead` (how many of them are dead letters: they keep the ticket).
+accepted IEM state), `last` (that delivery's id), `d:<id>` for each of its other deliveries, `flight` (the one that is being pushed: the
+lease on the ticket), and `i:<identity>` = delivery id and how long after that one's acceptance it is forgotten (ms).
 """

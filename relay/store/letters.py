@@ -15,10 +15,8 @@ from relay.store.keys import key
 class Letters:
     """Reads rejections, closes rejections and dead letters. All methods raise `StoreUnavailableError`."""
 
-    def __init__(self, connection: Connection, *, retention: float) -> None:
-        """`retention` in seconds: how long a closed dead letter stays."""
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._retention = int(retention * 1000)
 
     def find_rejection(self, integration: str, rejection_id: str) -> dict[str, Any] | None:
         """Return a rejection with its record, or None."""
@@ -66,5 +64,5 @@ class Letters:
 
     def discard(self, integration: str, ids: Sequence[str], *, actor: str, why: str, now: int) -> int:
         """Close dead letters or rejections; returns how many of `ids` were open ones."""
-        arguments: list[str | int] = [now, self._retention, actor, why, *ids]
+        arguments: list[str | int] = [now, actor, why, *ids]
         return int(self._connection.run("discard", key(integration, "queue"), arguments))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from relay.core.ids import time_of
 from relay.core.standing import Counts, Standing
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
@@ -39,12 +40,12 @@ class PublisherStore:
             at=now,
             counts=counts,
             pending=int(pending),
-            oldest=_moment(oldest),
+            oldest=time_of(oldest) if oldest else None,
             retrying=int(retrying),
             dead=int(dead),
-            oldest_dead=_moment(oldest_dead),
+            oldest_dead=time_of(oldest_dead) if oldest_dead else None,
             parked=parked or None,
-            parked_since=_moment(since),
+            parked_since=int(float(since)) if since else None,
         )
         return Look(standing, pairs(memory))
 
@@ -55,7 +56,3 @@ class PublisherStore:
     def leave(self, owner: str, *, now: int) -> None:
         """Let another process tell at once."""
         self._connection.run("publisher", self._key, [now, "leave", owner])
-
-
-def _moment(text: str) -> int | None:
-    return int(float(text)) if text else None

@@ -145,7 +145,7 @@ class DeliveryQueue:
     def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
         """As `accept`, of records that were encoded before: the journal's."""
         began = time.monotonic()
-        answer = self._connection.run("accept", self._key, [now, self._retention, self._max_pending, *records])
+        answer = self._connection.run("accept", self._key, [now, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
         self._flush.wait(began)

@@ -10,6 +10,7 @@ import pytest
 from harness import IEM_PASSWORD, IEM_USER, AtOnce, simulated_iem
 
 from relay.clock import Clock
+from relay.core.ids import make_id
 from relay.core.integration import Publish
 from relay.duties import PublishingLane
 from relay.http.account import Account
@@ -86,7 +87,9 @@ class Stage:
         """Have so many deliveries of a status."""
         self.redis.call("DEL", key("acme", f"in:{status}"))
         for one in range(number):
-            self.redis.call("ZADD", key("acme", f"in:{status}"), START + int(since * 1000), f"{status}{one}")
+            self.redis.call(
+                "ZADD", key("acme", f"in:{status}"), 0, make_id(START + int(since * 1000), one.to_bytes(10))
+            )
 
 
 @pytest.fixture

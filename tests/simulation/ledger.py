@@ -190,7 +190,7 @@ class Ledger:
         """Return what `run` does; a verdict or an assignment that may not be breaks the run off."""
         book = self.book(key[key.index("{") + 1 : key.index("}")])
         if script == "accept":
-            due = book.decide_all([json.loads(str(text)) for text in arguments[3:]], int(arguments[0]))
+            due = book.decide_all([json.loads(str(text)) for text in arguments[2:]], int(arguments[0]))
             answer = run()
             expect(answer == due, f"the verdict is the design's: {answer} is not {due}")
             return answer

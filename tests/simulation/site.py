@@ -142,7 +142,7 @@ class Operator(Process):
         queues = {one.name: DeliveryQueue(wire, one.name, retention=_YEARS) for one in site.integrations}
         self._clock = clock
         self._circuit = Circuit(wire)
-        self._letters = Letters(wire, retention=_YEARS)
+        self._letters = Letters(wire)
         self._deliveries = DeliveryReader(wire)
         self._replay = Replay(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
 

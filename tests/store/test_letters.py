@@ -22,6 +22,7 @@ from store.bench import (
 )
 
 from relay.core.model import Update
+from relay.core.outcomes import Dead, Reason
 from relay.core.values import format_time
 from relay.errors import BacklogFullError
 from relay.replay import Replay
@@ -29,6 +30,8 @@ from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.deliveries import DeliveryReader, Query
 from relay.store.letters import Letters
+from relay.store.publisher import PublisherStore
+from relay.store.pulse import Pulse
 from relay.store.queue import DeliveryQueue
 
 ANN = "ann"
@@ -41,7 +44,7 @@ def reader(redis: Connection) -> DeliveryReader:
 
 @pytest.fixture
 def letters(redis: Connection) -> Letters:
-    return Letters(redis, retention=RETENTION / SECOND)
+    return Letters(redis)
 
 
 @pytest.fixture
@@ -356,3 +359,54 @@ def test_of_very_many_attempts_the_first_and_the_last_are_listed(bench: Bench, r
     assert len(record["attempts"]) == 50
     assert record["attempts"][0]["at"] == format_time(began)
     assert record["attempts"][-1]["at"] == format_time(bench.now - SECOND)
+
+
+def test_a_dead_letter_whose_ticket_is_gone_can_be_discarded(bench: Bench, letters: Letters) -> None:
+    letter = dead(bench, resolution("5"))
+    bench.redis.call("DEL", bench.key(f"t:{sys_id(1)}"))
+
+    closed = letters.discard("acme", [letter], actor=ANN, why="known", now=bench.now)
+
+    assert closed == 1
+    assert bench.listed("discarded") == [letter]
+
+
+def test_a_page_by_reason_passes_over_nothing(bench: Bench, reader: DeliveryReader) -> None:
+    for ticket in range(150):
+        bench.accept_new(resolution("5", ticket=ticket))
+        bench.attempt(DELIVERED)
+        bench.wait(1)
+    wanted = []
+    for ticket in range(150, 460):
+        letter = bench.accept_new(resolution("5", ticket=ticket))
+        is_refused = ticket < 160
+        bench.attempt(REFUSED if is_refused else Dead(Reason.NOT_FOUND))
+        wanted += [letter] if is_refused else []
+        bench.wait(1)
+
+    found, cursor = [], None
+    for _ in range(20):
+        page = reader.page(["acme"], Query(reason="refused"), limit=50, cursor=cursor)
+        found += [item["id"] for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert found == wanted[::-1]
+
+
+def test_how_long_the_oldest_waits_and_is_dead_is_told(bench: Bench, redis: Connection) -> None:
+    dead(bench, resolution("5", ticket=1))
+    died = bench.now
+    bench.wait(MINUTE)
+    bench.accept_new(resolution("5", ticket=2))
+    accepted = bench.now
+    bench.wait(MINUTE)
+    bench.accept_new(resolution("5", ticket=3))
+
+    [backlog] = Pulse(redis).backlogs(["acme"])
+    look = PublisherStore(redis, "acme").look("one", for_ms=1000, now=bench.now)
+
+    assert backlog.oldest == accepted
+    assert look
+    assert (look.standing.oldest, look.standing.oldest_dead) == (accepted, died)

@@ -33,7 +33,7 @@ from relay.core.outcomes import Outcome
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.letters import Letters
-from relay.store.queue import Submission, Verdict
+from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
 
 #: Dates of updates (Unix ms): 1 March 2026 and minutes after it.
 MARCH = 1_772_323_200_000
@@ -780,7 +780,7 @@ def test_a_ticket_with_a_dead_letter_is_kept_as_long_as_that(bench: Bench) -> No
     assert bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) == -1
 
 
-def test_a_ticket_goes_some_time_after_its_last_dead_letter_was_closed(bench: Bench) -> None:
+def test_a_ticket_goes_with_its_last_dead_letter_when_that_was_closed(bench: Bench) -> None:
     bench.accept_new(resolution("5"))
     refuse(bench)
     letter = bench.listed("dead")[0]
@@ -789,11 +789,15 @@ def test_a_ticket_goes_some_time_after_its_last_dead_letter_was_closed(bench: Be
     bench.wait(2 * RETENTION)
     sweep(bench)
 
-    Letters(bench.redis, retention=RETENTION / SECOND).discard(
-        "acme", [letter], actor="ops", why="known", now=bench.now
-    )
+    Letters(bench.redis).discard("acme", [letter], actor="ops", why="known", now=bench.now)
+    bench.wait(RETENTION - SECOND)
+    sweep(bench)
+    before = bench.ticket()
+    bench.wait(SECOND)
+    sweep(bench)
 
-    assert RETENTION - MINUTE < bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) <= RETENTION
+    assert f"d:{letter}" in before
+    assert bench.ticket() == {}
 
 
 def test_a_ticket_is_kept_for_the_retention_after_its_last_work(bench: Bench) -> None:
@@ -821,35 +825,54 @@ def test_new_work_keeps_its_ticket_again(bench: Bench) -> None:
     assert bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) == -1
 
 
-@pytest.mark.parametrize("update", [resolution("6"), resolution("4")], ids=["collapsed", "late"])
-def test_an_update_that_makes_no_work_still_renews_the_tickets_retention(bench: Bench, update: Update) -> None:
+def test_a_late_update_keeps_its_ticket_as_long_as_it_is_kept_itself(bench: Bench) -> None:
     bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
     bench.wait(RETENTION - MINUTE)
+    late = bench.accept(resolution("4"))
 
-    bench.accept(update)
     bench.wait(2 * MINUTE)
     sweep(bench)
+    after_the_last = bench.ticket()
+    bench.wait(RETENTION)
+    sweep(bench)
 
-    assert bench.listed("delivered") == []
-    assert RETENTION - 3 * MINUTE < bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) <= RETENTION
+    assert f"d:{late.id}" in after_the_last
+    assert bench.ticket() == {}
 
 
-@pytest.mark.parametrize("update", [resolution("6"), resolution("4")], ids=["collapsed", "late"])
-def test_an_update_that_makes_no_work_renews_a_ticket_that_is_about_to_go(bench: Bench, update: Update) -> None:
+def test_a_late_update_keeps_a_ticket_that_is_about_to_go(bench: Bench) -> None:
     bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
     bench.redis.call("PEXPIRE", bench.key(f"t:{sys_id(1)}"), MINUTE)
 
-    bench.accept(update)
+    bench.accept(resolution("4"))
 
-    assert bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) > MINUTE
+    assert bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) == -1
 
 
-def test_a_ticket_outlives_the_window_of_its_identities(redis: Connection) -> None:
-    bench = Bench(redis, retention=MINUTE)
+def test_a_collapsed_update_is_remembered_for_the_retention(bench: Bench) -> None:
     bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
+    bench.wait(RETENTION - MINUTE)
+
+    bench.accept(resolution("6"))
+    bench.wait(2 * MINUTE)
+    sweep(bench)
+
+    assert bench.listed("delivered") == []
+    assert bench.ticket()["version"] == "10016"
+    left = bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}"))
+    assert RETENTION - 3 * MINUTE < left <= RETENTION - 2 * MINUTE
+    assert bench.redis.call("HLEN", bench.key("numbers")) == 0
+
+
+@pytest.mark.parametrize("later", [RETENTION, MINUTE], ids=["as it was", "made shorter meanwhile"])
+def test_an_identity_is_known_for_its_window_however_short_the_retention(redis: Connection, later: int) -> None:
+    bench = Bench(redis, retention=RETENTION if later == MINUTE else MINUTE)
+    bench.accept_new(resolution("5"))
+    bench.attempt(DELIVERED)
+    bench.queue = DeliveryQueue(redis, "acme", retention=MINUTE / SECOND)
 
     bench.wait(HOUR)
     sweep(bench)
@@ -857,20 +880,38 @@ def test_a_ticket_outlives_the_window_of_its_identities(redis: Connection) -> No
 
     assert bench.listed("delivered") == []
     assert again.status == "duplicate"
-    assert DAY - 2 * HOUR < bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) <= DAY - HOUR
+    assert DAY - HOUR - MINUTE < bench.redis.call("PTTL", bench.key(f"t:{sys_id(1)}")) <= DAY - HOUR
 
 
-def test_a_ticket_stays_while_a_delivery_that_ended_later_is_listed(bench: Bench) -> None:
+def test_a_repeat_out_of_a_journal_is_known_when_its_ticket_is_forgotten(redis: Connection) -> None:
+    bench = Bench(redis, retention=MINUTE)
     bench.accept_new(resolution("5"))
-    deliver(bench)
-    bench.wait(RETENTION - MINUTE)
-    late = bench.accept(resolution("4"))
+    bench.attempt(DELIVERED)
+    records = encode(bench.integration, [bench.submission(resolution("4"))], bench.now)
+    first = bench.queue.accept_records(records, bench.now)
+    bench.redis.call("DEL", bench.key(f"t:{sys_id(1)}"))
+    bench.wait(HOUR)
 
-    bench.wait(2 * MINUTE)
+    again = bench.queue.accept_records(records, bench.now)
+
+    assert [verdict.status for verdict in first] == ["superseded"]
+    assert again == first
+    assert bench.take_ids() == []
+
+
+def test_a_sweep_looks_at_a_ticket_once_however_much_it_loses(bench: Bench) -> None:
+    bench.accept_new(resolution("500"))
+    bench.attempt(DELIVERED)
+    bench.submit([bench.submission(resolution(str(version))) for version in range(200)])
+    bench.wait(RETENTION)
+    bench.redis.call("CONFIG", "RESETSTAT")
+
     sweep(bench)
 
-    assert bench.listed("superseded") == [late.id]
-    assert f"d:{late.id}" in bench.ticket()
+    looks = bench.redis.call("INFO", "commandstats")["cmdstat_hgetall"]["calls"]
+    assert bench.listed("superseded") == []
+    assert bench.ticket() == {}
+    assert looks == 1
 
 
 def test_a_dead_delivery_is_kept_for_ever(bench: Bench) -> None:

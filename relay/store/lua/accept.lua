@@ -1,5 +1,5 @@
 -- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
--- ARGV[2] retention (ms); ARGV[3] how many may be pending; ARGV[4…] a JSON object per record, with `kind`:
+-- ARGV[2] how many may be pending; ARGV[3…] a JSON object per record, with `kind`:
 --   relay   id sys_id iem_state itsm_state identity window collapse created_at received_at, and where known
 --           number table version version_key updated_at resolved_by mapping from via;
 --           lookup (of the resolver in Virima: `mode`, and `skip` where nobody can be asked for);
@@ -9,13 +9,11 @@
 -- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected; of a replay also
 -- unknown | pending | closed (what keeps the dead letter from being replayed). Or `full` alone: nothing was stored.
 
-local retention = tonumber(ARGV[2])
-
 -- A ticket that once had very many updates within the window forgets the old ones now and then.
 local PRUNE_EVERY = 64
 
 local function read_ticket(update)
-  local ticket = read(ticket_key(update.sys_id), 'mark', 'state', 'last', 'flight', 'known_until', 'i:' .. (update.identity or ''),
+  local ticket = read(ticket_key(update.sys_id), 'mark', 'state', 'last', 'flight', 'i:' .. (update.identity or ''),
     'd:' .. (update.id or ''))
   if ticket.mark then
     local received_at, updated_at, version = string.match(ticket.mark, '^(%S+) (%S+) (%S+)$')
@@ -40,14 +38,6 @@ local function mark_of(update, ticket)
     .. (newer(update.version_key, ticket.version) or '-')
 end
 
--- What is known of an identity: the delivery that it belongs to, and how long after that one's acceptance it is forgotten (ms).
-local function tell_identity(id, forgotten_at) return id .. ' ' .. string.format('%.0f', forgotten_at - time_of(id)) end
-
-local function read_identity(known)
-  local id, after = string.match(known, '^(%w+) (-?%d+)$')
-  return id, time_of(id) + after
-end
-
 local function prune_identities(ticket)
   if redis.call('HLEN', ticket) % PRUNE_EVERY ~= 0 then return end
   local fields = redis.call('HGETALL', ticket)
@@ -61,15 +51,9 @@ local function prune_identities(ticket)
   end
 end
 
--- Adds what is to be remembered of an update to `fields` of its ticket, of which `ticket` was read: one HSET writes them all, for a call
--- takes longer than what it does.
-local function remember(update, id, fields, ticket)
-  local forgotten_at = now + update.window
-  fields['i:' .. update.identity] = tell_identity(id, forgotten_at)
-  -- A ticket is kept as long as its last delivery, which is the retention at least: what must be known for longer says so.
-  local goes_with_it = fields.last == id and update.window <= retention
-  local known_until = goes_with_it and 0 or math.max(forgotten_at, now + retention)
-  if known_until > tonumber(ticket.known_until or 0) then fields.known_until = known_until end
+-- Adds the identity of an update to `fields` of its ticket: one HSET writes them all, for a call takes longer than what it does.
+local function remember(update, id, fields)
+  fields['i:' .. update.identity] = tell_identity(id, now + update.window)
   return fields
 end
 
@@ -139,8 +123,7 @@ local function hindrance(replay_of)
 end
 
 local function close_replayed(update)
-  local letter = read(delivery_key(update.replay_of), 'sys_id')
-  close(update.replay_of, letter, { closed = 'replayed', replayed_as = update.id }, retention)
+  close(update.replay_of, { closed = 'replayed', replayed_as = update.id })
   audit('replayed', { id = update.replay_of, sys_id = update.sys_id, number = update.number, actor = update.actor },
     { replayed_as = update.id })
 end
@@ -158,9 +141,10 @@ local function supersede_pending(update, ticket)
   end
 end
 
--- The verdict on an update that was accepted before: Redis's answer to it was lost.
+-- The verdict on an update that was accepted before: Redis's answer to it was lost. A repeat comes at once, and its ticket knows it; or
+-- it was in a journal, and comes when its ticket may be forgotten.
 local function verdict_before(update, ticket)
-  if ticket.last ~= update.id and not ticket['d:' .. update.id] then return nil end
+  if ticket.last ~= update.id and not ticket['d:' .. update.id] and now <= update.created_at then return nil end
   local record = find_delivery(update.id)
   return record and (record.reason == 'late' and 'superseded' or 'queued')
 end
@@ -180,9 +164,9 @@ local function relay(update)
   if is_older(update, ticket) then                                                                        -- line 3
     note_number(update)
     finish(update.id, record_of(update), { status = 'superseded', reason = 'late', superseded_by = ticket.last })
-    write(ticket_hash, remember(update, update.id, { ['d:' .. update.id] = '' }, ticket))
+    write(ticket_hash, remember(update, update.id, { ['d:' .. update.id] = '' }))
+    redis.call('PERSIST', ticket_hash)
     prune_identities(ticket_hash)
-    let_go(ticket_hash, retention, 'XX')
     audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
       { superseded_by = ticket.last, late = true })
     want_lookup(update)
@@ -192,9 +176,8 @@ local function relay(update)
   if update.collapse and not update.replay_of and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
     local last = find_delivery(ticket.last)
     if last and (is_pending(last.status) or last.status == 'delivered') then
-      write(ticket_hash, remember(update, ticket.last, fields, ticket))
+      write(ticket_hash, remember(update, ticket.last, fields))
       prune_identities(ticket_hash)
-      let_go(ticket_hash, retention, 'XX')
       return count_duplicate(ticket.last)
     end
   end
@@ -206,7 +189,7 @@ local function relay(update)
   note_number(update)
   fields.state, fields.last = update.iem_state, update.id
   if ticket.last and is_known(ticket.last) then fields['d:' .. ticket.last] = '' end
-  write(ticket_hash, remember(update, update.id, fields, ticket))
+  write(ticket_hash, remember(update, update.id, fields))
   if ticket.mark then
     redis.call('PERSIST', ticket_hash)
     prune_identities(ticket_hash)
@@ -252,13 +235,13 @@ end
 
 -- What cannot be read is refused before the first write: Redis takes nothing back.
 local records, relayed = {}, 0
-for index = 4, #ARGV do
+for index = 3, #ARGV do
   local record = cjson.decode(ARGV[index])
   records[#records + 1] = record
   if record.kind == 'relay' then relayed = relayed + 1 end
 end
 -- One integration's backlog must not fill the server for all of them.
-if relayed > 0 and redis.call('ZCARD', key('in:pending')) + relayed > tonumber(ARGV[3]) then return { 'full' } end
+if relayed > 0 and redis.call('ZCARD', key('in:pending')) + relayed > tonumber(ARGV[2]) then return { 'full' } end
 
 local verdicts = {}
 local has_work = false

@@ -1,13 +1,13 @@
 -- Closes dead letters and rejections that nobody wants replayed.
--- ARGV[2] retention (ms); ARGV[3] who; ARGV[4] why; ARGV[5…] ids of either.
+-- ARGV[2] who; ARGV[3] why; ARGV[4…] ids of either.
 -- Returns how many were closed; the others are neither.
 
-local retention, actor, why = tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local actor, why = ARGV[2], ARGV[3]
 
 local function discard_letter(id)
-  local letter = read(delivery_key(id), 'status', 'created_at', 'sys_id', 'number', 'reason')
+  local letter = read(delivery_key(id), 'status', 'sys_id', 'number', 'reason')
   if letter.status ~= 'dead' then return 0 end
-  close(id, letter, { closed = why }, retention)
+  close(id, { closed = why })
   audit('dead', { id = id, sys_id = letter.sys_id, number = letter.number, actor = actor },
     { discarded = true, why = why, reason = letter.reason })
   return 1
@@ -21,5 +21,5 @@ local function discard_rejection(id)
 end
 
 local closed = 0
-for index = 5, #ARGV do closed = closed + discard_letter(ARGV[index]) + discard_rejection(ARGV[index]) end
+for index = 4, #ARGV do closed = closed + discard_letter(ARGV[index]) + discard_rejection(ARGV[index]) end
 return closed

@@ -3,6 +3,6 @@
 local found = {}
 for index = 2, #ARGV do
   local record = find_delivery(ARGV[index])
-  if record then found[#found + 1] = { ARGV[index], flat(record) } end
+  if record then found[#found + 1] = { ARGV[index], flatten(record) } end
 end
 return found

@@ -17,25 +17,31 @@ local function passes(record)
   return true
 end
 
-local candidates, more = {}, false
+-- Where a status has more than was asked for, what of the others is older than the last of these waits for the next page.
+local candidates, more, floor = {}, false, ''
 local count = next(wanted) and math.max(most, 200) or most
 for _, status in ipairs(statuses) do
   local members = redis.call('ZRANGE', key('in:' .. status), before, least, 'BYLEX', 'REV', 'LIMIT', 0, count)
-  more = more or #members == count
-  for _, member in ipairs(members) do candidates[#candidates + 1] = { member = member, status = status } end
+  for _, member in ipairs(members) do
+    candidates[#candidates + 1] = { id = string.match(member, '^%w+'), member = member, status = status }
+  end
+  if #members == count then
+    more = true
+    local oldest = candidates[#candidates].id
+    if oldest > floor then floor = oldest end
+  end
 end
--- Ids sort by time, and members begin with them.
-table.sort(candidates, function(one, other) return one.member > other.member end)
+table.sort(candidates, function(one, other) return one.id > other.id end)
 
 local page, last = {}, ''
 for position, candidate in ipairs(candidates) do
-  if #page >= most or position > MOST_LOOKED_AT then
+  if #page >= most or position > MOST_LOOKED_AT or candidate.id < floor then
     more = true
     break
   end
-  local id, record = unpack_member(candidate.member, candidate.status)
-  last = id
-  record = record or by_name(redis.call('HGETALL', delivery_key(id)))
-  if record.status and passes(record) then page[#page + 1] = { id, flat(record) } end
+  last = candidate.id
+  local _, record = unpack_member(candidate.member, candidate.status)
+  record = record or by_name(redis.call('HGETALL', delivery_key(last)))
+  if record.status and passes(record) then page[#page + 1] = { last, flatten(record) } end
 end
 return { more and '1' or '', last, unpack(page) }

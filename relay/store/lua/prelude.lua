@@ -35,7 +35,7 @@ local function read(hash, ...)
   return found
 end
 
-local function flat(fields)
+local function flatten(fields)
   local found = {}
   for name, value in pairs(fields) do
     found[#found + 1] = name
@@ -45,7 +45,7 @@ local function flat(fields)
 end
 
 -- HSET of what is not nil.
-local function write(hash, fields) redis.call('HSET', hash, unpack(flat(fields))) end
+local function write(hash, fields) redis.call('HSET', hash, unpack(flatten(fields))) end
 
 local function wake()
   -- A user without the right to publish must not lose an update over it: workers also look by themselves.
@@ -96,19 +96,19 @@ local function withdraw(id, record)
   if record.place == 'retry' then redis.call('ZREM', key('retry'), id) end
 end
 
--- Lets a ticket be forgotten after `wait` (ms), but not before what it must remember, nor while it has dead letters.
--- More arguments are PEXPIRE's.
-local function let_go(ticket, wait, ...)
-  local found = read(ticket, 'dead', 'known_until')
-  if tonumber(found.dead or 0) > 0 then return end
-  redis.call('PEXPIRE', ticket, math.max(wait, tonumber(found.known_until or 0) - now), ...)
+-- What is known of an identity: the delivery that it belongs to, and how long after that one's acceptance it is forgotten (ms).
+local function tell_identity(id, forgotten_at) return id .. ' ' .. string.format('%.0f', forgotten_at - time_of(id)) end
+
+local function read_identity(known)
+  local id, after = string.match(known, '^(%w+) (-?%d+)$')
+  return id, time_of(id) + after
 end
 
 -- A month of deliveries that are over for good waits in memory: each is one member of the sorted set of its status, its id and, packed,
 -- what is known of it. A hash with its key and its index would take more than twice as much.
 local FOR_GOOD = { 'delivered', 'superseded' }
--- What it is packed as, by place: first the times, which are told from that of the id on, in numbers. Behind these each further attempt,
--- its number and its line.
+-- The members of the packed array: first the times, as numbers, relative to that of the id. Behind all of them come the attempts, each by
+-- its number and its line, the time in it relative, too.
 local TIMES = 3
 local PACKED = { 'created_at', 'updated_at', 'finished_at', 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version',
   'resolved_by', 'from', 'mapping', 'via', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts' }
@@ -147,15 +147,20 @@ local function unpack_member(member, status)
   return id, record
 end
 
--- Returns the record of a delivery that is over for good, and the member that it is.
-local function find_finished(id)
+-- Returns the member that a delivery is which is over for good, and its status.
+local function find_member(id)
   for _, status in ipairs(FOR_GOOD) do
     local member = redis.call('ZRANGE', key('in:' .. status), '[' .. id .. ' ', '(' .. id .. '!', 'BYLEX')[1]
-    if member then
-      local _, record = unpack_member(member, status)
-      return record, member
-    end
+    if member then return member, status end
   end
+end
+
+-- Returns its record, too.
+local function find_finished(id)
+  local member, status = find_member(id)
+  if not member then return nil end
+  local _, record = unpack_member(member, status)
+  return record, member
 end
 
 -- Puts a changed record in the place of the member that it was found in.
@@ -165,7 +170,7 @@ local function replace_finished(id, record, member)
 end
 
 -- Whether there is a record of a delivery.
-local function is_known(id) return redis.call('EXISTS', delivery_key(id)) == 1 or find_finished(id) ~= nil end
+local function is_known(id) return redis.call('EXISTS', delivery_key(id)) == 1 or find_member(id) ~= nil end
 
 -- Returns the whole record of a delivery, wherever it is kept, or nil.
 local function find_delivery(id)
@@ -187,22 +192,18 @@ local function finish(id, record, ending)
   if record.status == 'dead' then
     write(delivery, record)
     redis.call('ZADD', key('in:dead'), 0, id)
-    redis.call('HINCRBY', ticket_key(record.sys_id), 'dead', 1)
   else
     redis.call('ZADD', key('in:' .. record.status), 0, pack(id, record))
   end
 end
 
--- Closes a dead letter for good. `record` has sys_id; `closing` says why.
-local function close(id, record, closing, retention)
-  local ticket = ticket_key(record.sys_id)
+-- Closes a dead letter for good; `closing` says why.
+local function close(id, closing)
   closing.status = 'discarded'
   closing.finished_at = now
   write(delivery_key(id), closing)
   redis.call('ZREM', key('in:dead'), id)
   redis.call('ZADD', key('in:discarded'), 0, id)
-  if redis.call('HINCRBY', ticket, 'dead', -1) <= 0 then redis.call('HDEL', ticket, 'dead') end
-  if not is_known(redis.call('HGET', ticket, 'last')) then let_go(ticket, retention) end
 end
 
 -- Of very many attempts the first ones and the last ones are kept.

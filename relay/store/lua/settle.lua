@@ -41,13 +41,13 @@ local function hold(id, sys_id)
   enqueue(id, sys_id)
 end
 
-local function list(settled, record, counted)
+local function add_attempt(settled, record, counted)
   if counted then record.tries = tonumber(record.tries or 0) + 1 end
   list_attempt(record, settled.attempt .. '|' .. (counted and 1 or 0))
 end
 
 local function note_attempt(settled, record, counted)
-  list(settled, record, counted)
+  add_attempt(settled, record, counted)
   write_attempt(settled.id, record)
 end
 
@@ -131,7 +131,8 @@ local function settle_down(settled, record, circuit)
     note_attempt(settled, record, false)
     uncount(streak)
     park(settled)
-    return keep_waiting(settled, find_delivery(settled.id))
+    -- An attempt of its own may be one of those.
+    return keep_waiting(settled, by_name(redis.call('HGETALL', delivery_key(settled.id))))
   end
   note_attempt(settled, record, true)
   streak[#streak + 1] = settled.id .. ':' .. record.attempts
@@ -191,7 +192,7 @@ end
 
 local function settle_end(settled, record, circuit)
   saw_iem_work(settled, circuit)
-  list(settled, record, true)
+  add_attempt(settled, record, true)
   if settled.outcome == 'delivered' and circuit.unknown then redis.call('HDEL', circuit_key, 'unknown') end
   return end_as(settled, record, settled.outcome, settled.reason)
 end
