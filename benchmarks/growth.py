@@ -16,6 +16,7 @@ from benchmarks.delivery import rate_of
 from benchmarks.results import Row, Section
 from benchmarks.senders import Answers, in_turns, saturate
 from benchmarks.site import Setting, Site, resolutions
+from relay.store.durability import parse_info
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-benchmarks"}
 _CONNECTIONS = 32
@@ -40,6 +41,7 @@ def _measure(count: int, seconds: float) -> list[Row]:
         before = used_memory(site.connection)
         fill(site.connection, site.mapping_file, count)
         pending = (used_memory(site.connection) - before) / count
+        _await_rewrite(site)
         port = site.start_web()
         taken = in_turns(seconds, partial(_accept, port), partial(_accept, empty.start_web()))
         full_rate, empty_rate = (answers.rate for answers in taken)
@@ -71,8 +73,19 @@ def _drain(count: int, seconds: float) -> float:
     with Site(Setting("everysec")) as site:
         site.relay.environ["RELAY_MAX_PENDING"] = "2000000"
         fill(site.connection, site.mapping_file, count)
+        _await_rewrite(site)
         site.relay.start_worker()
         return rate_of(site.upstream.pushed, seconds, count)
+
+
+def _await_rewrite(site: Site) -> None:
+    """Wait until Redis has rewritten its append-only file: being filled within a minute made it do so, and that takes a core."""
+
+    def is_over() -> bool:
+        state = parse_info(site.connection.call("INFO", "persistence"))
+        return (state["aof_rewrite_in_progress"], state["aof_rewrite_scheduled"]) == ("0", "0")
+
+    wait_until(is_over, "Redis has rewritten its file", patience=120)
 
 
 def _accept(port: int, seconds: float) -> Answers:

@@ -106,6 +106,8 @@ class Worker:
         #: Those that are delivered no more, while attempts of theirs are in flight.
         self._retired: list[Lane] = []
         self._unsettled: dict[str, list[_Result]] = defaultdict(list)
+        #: What was settled, with its status and when (Unix ms), and not logged yet.
+        self._untold: list[tuple[_Result, str, int]] = []
         self._stopping = threading.Event()
         self._store = _StoreWait()
         self._housekeeper = Housekeeper(name, self._pulse, keep, clock.monotonic)
@@ -143,6 +145,7 @@ class Worker:
         try:
             self._settle()
             self._take()
+            self._tell()
             self._housekeeper.keep_house(self._lanes.values(), self._now_ms())
         except StoreUnavailableError as error:
             self._lose_store(error)
@@ -154,6 +157,7 @@ class Worker:
             self._gather(max(0.0, min(0.2, deadline - self._monotonic())))
             try:
                 self._settle()
+                self._tell()
             except StoreUnavailableError as error:
                 self._lose_store(error)
         left = busy(self._busy_lanes()) + sum(map(len, self._unsettled.values()))
@@ -305,13 +309,18 @@ class Worker:
             if results:
                 now = self._now_ms()
                 statuses = results[-1].lane.queue.settle([one.settlement for one in results], now=now)
-                for result, status in zip(results, statuses, strict=True):
-                    self._tell(result, status, now)
+                self._untold += [(result, status, now) for result, status in zip(results, statuses, strict=True)]
                 results.clear()
                 if name in self._lanes:
                     self._lanes[name].look_at = 0.0
 
-    def _tell(self, result: _Result, status: str, now: int) -> None:
+    def _tell(self) -> None:
+        """Log and count what was written down. It can wait until the places that it left are taken."""
+        for result, status, at in self._untold:
+            self._tell_one(result, status, at)
+        self._untold.clear()
+
+    def _tell_one(self, result: _Result, status: str, now: int) -> None:
         settlement, assignment = result.settlement, result.settlement.assignment
         outcome, reason = _words(settlement.outcome)
         metrics.ATTEMPTS.labels(assignment.integration, outcome, reason or "").inc()
