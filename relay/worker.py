@@ -145,21 +145,23 @@ class Worker:
         try:
             self._settle()
             self._take()
-            self._tell()
             self._housekeeper.keep_house(self._lanes.values(), self._now_ms())
         except StoreUnavailableError as error:
             self._lose_store(error)
         else:
             self._find_store()
+        finally:
+            self._tell()
 
     def _drain(self, deadline: float) -> bool:
         while (busy(self._busy_lanes()) or any(self._unsettled.values())) and self._monotonic() < deadline:
             self._gather(max(0.0, min(0.2, deadline - self._monotonic())))
             try:
                 self._settle()
-                self._tell()
             except StoreUnavailableError as error:
                 self._lose_store(error)
+            finally:
+                self._tell()
         left = busy(self._busy_lanes()) + sum(map(len, self._unsettled.values()))
         try:
             self._pulse.retire(self._name)

@@ -11,6 +11,7 @@ from store.bench import DAY, DELIVERED, NOT_NOW, RETENTION, SECOND, Bench, make_
 
 from relay.core.model import Facts, Update
 from relay.core.values import format_time
+from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.deliveries import DeliveryReader, Query
 
@@ -160,3 +161,17 @@ def test_the_sweep_takes_it_by_when_it_ended(bench: Bench, reader: DeliveryReade
 
     assert reader.find("acme", early) is None
     assert reader.find("acme", slow)
+
+
+def test_a_damaged_record_is_not_lost_by_ending(bench: Bench) -> None:
+    delivery = bench.accept_new(resolution("5"))
+    bench.attempt(NOT_NOW, delay=SECOND)
+    bench.wait(SECOND)
+    bench.redis.call("HSET", bench.key(f"d:{delivery}"), "a1", "somebody wrote this")
+    assignment = bench.take_one()
+
+    with pytest.raises(StoreUnavailableError):
+        bench.settle(assignment, DELIVERED)
+
+    assert bench.listed("pending") == [delivery]
+    assert bench.record(delivery)["status"] == "retrying"

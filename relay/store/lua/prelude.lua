@@ -179,22 +179,25 @@ local function find_delivery(id)
   return (find_finished(id))
 end
 
+-- `reason` first: what has ended can have one, too.
 local PENDING_ONLY = { 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since', 'bugs' }
 
--- Ends a pending delivery. `record` is the whole of it; `ending` the fields to set.
+-- Ends a pending delivery. `record` is the whole of it; `ending` the fields to set. Nothing goes before what takes its place is there: a
+-- script that fails takes nothing back.
 local function finish(id, record, ending)
   local delivery = delivery_key(id)
   for _, name in ipairs(PENDING_ONLY) do record[name] = nil end
   for name, value in pairs(ending) do record[name] = value end
   record.finished_at = now
-  redis.call('ZREM', key('in:pending'), id)
-  redis.call('DEL', delivery)
   if record.status == 'dead' then
-    write(delivery, record)
     redis.call('ZADD', key('in:dead'), 0, id)
+    write(delivery, record)
+    redis.call('HDEL', delivery, unpack(PENDING_ONLY, record.reason and 2 or 1))
   else
     redis.call('ZADD', key('in:' .. record.status), 0, pack(id, record))
+    redis.call('DEL', delivery)
   end
+  redis.call('ZREM', key('in:pending'), id)
 end
 
 -- Closes a dead letter for good; `closing` says why.
