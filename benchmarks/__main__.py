@@ -26,7 +26,7 @@ def main(parts: tuple[str, ...], *, runs: int, seconds: float, million: bool) ->
     measures: dict[str, Callable[[], list[Section]]] = {
         "intake": lambda: intake.measure(runs=runs, seconds=seconds),
         "delivery": lambda: delivery.measure(runs=runs, seconds=seconds),
-        "growth": lambda: growth.measure(seconds=seconds, million=million),
+        "growth": lambda: growth.measure(runs=runs, seconds=seconds, million=million),
         "start": lambda: start.measure(runs=runs),
     }
     sections = [section for name, run in measures.items() if not parts or name in parts for section in run()]

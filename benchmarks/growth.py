@@ -22,18 +22,19 @@ TOKEN = {"Authorization": "Bearer a-token-of-the-benchmarks"}
 _CONNECTIONS = 32
 
 
-def measure(*, seconds: float, million: bool) -> list[Section]:
+def measure(*, runs: int, seconds: float, million: bool) -> list[Section]:
     """Fill Redis with more and more, and look at it each time."""
-    rows = [row for count in (1_000, 100_000, *([1_000_000] if million else [])) for row in _measure(count, seconds)]
+    counts = (1_000, 100_000, *([1_000_000] if million else []))
+    rows = [row for count in counts for row in _measure(count, runs, seconds)]
     told = (
-        "One run. `appendfsync everysec`, tickets of one update each, realistic records of ServiceNow's. All keys are "
-        "counted: record, queue, identity, mark, indexes, audit trail. Beside it: the same with nothing else stored (for "
-        "deliveries: 20,000 of them)."
+        "Filled once; intake is measured as often as elsewhere, the rest once. `appendfsync everysec`, tickets of one update "
+        "each, realistic records of ServiceNow's. All keys are counted: record, queue, identity, mark, indexes, audit trail. "
+        "Beside it: the same with nothing else stored (for deliveries: 20,000 of them)."
     )
     return [Section("Growth", told, rows)]
 
 
-def _measure(count: int, seconds: float) -> list[Row]:
+def _measure(count: int, runs: int, seconds: float) -> list[Row]:
     name = f"{count:,}"
     with Site(Setting("everysec")) as site, Site(Setting("everysec")) as empty:
         site.relay.environ["RELAY_ADMIN_TOKEN"] = TOKEN["Authorization"].split()[1]
@@ -42,19 +43,19 @@ def _measure(count: int, seconds: float) -> list[Row]:
         fill(site.connection, site.mapping_file, count)
         pending = (used_memory(site.connection) - before) / count
         _await_rewrite(site)
-        port = site.start_web()
-        taken = in_turns(seconds, partial(_accept, port), partial(_accept, empty.start_web()))
-        full_rate, empty_rate = (answers.rate for answers in taken)
+        port, beside = site.start_web(), empty.start_web()
+        taken = [in_turns(seconds, partial(_accept, port), partial(_accept, beside)) for _ in range(runs)]
         listed = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
         restart = _restart(site)
         deliver_all(site.connection)
-        stored = count + len(taken[0].latencies)
+        stored = count + sum(len(full.latencies) for full, _ in taken)
         finished = (used_memory(site.connection) - before) / stored
         listed_finished = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
     # A short backlog is gone before its rate is known, and its bytes are lost among those of a server.
     is_long = count > 1_000
     least = ("≥ 0.9", 0.9) if is_long else ("", None)
-    rows = [Row(f"intake with {name} pending", "/s", [full_rate], [empty_rate], *least)]
+    rates = [full.rate for full, _ in taken], [empty.rate for _, empty in taken]
+    rows = [Row(f"intake with {name} pending", "/s", *rates, *least)]
     if is_long:
         rates = [_drain(count, seconds)], [_drain(20_000, seconds)]
         rows.append(Row(f"delivery with {name} pending", "/s", *rates, *least))

@@ -18,7 +18,7 @@ from relay.core.resolver import why_skipped
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
 from relay.errors import BacklogFullError, StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.flush import FlushWatch
+from relay.store.group_commit import GroupCommit
 from relay.store.keys import key
 from relay.store.registry import Registry
 
@@ -131,7 +131,7 @@ class DeliveryQueue:
         self._key = key(integration, "queue")
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
-        self._flush = FlushWatch(connection, self._key)
+        self._commits = GroupCommit(connection, self._key, most_pending=max_pending)
         self._register_at = 0.0
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
@@ -144,11 +144,9 @@ class DeliveryQueue:
 
     def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
         """As `accept`, of records that were encoded before: the journal's."""
-        began = time.monotonic()
-        answer = self._connection.run("accept", self._key, [now, self._max_pending, *records])
+        answer = self._commits.store(records, now)
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
-        self._flush.wait(began)
         self._register()
         return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
 
