@@ -10,12 +10,12 @@ nothing held back; it finds that out and stores what has come in the same call. 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
+from relay.clock import Clock
 from relay.errors import StoreRefusedError, StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.durability import read_setting
@@ -30,12 +30,6 @@ _POLICY_KEPT = 30.0
 _MOST_RECORDS = 100
 
 
-def _locked() -> threading.Lock:
-    lock = threading.Lock()
-    lock.acquire()
-    return lock
-
-
 @dataclass(slots=True, eq=False)
 class _Webhook:
     """What a thread has come with, and waits for."""
@@ -44,22 +38,27 @@ class _Webhook:
     now: int
     records: Sequence[str]
     #: Monotonic seconds.
-    began: float = field(default_factory=time.monotonic)
+    began: float
+    #: Taken from the beginning; released when it is over, and when its thread is to lead.
+    call: threading.Lock
     answer: Sequence[str] | StoreUnavailableError = StoreUnavailableError("Redis could not be asked")
     is_over: bool = False
-    #: Released when it is over, and when its thread is to lead.
-    call: threading.Lock = field(default_factory=_locked)
+
+    def __post_init__(self) -> None:
+        self.call.acquire()
 
 
 class GroupCommit:
     """Stores the webhooks of one integration. Threads share it; processes do not."""
 
-    def __init__(self, connection: Connection, key: str, *, most_pending: int) -> None:
+    def __init__(self, connection: Connection, key: str, *, most_pending: int, clock: Clock) -> None:
         """`key`: the integration's queue. `most_pending`: how many of its deliveries may be pending."""
         self._connection = connection
         self._key = key
         self._most_pending = most_pending
-        self._policy = _FlushPolicy(connection)
+        self._clock = clock
+        self._policy = _FlushPolicy(connection, clock.monotonic)
+        self._make_lock: Callable[[], threading.Lock] = threading.Lock
         self._lock = threading.Lock()
         self._is_led = False
         self._waiting: deque[_Webhook] = deque()
@@ -72,7 +71,7 @@ class GroupCommit:
         Raises:
             StoreUnavailableError: Redis did not answer in time, refused, or holds the write back: nothing is known to be stored.
         """
-        mine = _Webhook(now, records)
+        mine = _Webhook(now, records, self._clock.monotonic(), self._make_lock())
         with self._lock:
             self._waiting.append(mine)
             is_led, self._is_led = self._is_led, True
@@ -102,7 +101,7 @@ class GroupCommit:
         fresh, written = self._come(), self._written
         self._written = []
         try:
-            self._send(_in_time(fresh), written)
+            self._send(self._in_time(fresh), written)
         finally:
             for webhook in (*written, *fresh):
                 if webhook not in self._written:
@@ -135,12 +134,13 @@ class GroupCommit:
             else:
                 _fail(everyone, error)
             return
+        may_hold_back = self._policy.may_hold_back(min(webhook.began for webhook in everyone))
         for webhook, answer in zip(fresh, answers, strict=True):
             webhook.answer = answer
-        if self._policy.may_hold_back(min(webhook.began for webhook in everyone)):
-            self._written += _in_time([*(written if held_back else ()), *fresh])
+        if may_hold_back:
+            self._written += self._in_time([*(written if held_back else ()), *fresh])
         if held_back and not fresh:
-            threading.Event().wait(_LOOK_AGAIN)
+            self._clock.wait(_LOOK_AGAIN)
 
     def _send_each(self, fresh: Sequence[_Webhook], written: Sequence[_Webhook]) -> None:
         """Send each by itself: what Redis cannot take of one must not keep the others out."""
@@ -148,31 +148,31 @@ class GroupCommit:
         for webhook in fresh:
             self._send([webhook], ())
 
+    def _in_time(self, webhooks: Sequence[_Webhook]) -> list[_Webhook]:
+        """Return those that have not waited for too long; the others fail."""
+        latest = self._clock.monotonic() - _PATIENCE
+        late = [webhook for webhook in webhooks if webhook.began < latest]
+        _fail(late, StoreUnavailableError("Redis is slow, or holds writes back: its disk is too busy"))
+        return [webhook for webhook in webhooks if webhook.began >= latest]
+
 
 def _fail(webhooks: Iterable[_Webhook], error: StoreUnavailableError) -> None:
     for webhook in webhooks:
         webhook.answer = error
 
 
-def _in_time(webhooks: Sequence[_Webhook]) -> list[_Webhook]:
-    """Return those that have not waited for too long; the others fail."""
-    latest = time.monotonic() - _PATIENCE
-    late = [webhook for webhook in webhooks if webhook.began < latest]
-    _fail(late, StoreUnavailableError("Redis is slow, or holds writes back: its disk is too busy"))
-    return [webhook for webhook in webhooks if webhook.began >= latest]
-
-
 class _FlushPolicy:
     """Whether the server may hold back what it has answered: under `everysec` alone."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, monotonic: Callable[[], float]) -> None:
         self._connection = connection
+        self._monotonic = monotonic
         self._holds_back = True
         self._asked_at = -_POLICY_KEPT
 
     def may_hold_back(self, began: float) -> bool:
         """Tell what is known of it, asked for again now and then where a webhook that came at `began` leaves time."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now - self._asked_at >= _POLICY_KEPT and now - began <= _PATIENCE:
             # A server that hides its configuration may be one that does.
             self._holds_back = read_setting(self._connection, "appendfsync") in {"everysec", None}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from relay.clock import Clock
 from relay.core.dedupe import identify, version_key, window_of
 from relay.core.ids import least_id
 from relay.core.integration import Integration
@@ -123,15 +123,23 @@ class DeliveryQueue:
     """
 
     def __init__(
-        self, connection: Connection, integration: str, *, retention: float, max_pending: int = 1_000_000
+        self,
+        connection: Connection,
+        integration: str,
+        *,
+        retention: float,
+        max_pending: int = 1_000_000,
+        clock: Clock | None = None,
     ) -> None:
-        """`retention` in seconds: how long finished deliveries and their tickets stay."""
+        """`retention` in seconds: how long finished deliveries and their tickets stay. `clock`: None is the machine's."""
         self._connection = connection
         self._integration = integration
         self._key = key(integration, "queue")
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
-        self._commits = GroupCommit(connection, self._key, most_pending=max_pending)
+        clock = clock or Clock()
+        self._monotonic = clock.monotonic
+        self._commits = GroupCommit(connection, self._key, most_pending=max_pending, clock=clock)
         self._register_at = 0.0
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
@@ -152,7 +160,7 @@ class DeliveryQueue:
 
     def _register(self) -> None:
         """Say now and then that there is something of this integration; workers say so too of those that they deliver."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now >= self._register_at:
             with suppress(StoreUnavailableError):
                 Registry(self._connection).add(self._integration)
