@@ -29,10 +29,6 @@ class StoreUnavailableError(RelayError):
     """Redis did not answer in time, or refused the write: nothing is known to be stored."""
 
 
-class StoreRefusedError(StoreUnavailableError):
-    """Redis answered, and refused: nothing of what was asked is known to be stored."""
-
-
 class JournalError(StoreUnavailableError):
     """The intake journal took nothing, or could not be read; the message names its file."""
 

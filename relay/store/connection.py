@@ -18,7 +18,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from relay.errors import StoreRefusedError, StoreUnavailableError
+from relay.errors import StoreUnavailableError
 from relay.store.address import SeveralHosts, read_address
 from relay.store.scripts import script_text
 
@@ -133,8 +133,7 @@ class Connection:
         except (RedisError, RedisClusterException, OSError) as error:
             if isinstance(error, redis.exceptions.TimeoutError):
                 self._asked_again_at = time.monotonic() + self._rest
-            kind = StoreRefusedError if isinstance(error, redis.exceptions.ResponseError) else StoreUnavailableError
-            raise kind(f"Redis: {_describe(error)}") from error
+            raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
 
     def _connected(self) -> Client:
         if client := self._client:

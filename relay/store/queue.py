@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from relay.clock import Clock
 from relay.core.dedupe import identify, version_key, window_of
 from relay.core.ids import least_id
 from relay.core.integration import Integration
@@ -18,7 +18,7 @@ from relay.core.resolver import why_skipped
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK, probe_schedule
 from relay.errors import BacklogFullError, StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.group_commit import GroupCommit
+from relay.store.flush import FlushWatch
 from relay.store.keys import key
 from relay.store.registry import Registry
 
@@ -123,23 +123,15 @@ class DeliveryQueue:
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        integration: str,
-        *,
-        retention: float,
-        max_pending: int = 1_000_000,
-        clock: Clock | None = None,
+        self, connection: Connection, integration: str, *, retention: float, max_pending: int = 1_000_000
     ) -> None:
-        """`retention` in seconds: how long finished deliveries and their tickets stay. `clock`: None is the machine's."""
+        """`retention` in seconds: how long finished deliveries and their tickets stay."""
         self._connection = connection
         self._integration = integration
         self._key = key(integration, "queue")
         self._retention = int(retention * 1000)
         self._max_pending = max_pending
-        clock = clock or Clock()
-        self._monotonic = clock.monotonic
-        self._commits = GroupCommit(connection, self._key, most_pending=max_pending, clock=clock)
+        self._flush = FlushWatch(connection, self._key)
         self._register_at = 0.0
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
@@ -152,15 +144,17 @@ class DeliveryQueue:
 
     def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
         """As `accept`, of records that were encoded before: the journal's."""
-        answer = self._commits.store(records, now)
+        began = time.monotonic()
+        answer = self._connection.run("accept", self._key, [now, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
+        self._flush.wait(began)
         self._register()
         return [Verdict(status, an_id) for status, an_id in zip(answer[::2], answer[1::2], strict=True)]
 
     def _register(self) -> None:
         """Say now and then that there is something of this integration; workers say so too of those that they deliver."""
-        now = self._monotonic()
+        now = time.monotonic()
         if now >= self._register_at:
             with suppress(StoreUnavailableError):
                 Registry(self._connection).add(self._integration)

@@ -82,7 +82,7 @@ class Book:
         self.probed_again_at = 0
         self._replays: dict[str, str] = {}
         self._status_of = status_of
-        #: What the records before, of the same call, have done to deliveries.
+        #: What the records before, of the same webhook, have done to deliveries.
         self._done: dict[str, tuple[str, str]] = {}
 
     def newest(self, sys_id: str) -> Accepted | None:
@@ -90,12 +90,9 @@ class Book:
         found = [one for one in self.accepted.values() if one.sys_id == sys_id and one.verdict == "queued"]
         return max(found, key=lambda one: one.place, default=None)
 
-    def decide_all(self, webhooks: Sequence[tuple[int, Sequence[dict[str, Any]]]]) -> list[list[str]]:
-        """Return the verdicts that webhooks' records must get, flat for each as in the script's answer."""
+    def decide_all(self, records: Sequence[dict[str, Any]], now: int) -> list[str]:
+        """Return the verdicts that a webhook's records must get, flat as the script's answer is."""
         self._done.clear()
-        return [self._decide_webhook(records, now) for now, records in webhooks]
-
-    def _decide_webhook(self, records: Sequence[dict[str, Any]], now: int) -> list[str]:
         answer: list[str] = []
         for record in records:
             match record["kind"]:
@@ -193,9 +190,9 @@ class Ledger:
         """Return what `run` does; a verdict or an assignment that may not be breaks the run off."""
         book = self.book(key[key.index("{") + 1 : key.index("}")])
         if script == "accept":
-            due = book.decide_all(_webhooks_of(arguments))
+            due = book.decide_all([json.loads(str(text)) for text in arguments[2:]], int(arguments[0]))
             answer = run()
-            expect(answer[1:] == due, f"the verdicts are the design's: {answer} is not {due}")
+            expect(answer == due, f"the verdict is the design's: {answer} is not {due}")
             return answer
         if script == "settle":
             settled = [json.loads(str(text)) for text in arguments[2:]]
@@ -236,16 +233,6 @@ class Ledger:
         found = self._server.run("find", f"relay:{{{integration}}}:queue", [0, an_id])
         record = pairs(found[0][1]) if found else {}
         return record.get("status", ""), record.get("place", "")
-
-
-def _webhooks_of(arguments: Sequence[str | int]) -> list[tuple[int, list[dict[str, Any]]]]:
-    """Return the webhooks of a call of `accept`: the time of each, and its records."""
-    webhooks, rest = [], list(arguments[3:])
-    while rest:
-        now, count, *rest = rest
-        webhooks.append((int(now), [json.loads(str(text)) for text in rest[: int(count)]]))
-        del rest[: int(count)]
-    return webhooks
 
 
 def _mark_of(record: dict[str, Any]) -> Mark:

@@ -86,7 +86,7 @@ class WebProcess(Process):
     def __init__(self, site: Site, name: str) -> None:
         super().__init__(name)
         self.wire = site.connect(self)
-        queues = {one.name: site.open_queue(self.wire, one.name) for one in site.integrations}
+        queues = {one.name: DeliveryQueue(self.wire, one.name, retention=_YEARS) for one in site.integrations}
         clock = site.stage.clock
         self.intake = Intake(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
 
@@ -139,7 +139,7 @@ class Operator(Process):
     def __init__(self, site: Site) -> None:
         super().__init__("console")
         wire, clock = site.connect(self), site.stage.clock
-        queues = {one.name: site.open_queue(wire, one.name) for one in site.integrations}
+        queues = {one.name: DeliveryQueue(wire, one.name, retention=_YEARS) for one in site.integrations}
         self._clock = clock
         self._circuit = Circuit(wire)
         self._letters = Letters(wire)
@@ -173,7 +173,6 @@ class Site:
         self.integrations = integrations
         self.ledger = Ledger(server)
         self.chance = Random(seed).random
-        self._policy = ("always", "everysec")[seed % 2]
         #: The attempts that were ever handed to a pool.
         self.attempts: dict[Task, Assignment] = {}
         self.server = server
@@ -195,15 +194,9 @@ class Site:
 
     def connect(self, process: Process) -> Wire:
         """Return a process's connection."""
-        wire = Wire(self.stage, process, self.server, self._terms, self.ledger, policy=self._policy)
+        wire = Wire(self.stage, process, self.server, self._terms, self.ledger)
         self._wires.append(wire)
         return wire
-
-    def open_queue(self, wire: Wire, integration: str) -> DeliveryQueue:
-        """Return an integration's queue, as a process has it whose threads are tasks."""
-        queue = DeliveryQueue(wire, integration, retention=_YEARS, clock=self.stage.clock)
-        queue._commits._make_lock = lambda: Latch(self.stage).as_lock()
-        return queue
 
     def new_id(self, at_ms: int) -> str:
         """Return an id that no other has."""

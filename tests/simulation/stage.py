@@ -16,8 +16,6 @@ from relay.clock import Clock
 
 #: When it all begins (Unix ms).
 START = 1_790_000_000_000
-#: As long as a thread that may go on can be kept from it by the others (ms).
-_SOON = 200
 #: Nothing waits for so long (ms).
 NEVER = START * 2
 
@@ -186,19 +184,16 @@ class Stage:
 
 
 class Latch:
-    """A lock as `threading.Lock` has it, of threads that are tasks. Who waits for it goes on soon after it was let go."""
+    """A lock as `threading.Lock` has it, of threads that are tasks."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._is_taken = False
-        self._waiting: list[Task] = []
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take it, within `timeout` seconds."""
         until = NEVER if timeout < 0 else self._stage.now + round(timeout * 1000)
         while blocking and self._is_taken and self._stage.now < until:
-            if self._stage.on:
-                self._waiting.append(self._stage.on)
             self._stage.pause(earliest=0, latest=until, is_held_up=lambda: self._is_taken)
         if self._is_taken:
             return False
@@ -208,9 +203,6 @@ class Latch:
     def release(self) -> None:
         """Let it go."""
         self._is_taken = False
-        for task in self._waiting:
-            task.latest = min(task.latest, self._stage.now + _SOON)
-        self._waiting.clear()
 
     def as_lock(self) -> threading.Lock:
         """Return it as what it stands in for."""

@@ -63,7 +63,6 @@ RECORDS = st.fixed_dictionaries(
 PAYLOADS = st.one_of(
     RECORDS, RECORDS, st.lists(RECORDS, min_size=2, max_size=4).map(lambda records: {"result": records})
 )
-CROWDS = st.lists(PAYLOADS, min_size=2, max_size=4)
 KEYS = st.sampled_from([None, None, "key-1", "key-2"])
 
 EVENTS = ["kill a worker", "start a worker", "start a worker", "kill web", "revoke tokens"]
@@ -107,17 +106,6 @@ class Relay(RuleBasedStateMachine):
         """A webhook comes in."""
         self.sent.append((self.here.integrations[which], payload, key))
         self.deliver(-1, web, fate, steps)
-
-    @rule(web=ANY, payloads=CROWDS, fate=FATES, calls=st.sampled_from([0, 1, 1, 2]), steps=STEPS)
-    def receive_at_once(self, web: int, payloads: list[object], fate: Fate | None, calls: int, steps: int) -> None:
-        """Webhooks come while one is being stored; `fate` meets the call of the first, or one that they share."""
-        for payload in payloads:
-            self.sent.append((self.here.integrations[0], payload, None))
-            self.deliver(-1, web, None, 1)
-        if fate:
-            self.here.webs[web % len(self.here.webs)].wire.doom(fate, calls)
-        for request in self.requests[-len(payloads) :]:
-            self.here.go_on(request, steps)
 
     @precondition(lambda self: self.sent)
     @rule(which=ANY, web=ANY, fate=FATES, steps=STEPS)

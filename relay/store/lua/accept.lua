@@ -1,15 +1,13 @@
--- The verdict on the records of webhooks (DESIGN section 4), in one step: of each all or none.
--- ARGV[2] how many may be pending; ARGV[3] whether to look if Redis holds back what was written before: `1` or `0`; ARGV[4…] for each
--- webhook its now (Unix ms), how many records it has, and a JSON object per record, with `kind`:
+-- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
+-- ARGV[2] how many may be pending; ARGV[3…] a JSON object per record, with `kind`:
 --   relay   id sys_id iem_state itsm_state identity window collapse created_at received_at, and where known
 --           number table version version_key updated_at resolved_by mapping from via;
 --           lookup (of the resolver in Virima: `mode`, and `skip` where nobody can be asked for);
 --           replay_of (a dead letter that this is a new delivery of) or rejection (that this was), with actor
 --   ignore  sys_id received_at, and where known version_key updated_at
 --   reject  id created_at record errors mapping from
--- Returns how many bytes Redis holds back from its disk (0 where it was not looked), and for each webhook verdict and id of each record,
--- flat: queued | duplicate | superseded | ignored | rejected; of a replay also unknown | pending | closed (what keeps the dead letter from
--- being replayed). Or `full` alone: nothing of it was stored.
+-- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected; of a replay also
+-- unknown | pending | closed (what keeps the dead letter from being replayed). Or `full` alone: nothing was stored.
 
 -- A ticket that once had very many updates within the window forgets the old ones now and then.
 local PRUNE_EVERY = 64
@@ -235,48 +233,27 @@ local function close_rejection(record)
     { rejection_id = record.rejection })
 end
 
--- What waits in the server's memory while its disk is busy. In the server, where finding the one number costs next to nothing.
-local function held_back()
-  return tonumber(string.match(redis.call('INFO', 'persistence'), 'aof_buffer_length:(%d+)') or 0)
-end
-
 -- What cannot be read is refused before the first write: Redis takes nothing back.
-local function read_webhooks()
-  local webhooks, at = {}, 4
-  while at <= #ARGV do
-    local webhook, last = { now = tonumber(ARGV[at]), relayed = 0 }, at + 1 + tonumber(ARGV[at + 1])
-    for index = at + 2, last do
-      local record = cjson.decode(ARGV[index])
-      webhook[#webhook + 1] = record
-      if record.kind == 'relay' then webhook.relayed = webhook.relayed + 1 end
-    end
-    webhooks[#webhooks + 1] = webhook
-    at = last + 1
-  end
-  return webhooks
+local records, relayed = {}, 0
+for index = 3, #ARGV do
+  local record = cjson.decode(ARGV[index])
+  records[#records + 1] = record
+  if record.kind == 'relay' then relayed = relayed + 1 end
 end
+-- One integration's backlog must not fill the server for all of them.
+if relayed > 0 and redis.call('ZCARD', key('in:pending')) + relayed > tonumber(ARGV[2]) then return { 'full' } end
 
+local verdicts = {}
 local has_work = false
-
-local function accept(webhook)
-  -- One integration's backlog must not fill the server for all of them.
-  if webhook.relayed > 0 and redis.call('ZCARD', key('in:pending')) + webhook.relayed > tonumber(ARGV[2]) then return { 'full' } end
-  now = webhook.now
-  local verdicts = {}
-  for _, record in ipairs(webhook) do
-    local verdict, id
-    if record.kind == 'relay' then verdict, id = relay(record)
-    elseif record.kind == 'ignore' then verdict, id = ignore(record)
-    else verdict, id = reject(record) end
-    if record.rejection and verdict ~= 'rejected' then close_rejection(record) end
-    has_work = has_work or verdict == 'queued'
-    verdicts[#verdicts + 1] = verdict
-    verdicts[#verdicts + 1] = id
-  end
-  return verdicts
+for _, record in ipairs(records) do
+  local verdict, id
+  if record.kind == 'relay' then verdict, id = relay(record)
+  elseif record.kind == 'ignore' then verdict, id = ignore(record)
+  else verdict, id = reject(record) end
+  if record.rejection and verdict ~= 'rejected' then close_rejection(record) end
+  has_work = has_work or verdict == 'queued'
+  verdicts[#verdicts + 1] = verdict
+  verdicts[#verdicts + 1] = id
 end
-
-local answer = { ARGV[3] == '1' and held_back() or 0 }
-for _, webhook in ipairs(read_webhooks()) do answer[#answer + 1] = accept(webhook) end
 if has_work then wake() end
-return answer
+return verdicts
