@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-from relay.embedded import valkey_binary
+from harness import redis_binary
 
 _PACKAGES = ("flask", "gunicorn", "redis", "hiredis", "requests", "urllib3", "marshmallow")
 
@@ -85,7 +85,7 @@ def _number(value: float, unit: str) -> str:
 def _machine() -> str:
     cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
     memory = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    server = subprocess.run([str(valkey_binary()), "--version"], capture_output=True, text=True, check=True).stdout
+    server = subprocess.run([str(redis_binary()), "--version"], capture_output=True, text=True, check=True).stdout
     facts = [
         f"{os.cpu_count()} × {cpu or platform.machine()}, {memory / 2**20:.0f} GiB, {platform.system()} {platform.release()}",
         f"Python {platform.python_version()}; {server.split('sha=')[0].strip()}",

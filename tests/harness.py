@@ -60,6 +60,12 @@ class AtOnce(Executor):
         return Future()
 
 
+def redis_binary() -> Path:
+    """Return the server that the tests start themselves: RELAY_TEST_REDIS_SERVER, or the embedded Valkey."""
+    given = os.environ.get("RELAY_TEST_REDIS_SERVER")
+    return Path(given) if given else valkey_binary()
+
+
 @dataclass(slots=True)
 class RedisServer:
     """A Redis with an append-only file that can be killed, stopped and started again."""
@@ -78,7 +84,7 @@ class RedisServer:
         options = {"port": "0", "unixsocket": f"{self.folder}/redis.sock", "dir": str(self.folder), "save": ""}
         options |= {"appendonly": "yes", "appendfsync": self.fsync, "loglevel": "warning"}
         flat = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self.process = subprocess.Popen([str(valkey_binary()), *flat], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([str(redis_binary()), *flat], stdout=subprocess.DEVNULL)
         wait_until(lambda: answers(self.url), "Redis answers")
         return self
 
