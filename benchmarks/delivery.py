@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import islice
 
-from harness import sys_id, wait_until
+from harness import IEM_PASSWORD, IEM_USER, sys_id, wait_until
 from measures.backlog import fill
 
 from benchmarks.loop import STREAM
 from benchmarks.results import Row, Section
-from benchmarks.senders import pace, saturate
+from benchmarks.senders import pace, post, saturate
 from benchmarks.site import Setting, Site, resolutions, tickets, webhook
+from benchmarks.upstream import Upstream
 
 _E2E_RATE = 100.0
 _FILL = """
@@ -32,6 +36,7 @@ def measure(*, runs: int, seconds: float) -> list[Section]:
         Row("… IEM takes 5 ms", "/s", *_both(drained[0.005])),
         Row("… IEM takes 50 ms, 32 in flight", "/s", _both(drained[0.05])[0], [640.0] * runs, "≥ 0.95 of 640", 0.95),
         Row("… beside the minimal loop", "/s", *_both(drained[0.05])),
+        Row("the simulated IEM alone, with 16 connections", "/s", [_alone(seconds) for _ in range(runs)]),
         Row("two workers by one, IEM takes 50 ms, 8 in flight each", "/s", *_both(few)[::-1], "≥ 1.9", 1.9),
     ]
     for name, part, most in (("p50", 0.5, 8.0), ("p99", 0.99, 25.0)):
@@ -71,6 +76,17 @@ def _drain(delay: float, seconds: float, *, by_relay: bool, workers: int = 1, in
 
 def _few(workers: int, seconds: float) -> float:
     return _drain(0.05, seconds, by_relay=True, workers=workers, in_flight=8)
+
+
+def _alone(seconds: float) -> float:
+    """Return the pushes a second that the simulated IEM takes of the cheapest sender."""
+    with closing(Upstream()) as upstream:
+        credential = "Basic " + base64.b64encode(f"{IEM_USER}:{IEM_PASSWORD}".encode()).decode()
+        bodies = (json.dumps({"state": 6, "sysid": sys_id(ticket)}).encode() for ticket in tickets())
+        pushes = (post("/gbp/push/ACME?integrationid=42", credential, body) for body in bodies)
+        answers = saturate(upstream.port, pushes, connections=16, seconds=seconds)
+        assert set(answers.statuses) == {200}, answers.statuses
+        return answers.rate
 
 
 def rate_of(pushed: Callable[[], int], seconds: float, most: int) -> float:
