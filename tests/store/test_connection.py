@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import RedisServer, free_port, wait_until
+from harness import RedisServer, free_port, redis_binary, wait_until
 from store.bench import DELIVERED, LEASE, NOT_NOW, SECOND, Bench, resolution, sys_id
 
-from relay.embedded import answers, valkey_binary
+from relay.embedded import answers
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
@@ -39,7 +39,7 @@ class Server:
     def start(self, *more: str) -> None:
         """Start it; it may not answer yet."""
         own = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--loglevel", "warning")
-        command = [str(valkey_binary()), *self.options, *own, *more]
+        command = [str(redis_binary()), *self.options, *own, *more]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def send(self, number: signal.Signals) -> None:
@@ -346,7 +346,7 @@ def run_the_queue(connection: Connection) -> None:
     assert pulse.workers() == {"worker-1": bench.now}
     assert [backlog.pending for backlog in pulse.backlogs(["acme"])] == [1]
     durability = read_durability(connection)
-    assert (durability.server, durability.appendonly) == ("valkey", True)
+    assert (f"{durability.server}-server", durability.appendonly) == (redis_binary().name, True)
 
 
 def is_whole(connection: Connection) -> bool:
