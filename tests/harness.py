@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -84,9 +85,16 @@ class RedisServer:
         options = {"port": "0", "unixsocket": f"{self.folder}/redis.sock", "dir": str(self.folder), "save": ""}
         options |= {"appendonly": "yes", "appendfsync": self.fsync, "loglevel": "warning"}
         flat = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self.process = subprocess.Popen([str(redis_binary()), *flat], stdout=subprocess.DEVNULL)
+        # As Python itself does, it ignores the signal that a limit of its files' size sends: such a write is refused.
+        command = [str(redis_binary()), *flat]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         wait_until(lambda: answers(self.url), "Redis answers")
         return self
+
+    def limit_files(self, size: int) -> None:
+        """Let its disk refuse what makes a file longer than `size` bytes; -1: let it take everything again."""
+        assert self.process is not None
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -1,15 +1,14 @@
 """Has Redis handed what it answered to its disk? Under `appendfsync everysec` it answers before that while the disk is busy.
 
 A write that was handed over survives a kill of Redis; one that still waits in its memory does not. Redis holds writes back only
-while an fsync of its append-only file takes long, and only under everysec: this costs one more question per webhook there, and
-nothing under `always`.
+while an fsync of its append-only file takes long or the disk refuses them, and only under everysec: this costs one more question
+per webhook there, and nothing under `always`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
@@ -17,49 +16,18 @@ from relay.store.durability import read_setting
 
 #: So long after a webhook's write was sent Redis is not asked any more (seconds): with one more answer it is still told in time.
 _PATIENCE = 0.9
-#: Bytes that wait. In the server, where finding the one number costs next to nothing.
-_HELD_BACK = "return tonumber(string.match(redis.call('INFO', 'persistence'), 'aof_buffer_length:(%d+)') or 0)"
-_LOOK_AGAIN = 0.002
+#: Between two questions while Redis holds writes back (seconds).
+_LOOK_AGAIN = 0.005
 #: The server's policy is asked for this often (seconds).
 _POLICY_KEPT = 30.0
-
-
-class Looks:
-    """One look at a time, for all threads that want one: what it finds counts for whoever came before it began."""
-
-    def __init__(self, look: Callable[[], bool]) -> None:
-        self._look = look
-        self._changed = threading.Condition()
-        #: How many looks have begun, and how many of them are over.
-        self._begun = self._over = 0
-        self._found: bool | StoreUnavailableError = False
-
-    def look(self) -> bool:
-        """Return what a look finds that begins from now on. Raises what it raises, too."""
-        with self._changed:
-            wanted = self._begun + 1
-            while self._begun >= wanted or self._begun > self._over:
-                if self._over >= wanted:
-                    return self._told()
-                self._changed.wait()
-            self._begun += 1
-        found: bool | StoreUnavailableError = StoreUnavailableError("Redis could not be looked at")
-        try:
-            found = self._look()
-        except StoreUnavailableError as error:
-            found = error
-        finally:
-            with self._changed:
-                self._over, self._found = self._begun, found
-                self._changed.notify_all()
-        if isinstance(found, StoreUnavailableError):
-            raise found
-        return found
-
-    def _told(self) -> bool:
-        if isinstance(self._found, StoreUnavailableError):
-            raise StoreUnavailableError(str(self._found)) from self._found
-        return self._found
+#: What waits in Redis's memory: nothing, or what goes to its disk before this is answered, or what it holds back. Looked for in
+#: the server, where to find three words of many costs next to nothing.
+_LOOK = """
+local told = redis.call('INFO', 'persistence')
+if not string.find(told, 'aof_buffer_length:[1-9]') then return 'nothing' end
+local goes = string.find(told, 'aof_pending_bio_fsync:0', 1, true) and string.find(told, 'aof_last_write_status:ok', 1, true)
+return goes and 'goes' or 'held back'
+"""
 
 
 class FlushWatch:
@@ -68,7 +36,7 @@ class FlushWatch:
     def __init__(self, connection: Connection, key: str) -> None:
         """`key`: one of the server's that is asked about, where there are several."""
         self._connection = connection
-        self._looks = Looks(lambda: bool(connection.call("EVAL", _HELD_BACK, 1, key)))
+        self._key = key
         self._holds_back = True
         self._asked_at = -_POLICY_KEPT
 
@@ -79,13 +47,17 @@ class FlushWatch:
         Raises:
             StoreUnavailableError: it still waits there, or Redis does not answer: nothing is known to be stored.
         """
+        found = ""
         while self._may_hold_back(began):
             if time.monotonic() - began > _PATIENCE:
                 raise StoreUnavailableError("Redis is slow, or holds writes back: its disk is too busy")
-            # Whether anything waits; what others wrote a moment ago may be all, so that looking again helps.
-            if not self._looks.look():
+            before, found = found, self._connection.call("EVAL", _LOOK, 1, self._key)
+            # What goes may be what others wrote a moment ago, or ours. Before the next answer it has gone, or was refused, and
+            # it is held back.
+            if found == "nothing" or before == found == "goes":
                 return
-            threading.Event().wait(_LOOK_AGAIN)
+            if found == "held back":
+                threading.Event().wait(_LOOK_AGAIN)
 
     def _may_hold_back(self, began: float) -> bool:
         """Tell what is known of the server's policy, asked for again now and then where there is time."""
