@@ -91,7 +91,8 @@ def _alone(seconds: float) -> float:
 
 def rate_of(pushed: Callable[[], int], seconds: float, most: int) -> float:
     """Return how many are pushed a second, after the first moments."""
-    wait_until(lambda: pushed() > 100, "pushes begin")
+    already = pushed()
+    wait_until(lambda: pushed() > already + 100, "pushes begin")
     time.sleep(1)
     before, began = pushed(), time.perf_counter()
     time.sleep(seconds)
