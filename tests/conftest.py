@@ -25,6 +25,9 @@ def redis_url() -> Iterator[str]:
     """The URL of a server of this test process's own (appendfsync everysec: tests that kill it start their own)."""
     given = os.environ.get("RELAY_TEST_REDIS_URL")
     if given:
+        # Processes of pytest-xdist would empty it for one another.
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            pytest.fail("RELAY_TEST_REDIS_URL names one server, which each test empties: run pytest without -n")
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:
