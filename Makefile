@@ -1,7 +1,7 @@
-# `make lint` and `make test` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
+# `make lint`, `make docs` and `make test` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
 PYTHON_BIN ?= .venv/bin
 
-.PHONY: lint test lock
+.PHONY: lint docs test lock
 
 lint:
 	$(PYTHON_BIN)/ruff check .
@@ -9,6 +9,10 @@ lint:
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
 	$(PYTHON_BIN)/bandit --quiet --configfile pyproject.toml --recursive relay
+
+# The documentation site, in site/. A dead link, a missing anchor or a page outside the navigation fails.
+docs:
+	NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN)/mkdocs build --strict --quiet
 
 test:
 	$(PYTHON_BIN)/pytest

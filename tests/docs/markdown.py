@@ -1,4 +1,4 @@
-"""Reading the documents at the root of the repository: their sections, tables and code blocks."""
+"""Read the README and the pages of the site: their sections, tables and code blocks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+README = "README.md"
+_HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 
@@ -21,25 +23,25 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its header's cells, and each row's."""
+    """A table: the cells of its header and of each row."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-def read_text(name: str = "README.md") -> str:
-    """Return the text of a document."""
-    return (ROOT / name).read_text("utf-8")
+def read_text(page: str = README) -> str:
+    """Return the text of a page, named by its path in the repository."""
+    return (ROOT / page).read_text("utf-8")
 
 
-def section(title: str, text: str | None = None) -> str:
-    """Return what stands below the heading `title`, with its subsections."""
-    text = read_text() if text is None else text
-    heading = re.search(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
-    assert heading, f"no heading {title!r}"
-    below = text[heading.end() :]
-    end = re.search(rf"^#{{1,{len(heading[1])}}} ", below, re.MULTILINE)
-    return below[: end.start()] if end else below
+def section(title: str, page: str = README) -> str:
+    """Return the text below the heading `title` of a page, subsections included."""
+    text = read_text(page)
+    headings = [heading for heading in _headings(text) if heading[2] == title]
+    assert len(headings) == 1, f"{page} has {len(headings)} headings {title!r}"
+    level, start = len(headings[0][1]), headings[0].end()
+    ends = [heading for heading in _headings(text) if heading.start() > start and len(heading[1]) <= level]
+    return text[start : ends[0].start()] if ends else text[start:]
 
 
 def blocks(text: str) -> list[Block]:
@@ -67,8 +69,14 @@ def tables(text: str) -> list[Table]:
 
 
 def code(cell: str) -> list[str]:
-    """Return what stands between backticks in `cell`."""
+    """Return the texts between backticks in `cell`."""
     return re.findall(r"`([^`]+)`", cell)
+
+
+def _headings(text: str) -> list[re.Match[str]]:
+    """Return the headings of `text`, in order; a comment in a code block is not a heading."""
+    fenced = [match.span() for match in _FENCE.finditer(text)]
+    return [found for found in _HEADING.finditer(text) if not any(start < found.start() < end for start, end in fenced)]
 
 
 def _cells(line: str) -> tuple[str, ...]:
