@@ -8,8 +8,8 @@ from typing import Any
 
 from harness import simulated_iem
 
-from relay.simulators.faults import Fault
-from relay.simulators.iem import Iem
+from relay.simulators.faults import SimulatedFault
+from relay.simulators.simulated_iem import SimulatedIem
 
 
 class Upstream:
@@ -53,9 +53,9 @@ class Upstream:
 def _serve(pipe: Connection, delay: float) -> None:
     with simulated_iem() as server:
         iem = server.service
-        assert isinstance(iem, Iem)
+        assert isinstance(iem, SimulatedIem)
         if delay:
-            server.faults.add(Fault(delay=delay, path="/gbp/"))
+            server.faults.add(SimulatedFault(delay=delay, path="/gbp/"))
         pipe.send(server.port)
         while True:
             match pipe.recv():

@@ -11,6 +11,7 @@ import pytest
 from harness import RedisServer
 from hypothesis import settings
 from properties import examples
+from store.bench import Bench
 
 from relay.store.connection import Connection
 
@@ -45,3 +46,9 @@ def redis(redis_url: str) -> Iterator[Connection]:
     connection.call("FLUSHALL")
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def bench(redis: Connection) -> Bench:
+    """An integration with the default settings, in an empty Redis."""
+    return Bench(redis)

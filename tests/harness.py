@@ -22,10 +22,10 @@ import pytest
 import requests
 import yaml
 
-from relay.embedded import answers, valkey_binary
-from relay.simulators.iem import Iem
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
+from relay.store.embedded import answers, valkey_binary
 
 ROOT = Path(__file__).parent.parent
 WEBHOOK_PASSWORD, IEM_USER, IEM_PASSWORD = "sn-secret-pw", "api@example.com", "iem-secret-pw"
@@ -208,7 +208,7 @@ def write_mapping(folder: Path, name: str, content: Mapping[str, Any]) -> Path:
 def simulated_iem() -> SimulatorServer:
     """Return a simulated IEM (not started) that knows the mapping's account, customer and integration."""
     user = ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME"}))
-    return SimulatorServer(Iem(Installation((user,), {"ACME": True}, frozenset({"42"}))))
+    return SimulatorServer(SimulatedIem(Installation((user,), {"ACME": True}, frozenset({"42"}))))
 
 
 @dataclass(slots=True)

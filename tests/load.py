@@ -13,7 +13,7 @@ from itertools import count
 import requests
 from harness import Relay, sys_id
 
-from relay.simulators.iem import Push
+from relay.simulators.simulated_iem import Push
 
 #: Of each ticket. Every version has a state of its own, so that a repeat and a step backwards can be seen in the pushes.
 VERSIONS = 4

@@ -14,12 +14,13 @@ import click
 
 from relay.cli.deliveries import Moment
 from relay.cli.terminal import as_json as json_text
-from relay.cli.terminal import open_operations, print_json, print_table, shown, with_operations
+from relay.cli.terminal import print_json, print_table, shown, with_operations
 from relay.core.seal import Report, SealingKey
-from relay.operations import Operations
+from relay.operations.operations import Operations
+from relay.operations.trail_file import check_file, write_chosen, write_sealed
+from relay.operations.wiring import open_operations
 from relay.settings import load_settings, read_environment
 from relay.store.trail import TYPES, TrailQuery
-from relay.trail_file import check_file, write_chosen, write_sealed
 
 _COLUMNS = ("at", "type", "integration", "number", "delivery_id", "actor")
 _CSV_COLUMNS = ("id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor")

@@ -12,8 +12,8 @@ import click
 
 from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
 from relay.core.values import parse_date_time
-from relay.operations import HinderedError, Operations, UnknownError
-from relay.store.deliveries import STATUSES, Query
+from relay.operations.operations import HinderedError, Operations, UnknownError
+from relay.store.delivery_reader import STATUSES, Query
 
 
 class Moment(click.ParamType[int]):

@@ -13,11 +13,11 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from relay.cli.supervisor import say
-from relay.simulators.iem import Iem
 from relay.simulators.iem_access import ApiUser, Installation
-from relay.simulators.record import Exchange
+from relay.simulators.request_log import Exchange
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
+from relay.simulators.simulated_iem import SimulatedIem
+from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
 
 _SENDER, _API_USER, _RESOLVER = "servicenow", "relay@example.com", "ann@example.com"
@@ -57,9 +57,9 @@ def start_demo(folder: Path) -> Demo:
     """Start the simulators on free ports and write the demo's mapping into `folder`."""
     password = secrets.token_hex(8)
     user = ApiUser(_API_USER, password, frozenset({"DEMO"}))
-    iem = SimulatorServer(Iem(Installation((user,), {"DEMO": True}, frozenset({"1"})))).start()
+    iem = SimulatorServer(SimulatedIem(Installation((user,), {"DEMO": True}, frozenset({"1"})))).start()
     account = Person(_API_USER, "Relay Service Account", password, service=True)
-    people = Virima([account, Person(_RESOLVER, "Ann Example")])
+    people = SimulatedVirima([account, Person(_RESOLVER, "Ann Example")])
     virima = SimulatorServer(people).start()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "demo.yaml").write_text(_MAPPING, "utf-8")

@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from relay.bootstrap import lay_foundation
 from relay.cli.terminal import json_option, print_finding, print_json
+from relay.doctor.examination import examine
 from relay.doctor.finding import Finding, State, failed
-from relay.doctor.round import examine
-from relay.inspection import Side
+from relay.foundation import lay_foundation
+from relay.mapping_files.checker import Side
 from relay.settings import read_environment
 
 

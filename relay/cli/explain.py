@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from relay.cli.terminal import shown, with_operations
-from relay.explain import explain as explained
-from relay.operations import Operations
+from relay.operations.operations import Operations
+from relay.operations.ticket_story import explain as explained
 
 
 @click.command

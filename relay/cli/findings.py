@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from relay.cli.terminal import shown
-from relay.core.document import Fault
-from relay.core.excerpt import excerpt
-from relay.mappings import MappingFile
+from relay.mapping_files.document import Fault
+from relay.mapping_files.excerpt import excerpt
+from relay.mapping_files.folder import MappingFile
 
 #: Faults of a file that are told with their lines; further ones are told without.
 _MOST_LINES = 100

@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import click
 
-from relay.bootstrap import connect_worker, lay_foundation
 from relay.cli.terminal import shown
 from relay.doctor.web import NoAnswerError, ask_readiness, tell_readiness
+from relay.foundation import connect, lay_foundation
 from relay.settings import read_environment
-from relay.store.pulse import SILENT_AFTER, Pulse
+from relay.store.heartbeats import SILENT_AFTER, Heartbeats
 
 
 @click.group
@@ -39,7 +39,7 @@ def worker() -> None:
     """
     foundation = lay_foundation()
     host, now = socket.gethostname(), foundation.clock.now_ms()
-    beats = Pulse(connect_worker(foundation.settings)).workers()
+    beats = Heartbeats(connect(foundation.settings)).workers()
     ages = [now - at for name, at in beats.items() if name.rsplit("-", 2)[0] == host]
     if not ages:
         _end(well=False, says=f"no worker of {host} has been heard of")

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, TextIO
 
 import click
 
-from relay.bootstrap import build_iem, connect_worker, lay_foundation
 from relay.cli.named_mapping import find_integration
 from relay.cli.terminal import as_json as terminal_json
 from relay.cli.terminal import json_option, print_finding, print_json, shown
@@ -22,9 +21,10 @@ from relay.core.redact import Redactor
 from relay.doctor.finding import failed
 from relay.doctor.services import ping_iem
 from relay.errors import RequestBodyError, StoreUnavailableError
+from relay.foundation import connect, iem_service, lay_foundation
 from relay.iem.advice import ADVICE
-from relay.iem.model import Publication
-from relay.iem.records import Record, read_records
+from relay.iem.publish_bodies import Publication
+from relay.iem.record_file import FileRecord, read_records
 from relay.iem.service import Attempt, IemService
 
 #: So many failures in a row, refusals of single bodies excepted: the rest is not sent.
@@ -89,7 +89,8 @@ def publish(
         click.echo(f"{len(records)} checked, as IEM's guide has it; nothing was sent", err=True)
         return
     foundation = lay_foundation()
-    with closing(build_iem(mapped, foundation, connect_worker(foundation.settings))) as service:
+    service, _ = iem_service(mapped, foundation, connect(foundation.settings))
+    with closing(service):
         sending = _Sending(service, publication, at_once=mapped.iem.max_in_flight)
         attempts = sending.send(records)
     left = [(one, attempt) for one, attempt in zip(records, attempts, strict=True) if not _is_published(attempt)]
@@ -106,7 +107,7 @@ def publish(
     sys.exit(1 if left else 0)
 
 
-def _read(file: BinaryIO, publication: Publication, customer_id: str) -> list[Record]:
+def _read(file: BinaryIO, publication: Publication, customer_id: str) -> list[FileRecord]:
     """Return the bodies of a file, all of them good."""
     try:
         text = file.read().decode("utf-8-sig")
@@ -137,7 +138,7 @@ class _Sending:
         #: Why it ended before its time.
         self.ended: str | None = None
 
-    def send(self, records: Sequence[Record]) -> list[Attempt | None]:
+    def send(self, records: Sequence[FileRecord]) -> list[Attempt | None]:
         """Return what became of each record, in order; None: it was not sent."""
         attempts: list[Attempt | None] = [None] * len(records)
 
@@ -155,7 +156,7 @@ class _Sending:
                 self._end("stopped")
         return attempts
 
-    def _publish(self, record: Record) -> Attempt | None:
+    def _publish(self, record: FileRecord) -> Attempt | None:
         if self._is_over:
             return None
         try:
@@ -182,7 +183,7 @@ def _is_published(attempt: Attempt | None) -> bool:
     return attempt is not None and isinstance(attempt.outcome, Delivered)
 
 
-def _describe(record: Record, attempt: Attempt, redactor: Redactor) -> dict[str, Any]:
+def _describe(record: FileRecord, attempt: Attempt, redactor: Redactor) -> dict[str, Any]:
     outcome, answer = attempt.outcome, attempt.answer
     assert not isinstance(outcome, Delivered)
     said = redactor.redact(answer.message or answer.fault or "")

@@ -16,7 +16,7 @@ from relay.cli.terminal import (
     why_option,
     with_operations,
 )
-from relay.operations import Operations
+from relay.operations.operations import Operations
 
 
 @click.group

@@ -20,7 +20,7 @@ _COMMANDS = {
     "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
     "worker": ("relay.cli.worker", "Deliver what was accepted to IEM."),
     "mappings": ("relay.cli.mappings", "Write a new mapping file; check mapping files; print their JSON Schema."),
-    "try": ("relay.cli.trial", "Tell what a payload would come to, and send nothing."),
+    "try": ("relay.cli.try_payload", "Tell what a payload would come to, and send nothing."),
     "servicenow": ("relay.cli.servicenow", "Write the scripts that ServiceNow developers paste."),
     "integrations": ("relay.cli.integrations", "See how integrations stand; park and resume them."),
     "deliveries": ("relay.cli.deliveries", "Look for deliveries; replay and discard dead letters."),

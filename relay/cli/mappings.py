@@ -12,14 +12,14 @@ import click
 
 from relay.cli.findings import findings_as_json, print_findings
 from relay.cli.new_mapping import new
-from relay.core.json_schema import make_json_schema
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
-from relay.inspection import Side, inspect
-from relay.mappings import MappingFile, mapping_paths, read_mapping, read_mappings
-from relay.secret_reader import SecretReader
+from relay.mapping_files.checker import Side, inspect
+from relay.mapping_files.folder import MappingFile, mapping_paths, read_mapping, read_mappings
+from relay.mapping_files.json_schema import make_json_schema
+from relay.mapping_files.sources import load_presets
+from relay.secrets import SecretReader
 from relay.settings import load_settings, read_environment
-from relay.sources import load_presets
 
 EX_CONFIG = 78
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from relay.core.integration import Integration
 from relay.errors import ConfigurationError
-from relay.mappings import MappingFile, read_mapping, read_mappings
-from relay.operations import UnknownError
+from relay.mapping_files.folder import MappingFile, read_mapping, read_mappings
+from relay.operations.operations import UnknownError
 from relay.settings import load_settings, read_environment
 
 

@@ -11,10 +11,10 @@ import click
 
 from relay.cli.next_steps import report
 from relay.cli.terminal import json_option, shown
-from relay.core.draft import QUESTIONS, Draft, Question, applies
-from relay.drafting import check_place, compose, write_new
 from relay.errors import ConfigurationError
-from relay.mappings import name_of, read_mapping
+from relay.mapping_files.draft import QUESTIONS, Draft, Question, applies
+from relay.mapping_files.folder import name_of, read_mapping
+from relay.mapping_files.writer import check_place, compose, write_new
 from relay.settings import load_settings, read_environment
 
 _EX_USAGE = 2

@@ -12,10 +12,10 @@ from relay.cli.findings import findings_as_json, print_findings
 from relay.cli.terminal import print_json, shown
 from relay.core.integration import Env, Secret
 from relay.core.redact import Redactor
-from relay.drafting import SCHEMA_NAME
-from relay.inspection import Need, inspect, needs_of
-from relay.mappings import MappingFile, read_mappings
-from relay.secret_reader import SecretReader
+from relay.mapping_files.checker import Need, inspect, needs_of
+from relay.mapping_files.folder import MappingFile, read_mappings
+from relay.mapping_files.writer import SCHEMA_NAME
+from relay.secrets import SecretReader
 from relay.settings import load_settings, read_environment
 
 _PROCESSES = {"web": "web", "worker": "the workers"}

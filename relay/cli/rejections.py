@@ -7,7 +7,7 @@ from itertools import islice
 import click
 
 from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
-from relay.operations import HinderedError, Operations
+from relay.operations.operations import HinderedError, Operations
 
 
 @click.group

@@ -8,11 +8,11 @@ from types import FrameType
 
 import click
 
-from relay.simulators.exchange import Service
-from relay.simulators.iem import Iem
+from relay.simulators.exchange import SimulatedService
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
+from relay.simulators.simulated_iem import SimulatedIem
+from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
 
 Command = Callable[..., None]
@@ -93,7 +93,7 @@ def iem(
         token_lifetime=token_lifetime,
         jwt=jwt,
     )
-    _serve("IEM", Iem(installation), host, port, "")
+    _serve("IEM", SimulatedIem(installation), host, port, "")
 
 
 @simulate.command()
@@ -110,11 +110,11 @@ def iem(
 def virima(host: str, port: int, user: tuple[str, str], person: tuple[tuple[str, str], ...]) -> None:
     """Serve Virima's LoginService: all seven operations."""
     account = Person(user[0], "Relay Service Account", user[1], service=True)
-    service = Virima([account, *(Person(email, name) for email, name in person)])
+    service = SimulatedVirima([account, *(Person(email, name) for email, name in person)])
     _serve("Virima", service, host, port, service.base_path)
 
 
-def _serve(name: str, service: Service, host: str, port: int, path: str) -> None:
+def _serve(name: str, service: SimulatedService, host: str, port: int, path: str) -> None:
     """Serve until told to stop; a port that cannot be had is one sentence and exit status 1."""
     server = SimulatorServer(service, host=host, port=port)
     with _told_to_stop() as stopped:

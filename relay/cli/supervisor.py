@@ -42,7 +42,7 @@ class Child:
     def start(self) -> subprocess.Popen[bytes]:
         """Start it, in a process group of its own: Ctrl-C reaches the parent alone, which stops all in order."""
         self.process = subprocess.Popen(  # noqa: S603 - our own commands
-            [sys.executable, "-m", "relay.cli.leash", *self.command],
+            [sys.executable, "-m", "relay.cli.parent_watchdog", *self.command],
             env=dict(self.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

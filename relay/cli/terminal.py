@@ -11,10 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from relay.bootstrap import build_operations, connect_worker, lay_foundation, open_catalogue
 from relay.doctor.finding import Finding, State
-from relay.errors import ConfigurationError
-from relay.operations import Operations
+from relay.operations.wiring import open_operations
 
 _T = TypeVar("_T")
 #: Unicode's control, format, surrogate, and line and paragraph separator characters.
@@ -24,16 +22,6 @@ _COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
 why_option = click.option("--why", default="", help="Why, for the audit trail.")
-
-
-def open_operations() -> Operations:
-    """Return the operations of the relay that the environment describes."""
-    foundation = lay_foundation()
-    connection = connect_worker(foundation.settings)
-    catalogue, _ = open_catalogue(foundation, connection)
-    if catalogue.fault:
-        raise ConfigurationError([catalogue.fault])
-    return build_operations(foundation.settings, connection, catalogue)
 
 
 def actor() -> str:

@@ -18,12 +18,13 @@ import click
 
 from relay.cli.demo import Demo, start_demo, tell_demo
 from relay.cli.supervisor import Child, Supervisor, say
-from relay.embedded import DataFolder, EmbeddedRedisError, answers, open_data_folder, server_command
 from relay.errors import ConfigurationError, StoreUnavailableError
-from relay.mappings import Catalogue, read_mappings
+from relay.mapping_files.catalogue import Catalogue
+from relay.mapping_files.folder import read_mappings
 from relay.settings import Settings, load_settings, read_environment
 from relay.store.connection import Connection
-from relay.store.pulse import Pulse
+from relay.store.embedded import DataFolder, EmbeddedRedisError, answers, open_data_folder, server_command
+from relay.store.heartbeats import Heartbeats
 
 _FOLDER = Path(".relay")
 _START_PATIENCE = 60.0
@@ -153,7 +154,7 @@ def _is_up(base_url: str, redis_url: str) -> bool:
     connection = Connection(redis_url, timeout=1)
     try:
         with urlopen(f"{base_url}/livez", timeout=1):  # noqa: S310 - http on this machine  # nosec B310
-            return Pulse(connection).youngest_beat() is not None
+            return Heartbeats(connection).youngest_beat() is not None
     except (URLError, OSError, StoreUnavailableError):
         return False
     finally:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import click
 
-from relay.bootstrap import build_virima, lay_foundation
 from relay.cli.named_mapping import find_integration
 from relay.cli.terminal import json_option, print_json, print_record
-from relay.virima.advice import advise
+from relay.foundation import lay_foundation, virima_lookup
 from relay.virima.lookup import Lookup, LookupResult, Outcome
+from relay.virima.lookup_advice import advise
 
 
 @click.group
@@ -44,7 +44,7 @@ def look_up(integration: str, email: str, *, as_json: bool) -> None:
 @contextmanager
 def _opened(name: str) -> Iterator[Lookup]:
     foundation = lay_foundation()
-    lookup, _ = build_virima(find_integration(name), foundation)
+    lookup, _ = virima_lookup(find_integration(name), foundation)
     try:
         yield lookup
     finally:

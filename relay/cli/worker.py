@@ -6,31 +6,20 @@ import logging
 import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import click
 from prometheus_client import start_http_server
 
-from relay.bootstrap import (
-    Foundation,
-    build_absences,
-    build_sealer,
-    connect_worker,
-    lay_foundation,
-    open_catalogue,
-    worker_name,
-)
 from relay.errors import ConfigurationError, StoreUnavailableError
-from relay.housekeeping import Keep
-from relay.lanes import open_lanes
+from relay.foundation import Foundation, connect, lay_foundation, open_catalogue
 from relay.logs import log
-from relay.mappings import Catalogue
-from relay.reload import Reloader
-from relay.staff import Staff
+from relay.mapping_files.reloader import Reloader
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
-from relay.worker import Crew, Worker
+from relay.worker.loop import Worker
+from relay.worker.runtime import WorkerRuntime
+from relay.worker.wiring import build_runtime, build_sealer, build_worker
 
 #: Sessions in Virima are ended when a worker stops, if that is quickly done (seconds).
 _LOG_OUT_WITHIN = 2.0
@@ -53,45 +42,32 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     foundation = lay_foundation()
-    connection = connect_worker(foundation.settings)
+    connection = connect(foundation.settings)
     catalogue, reloader = open_catalogue(foundation, connection, "worker")
     if catalogue.fault:
         raise ConfigurationError([catalogue.fault])
-    delivering = _hire(foundation, catalogue, connection)
+    delivering = build_worker(foundation, catalogue, connection)
     running.append(delivering)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
-        staff = Staff(foundation, catalogue, delivering)
-        _start_assistants(staff, reloader, stopping)
+        runtime = build_runtime(foundation, catalogue, delivering)
+        build_sealer(foundation, catalogue).start(stopping)
+        _start(runtime, reloader, stopping, foundation.settings.reload_interval)
         delivering.run(grace=foundation.settings.shutdown_grace)
-        staff.publisher.close()
-        staff.lookups.close(within=_LOG_OUT_WITHIN)
+        runtime.publisher.close()
+        runtime.lookups.close(within=_LOG_OUT_WITHIN)
     logging.shutdown()
     os._exit(0)  # an attempt that outlived the grace must not keep the process
 
 
-def _hire(foundation: Foundation, catalogue: Catalogue, connection: Connection) -> Worker:
-    """Return the worker that the settings and the mapping files describe."""
-    settings = foundation.settings
-    return Worker(
-        worker_name(),
-        open_lanes(foundation, catalogue.usable(), connection),
-        connection,
-        Crew(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
-        keep=Keep(settings.max_dead, build_absences(settings, connection, catalogue)),
-        clock=foundation.clock,
-    )
-
-
-def _start_assistants(staff: Staff, reloader: Reloader, stopping: threading.Event) -> None:
-    """Start what a worker process does beside delivering, each in a thread of its own."""
-    staff.notes.write()
-    build_sealer(staff.foundation.settings, staff.catalogue).start(stopping)
-    staff.lookups.start(stopping)
-    staff.publisher.start(stopping)
-    reloader.look()  # Redis is there: the last good versions of broken files, too
-    staff.bring_up_to_date()
-    reloader.start(stopping, within=staff.foundation.settings.reload_interval, looked=staff.look_again)
+def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event, interval: float) -> None:
+    """Start what a worker process does besides delivering, each in a thread of its own."""
+    runtime.audit.write()
+    runtime.lookups.start(stopping)
+    runtime.publisher.start(stopping)
+    reloader.look()  # Redis answers now: last good versions of broken files can be read
+    runtime.bring_up_to_date()
+    reloader.start(stopping, within=interval, looked=runtime.look_again)
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:

@@ -16,7 +16,7 @@ Source = Literal["servicenow", "service-exchange"]
 FIELDS = ("sys_id", "state", "table", "number", "version", "updated_at", "resolved_by")
 
 
-class Absence(StrEnum):
+class OrphanReason(StrEnum):
     """Why nobody delivers for an integration: its deliveries wait, parked, with their clocks stopped."""
 
     DISABLED = "disabled"
@@ -88,7 +88,7 @@ Authentication = BasicAuth | HmacAuth | HeaderAuth | StandardWebhooksAuth
 
 
 @dataclass(frozen=True, slots=True)
-class Dedupe:
+class DedupeBlock:
     """How long an identity is remembered, and whether states that map to one IEM state are one."""
 
     window: float
@@ -96,7 +96,7 @@ class Dedupe:
 
 
 @dataclass(frozen=True, slots=True)
-class Iem:
+class IemBlock:
     """Where and as whom to push."""
 
     url: Text
@@ -111,7 +111,7 @@ class Iem:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryBlock:
     """The schedule of retries: `first`, doubling with jitter up to `most`, given up after `give_up_after` unparked."""
 
     first: float
@@ -120,7 +120,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Virima:
+class VirimaBlock:
     """Where and how resolvers are looked up."""
 
     url: Text
@@ -133,7 +133,7 @@ class Virima:
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
+class PublishBlock:
     """What the relay tells IEM of itself; None: not that."""
 
     heartbeat: float | None
@@ -175,11 +175,11 @@ class Integration:
     #: Other tables' states by `values.table_key`.
     tables: Mapping[str, Mapping[str, int]]
     unlisted_states: Literal["ignore", "reject"]
-    dedupe: Dedupe
-    iem: Iem
-    retry: Retry
-    virima: Virima | None
-    publish: Publish | None
+    dedupe: DedupeBlock
+    iem: IemBlock
+    retry: RetryBlock
+    virima: VirimaBlock | None
+    publish: PublishBlock | None
     tests: tuple[MappingTest, ...]
     #: SHA-256 of the file's text, its first 12 hex digits: which version of the mapping this is.
     digest: str

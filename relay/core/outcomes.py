@@ -33,7 +33,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class IemAnswer:
     """An HTTP answer of IEM, as far as it matters; `status` None: there was none."""
 
     status: int | None
@@ -99,23 +99,23 @@ DOWN_REASONS = frozenset({Reason.UNREACHABLE, Reason.SERVER_ERROR, Reason.RATE_L
 TOKEN_DROPPING = frozenset({Reason.UNEXPECTED_ANSWER, Reason.REDIRECTED, Reason.TOKEN_REFUSED})
 
 
-def classify_push(answer: Answer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
+def classify_push(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
     """Return what IEM's answer to `/gbp/push` means (guide section 4.3)."""
     return _classify(answer, auth, SUCCESS)
 
 
-def classify_publish(answer: Answer) -> Outcome | RefusedToken:
+def classify_publish(answer: IemAnswer) -> Outcome | RefusedToken:
     """Return what IEM's answer to a Publish call means (guide section 4.2)."""
     return _classify(answer, "token", PUBLISHED)
 
 
-def classify_healthcheck(answer: Answer) -> Outcome:
+def classify_healthcheck(answer: IemAnswer) -> Outcome:
     """Return what the publish service's health check answers (guide section 5); it is asked without a credential."""
     outcome = _classify(answer, "token", RUNNING)
     return Park(Reason.ACCESS_DENIED) if isinstance(outcome, RefusedToken) else outcome
 
 
-def classify_token(answer: Answer) -> Outcome:
+def classify_token(answer: IemAnswer) -> Outcome:
     """Return what an answer of the token API that holds no token means (guide section 3)."""
     match answer.status:
         case 401:
@@ -128,7 +128,7 @@ def classify_token(answer: Answer) -> Outcome:
             return outcome
 
 
-def _classify(answer: Answer, auth: Literal["token", "basic"], expected: str) -> Outcome | RefusedToken:
+def _classify(answer: IemAnswer, auth: Literal["token", "basic"], expected: str) -> Outcome | RefusedToken:
     match answer.status:
         case None:
             return Retry(Reason.UNREACHABLE)
@@ -149,12 +149,12 @@ def _classify(answer: Answer, auth: Literal["token", "basic"], expected: str) ->
             return Retry(_RETRIED.get(status, Reason.UNEXPECTED_ANSWER), answer.retry_after)
 
 
-def _classify_unauthorized(answer: Answer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
+def _classify_unauthorized(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
     known = _CONFIGURATION.get(_spelt(answer))
     if known is not None:
         return Park(known)
     return RefusedToken() if auth == "token" else Park(Reason.WRONG_CREDENTIALS)
 
 
-def _spelt(answer: Answer) -> str:
+def _spelt(answer: IemAnswer) -> str:
     return (answer.message or "").strip().rstrip(".").lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.core.integration import Retry as RetrySchedule
+from relay.core.integration import RetryBlock as RetrySchedule
 from relay.core.outcomes import Reason
 
 #: A delay is stretched or shortened by up to this part of it, so that what failed together does not come back together.

@@ -92,7 +92,7 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TrailFinding:
     """The first thing that is wrong with a trail, in a sentence; `record` is an id, or empty where a seal is wrong."""
 
     kind: Kind
@@ -114,7 +114,7 @@ class Report:
     last: str | None = None
     #: Whether the head of the chain is its beginning, or anchored by a seal of ours.
     anchored: bool = False
-    finding: Finding | None = None
+    finding: TrailFinding | None = None
 
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
@@ -200,7 +200,7 @@ class _Coming:
     def __init__(self, integration: str, records: Iterable[Record]) -> None:
         self._integration = integration
         self._records: Iterator[Record] = iter(records)
-        self.stranger: Finding | None = None
+        self.stranger: TrailFinding | None = None
         self._next: Record | None = self._read()
 
     def up_to(self, last: str) -> list[Record]:
@@ -222,62 +222,62 @@ class _Coming:
         if record is not None and record.get("integration") != self._integration and self.stranger is None:
             an_id = str(record["id"])
             sentence = f"record {an_id} says that it is of another integration than {self._integration}"
-            self.stranger = Finding("edited", an_id, sentence)
+            self.stranger = TrailFinding("edited", an_id, sentence)
         return record
 
 
 def _check_link(
     seal: Seal, before: Seal | Anchor | None, keys: Mapping[str, SealingKey], *, may_follow_unknown: bool
-) -> Finding | None:
+) -> TrailFinding | None:
     if not may_follow_unknown:
         expected = (before.number if before else 0) + 1
         if seal.number != expected:
             missing = f"seal {expected} is missing" if seal.number > expected else f"seal {seal.number} comes twice"
-            return Finding("seal", "", f"{missing}: what it vouched for cannot be checked")
+            return TrailFinding("seal", "", f"{missing}: what it vouched for cannot be checked")
         previous = "" if before is None else before.mac if isinstance(before, Seal) else before.seal
         if seal.previous != previous:
-            return Finding(
+            return TrailFinding(
                 "seal", "", f"seal {seal.number} does not follow the one before it: one of them was replaced"
             )
     if seal.key == _PLAIN and before is not None and before.key != _PLAIN:
-        return Finding(
+        return TrailFinding(
             "seal", "", f"seal {seal.number} has no key, though the one before it has: the chain was made anew"
         )
     return _check_mac(seal, keys, f"seal {seal.number}")
 
 
-def _check_mac(sealed: Seal | Anchor, keys: Mapping[str, SealingKey], what: str) -> Finding | None:
+def _check_mac(sealed: Seal | Anchor, keys: Mapping[str, SealingKey], what: str) -> TrailFinding | None:
     key = keys.get(sealed.key)
     if key is None and sealed.key == _PLAIN:
-        return Finding(
+        return TrailFinding(
             "seal", "", f"{what} was made without a key, which shows accidents only: --allow-unkeyed takes it for good"
         )
     if key is None:
-        return Finding("seal", "", f"{what} was made with the key {sealed.key}, which is not among those given")
+        return TrailFinding("seal", "", f"{what} was made with the key {sealed.key}, which is not among those given")
     if not hmac.compare_digest(key.mac(sealed.text).encode(), sealed.mac.encode("utf-8", "replace")):
-        return Finding("seal", "", f"{what} was edited, or made by somebody who does not have the key")
+        return TrailFinding("seal", "", f"{what} was edited, or made by somebody who does not have the key")
     return None
 
 
-def _check_place(sealed: Seal | Anchor, integration: str) -> Finding | None:
+def _check_place(sealed: Seal | Anchor, integration: str) -> TrailFinding | None:
     what = f"seal {sealed.number}" if isinstance(sealed, Seal) else "the anchor"
     if sealed.integration != integration:
-        return Finding("seal", "", f"{what} is of another integration than {integration}")
+        return TrailFinding("seal", "", f"{what} is of another integration than {integration}")
     if isinstance(sealed, Seal) and not sealed.records:
-        return Finding("seal", "", f"{what} names no record: it is damaged")
+        return TrailFinding("seal", "", f"{what} names no record: it is damaged")
     return None
 
 
-def _check_stale(records: Sequence[Record], anchor: Anchor) -> Finding | None:
+def _check_stale(records: Sequence[Record], anchor: Anchor) -> TrailFinding | None:
     if not records:
         return None
     an_id = str(records[0]["id"])
-    return Finding(
+    return TrailFinding(
         "added", an_id, f"record {an_id} was added where older records had been dropped (up to {anchor.last})"
     )
 
 
-def _compare(seal: Seal, records: Sequence[Record]) -> Finding | None:
+def _compare(seal: Seal, records: Sequence[Record]) -> TrailFinding | None:
     """Return the first difference between what `seal` names and what is there, order included."""
     sealed = list(seal.records)
     found = [(str(record["id"]), digest_of(record)) for record in records]
@@ -290,7 +290,7 @@ def _compare(seal: Seal, records: Sequence[Record]) -> Finding | None:
     there, named = (found[at] if at < len(found) else None), (sealed[at] if at < len(sealed) else None)
     extra, missing = Counter(found) - Counter(sealed), Counter(sealed) - Counter(found)
     kind, an_id = _kind_of(there, named, extra, missing)
-    return Finding(kind, an_id, f"record {an_id} was {kind} after it had been sealed (seal {seal.number})")
+    return TrailFinding(kind, an_id, f"record {an_id} was {kind} after it had been sealed (seal {seal.number})")
 
 
 def _kind_of(

@@ -19,7 +19,7 @@ TIMESTAMP_TOLERANCE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SignedRequest:
     """What authentication looks at."""
 
     #: By lower-case name; a header's bytes are taken for Latin-1 (PEP 3333).
@@ -30,7 +30,7 @@ class Request:
     at: float
 
 
-def authenticate(method: Authentication, secrets: Sequence[bytes], request: Request) -> str | None:
+def authenticate(method: Authentication, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
     """Return whom `method` recognises as the sender of `request` (a name for the record), or None."""
     match method:
         case BasicAuth():
@@ -43,14 +43,14 @@ def authenticate(method: Authentication, secrets: Sequence[bytes], request: Requ
             return _check_standard_webhooks(secrets, request)
 
 
-def _check_basic(method: BasicAuth, secrets: Sequence[bytes], request: Request) -> str | None:
+def _check_basic(method: BasicAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     given = _decode_base64(encoded.strip()) if scheme.lower() == "basic" else None
     good = any(_equal(given, method.username.encode() + b":" + secret) for secret in secrets)
     return f"basic:{method.username}" if good else None
 
 
-def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: Request) -> str | None:
+def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
     given = request.headers.get(method.header.lower())
     if given is not None and method.scheme:
         scheme, _, given_key = given.partition(" ")
@@ -59,7 +59,7 @@ def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: Request
     return f"header:{method.header}" if any(_equal(raw, secret) for secret in secrets) else None
 
 
-def _check_hmac(method: HmacAuth, secrets: Sequence[bytes], request: Request) -> str | None:
+def _check_hmac(method: HmacAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
     signed = request.body
     if method.timestamp_header:
         timestamp = request.headers.get(method.timestamp_header.lower(), "")
@@ -84,7 +84,7 @@ def _read_signature(text: str, method: HmacAuth) -> list[bytes]:
     return [reading for reading in readings if reading is not None]
 
 
-def _check_standard_webhooks(secrets: Sequence[bytes], request: Request) -> str | None:
+def _check_standard_webhooks(secrets: Sequence[bytes], request: SignedRequest) -> str | None:
     message_id = _raw(request.headers.get("webhook-id", ""))
     timestamp = request.headers.get("webhook-timestamp", "")
     if not message_id or not _is_fresh(timestamp, request.at):

@@ -10,26 +10,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from relay.clock import Clock
-from relay.core.integration import Absence
+from relay.core.integration import OrphanReason
 from relay.core.outcomes import Reason
 from relay.core.values import format_time
 from relay.doctor.finding import Finding
 from relay.iem.advice import ADVICE
-from relay.mappings import MappingFile
+from relay.mapping_files.folder import MappingFile
 from relay.settings import FROM_FILE, Settings
 from relay.store.circuit import CircuitState
 from relay.store.connection import Connection
 from relay.store.durability import Durability, read_durability
-from relay.store.pulse import SILENT_AFTER, Backlog, Pulse
+from relay.store.heartbeats import SILENT_AFTER, Backlog, Heartbeats
 
 #: Writes whose median is told as Redis's latency, and what is slow (ms): senders wait for it.
 _WRITES, _SLOW = 11, 50.0
 #: Reasons to be parked that somebody wanted.
-_MEANT = frozenset({"by_hand", Absence.DISABLED})
+_MEANT = frozenset({"by_hand", OrphanReason.DISABLED})
 _ABSENT: Mapping[str, str] = {
-    Absence.DISABLED: "set `enabled: true` in its mapping file",
-    Absence.UNUSABLE: "mend its mapping file: see `relay mappings check`",
-    Absence.REMOVED: "put its mapping file back",
+    OrphanReason.DISABLED: "set `enabled: true` in its mapping file",
+    OrphanReason.UNUSABLE: "mend its mapping file: see `relay mappings check`",
+    OrphanReason.REMOVED: "put its mapping file back",
 }
 _SETTINGS = frozenset({one.metadata["name"] for one in fields(Settings)} | {f"{name}_FILE" for name in FROM_FILE})
 
@@ -72,7 +72,7 @@ def examine_journal(settings: Settings) -> Finding:
 
 def examine_redis(connection: Connection, settings: Settings, clock: Clock) -> Finding:
     """Examine version, append-only file, eviction, memory, and how long a write takes. Raises StoreUnavailableError."""
-    durability, took = read_durability(connection), _latency(Pulse(connection), clock)
+    durability, took = read_durability(connection), _latency(Heartbeats(connection), clock)
     version = ".".join(map(str, durability.version))
     says = f"{durability.server} {version}: {durability.promise}; {durability.memory}; a write takes {took:.1f} ms"
     if refusals := durability.refusals(volatile_allowed=settings.volatile == "allow"):
@@ -81,7 +81,7 @@ def examine_redis(connection: Connection, settings: Settings, clock: Clock) -> F
     return Finding.warn("redis", says, doubt) if doubt else Finding.ok("redis", says)
 
 
-def _latency(pulse: Pulse, clock: Clock) -> float:
+def _latency(pulse: Heartbeats, clock: Clock) -> float:
     """Return the median time of a write (ms)."""
     times = []
     for _ in range(_WRITES):
@@ -103,7 +103,7 @@ def _doubt(durability: Durability, took: float) -> str | None:
     return None
 
 
-def examine_workers(pulse: Pulse, clock: Clock) -> Finding:
+def examine_workers(pulse: Heartbeats, clock: Clock) -> Finding:
     """Examine whether anybody delivers. Raises StoreUnavailableError."""
     now = clock.now_ms()
     at_work = [name for name, at in pulse.workers().items() if now - at <= SILENT_AFTER]

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from relay.access import Access, read_access
-from relay.bootstrap import Foundation, build_virima
 from relay.clock import Clock
 from relay.core.integration import Integration
-from relay.core.outcomes import Answer, Delivered, Reason, classify_healthcheck, classify_token
+from relay.core.outcomes import Delivered, IemAnswer, Reason, classify_healthcheck, classify_token
 from relay.doctor.finding import Finding
 from relay.errors import SecretMissingError
+from relay.foundation import Foundation, virima_lookup
+from relay.http.access import ServiceAccess, read_access
 from relay.http.caller import Caller
 from relay.http.reach import Reached, Step, Unreached, reach
 from relay.iem.advice import ADVICE
-from relay.iem.client import GrantedToken, IemClient
-from relay.virima.advice import advise
+from relay.iem.calls import GrantedToken, IemClient
 from relay.virima.lookup import Outcome
+from relay.virima.lookup_advice import advise
 
 #: A certificate that ends sooner is told (seconds).
 _ENDS_SOON = 14 * 86_400.0
@@ -41,7 +41,7 @@ class _Door:
     """One account of one service, and the integrations that go through it."""
 
     integrations: list[Integration]
-    access: Access
+    access: ServiceAccess
 
     @property
     def names(self) -> str:
@@ -102,7 +102,7 @@ def _examine_iem(door: _Door, foundation: Foundation, *, publishes: bool) -> lis
     return findings
 
 
-def _judge_health(subject: str, answer: Answer) -> Finding:
+def _judge_health(subject: str, answer: IemAnswer) -> Finding:
     outcome = classify_healthcheck(answer)
     if isinstance(outcome, Delivered):
         return Finding.ok(subject, "IEM's publish service says that it runs")
@@ -112,7 +112,7 @@ def _judge_health(subject: str, answer: Answer) -> Finding:
     )
 
 
-def _judge_token(subject: str, answer: GrantedToken | Answer, auth: str, where: str) -> Finding:
+def _judge_token(subject: str, answer: GrantedToken | IemAnswer, auth: str, where: str) -> Finding:
     if isinstance(answer, GrantedToken):
         return Finding.ok(subject, f"{where} gives a token to the API user")
     outcome = classify_token(answer)
@@ -178,7 +178,7 @@ def _virima_examination(door: _Door, foundation: Foundation) -> Examination:
         way = reach(url, ca_file=virima.ca_file, timeout=virima.timeout, proxy=foundation.proxy_to(url))
         if isinstance(way, Unreached):
             return [Finding.fail(subject, f"{url}: {way.fault}", _STEP_ADVICE[way.step])]
-        lookup, _ = build_virima(integration, foundation)
+        lookup, _ = virima_lookup(integration, foundation)
         with closing(lookup):
             result = lookup.who_am_i()
         where = f"{url} ({_tell(way, foundation.clock)})"

@@ -49,7 +49,7 @@ def _limit(sock: socket.socket) -> None:
         sock.settimeout(left)
 
 
-class _Reader(io.RawIOBase):
+class _BoundedReader(io.RawIOBase):
     """Reads a socket, each time with what is left until the deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -88,7 +88,7 @@ class _Socket:
 
     def makefile(self, *_mode: Any, **_options: Any) -> io.BufferedReader:
         self._send()
-        return io.BufferedReader(_Reader(self._sock))
+        return io.BufferedReader(_BoundedReader(self._sock))
 
     def _send(self) -> None:
         data = b"".join(self._unsent)

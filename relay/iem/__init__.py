@@ -10,10 +10,10 @@ from relay.core.urls import check_url
 from relay.errors import ConfigurationError
 from relay.http.account import Account
 from relay.http.caller import Caller
-from relay.iem.client import IemClient, Target
-from relay.iem.model import Publication
+from relay.iem.calls import IemClient, Target
+from relay.iem.publish_bodies import Publication
 from relay.iem.service import Attempt, IemService
-from relay.iem.tokens import OwnToken
+from relay.iem.token_source import OwnToken
 
 __all__ = ["Attempt", "IemService", "Publication", "Target", "connect"]
 

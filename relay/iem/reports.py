@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relay.core.standing import Counts, Health, Notice, Problem, Standing
-from relay.iem.bodies import iso_time, stamp_time
-from relay.iem.model import AdaptorHealth, Entity, Event, Service
+from relay.core.integration_health import Counts, Health, HealthProblem, IntegrationHealth, Notice
+from relay.iem.publish_bodies import AdaptorHealth, Entity, Event, Service
+from relay.iem.publish_schemas import iso_time, stamp_time
 
 NAME = "itsm-webhook-relay"
 #: The guide shows "4" alone. Ours: from "1", over, to "5", somebody must act.
 _OVER, _FOR_INFORMATION = "1", "2"
-_SEVERITIES = {Problem.BACKLOG: "3", Problem.PARKED: "4", Problem.DEAD_LETTERS: "5"}
+_SEVERITIES = {HealthProblem.BACKLOG: "3", HealthProblem.PARKED: "4", HealthProblem.DEAD_LETTERS: "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Subject:
         return f"{NAME}-{self.integration}"
 
 
-def heartbeat(subject: Subject, now: Standing, health: Health, says: str) -> AdaptorHealth:
+def heartbeat(subject: Subject, now: IntegrationHealth, health: Health, says: str) -> AdaptorHealth:
     """Return the adaptor's health."""
     details = {
         "integration": subject.integration,
@@ -56,7 +56,7 @@ def heartbeat(subject: Subject, now: Standing, health: Health, says: str) -> Ada
     )
 
 
-def metrics(subject: Subject, now: Standing, before: Counts | None) -> Iterator[Event]:
+def metrics(subject: Subject, now: IntegrationHealth, before: Counts | None) -> Iterator[Event]:
     """Return a metric each: counts since `before`, and how it stands. The value is in `messages`: there is no field for it."""
     lately = now.counts.since(before)
     latency = lately.latency_ms / lately.delivered if lately.delivered else 0.0

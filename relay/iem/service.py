@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 from relay.clock import Clock
 from relay.core.outcomes import (
     TOKEN_DROPPING,
-    Answer,
     Delivered,
+    IemAnswer,
     Outcome,
     Park,
     Reason,
@@ -21,16 +21,16 @@ from relay.core.outcomes import (
     classify_publish,
     classify_push,
 )
-from relay.iem.bodies import encode
-from relay.iem.client import IemClient, Target, check_push
-from relay.iem.model import Publication
-from relay.iem.tokens import NoToken, Tokens
+from relay.iem.calls import IemClient, Target, check_push
+from relay.iem.publish_bodies import Publication
+from relay.iem.publish_schemas import encode
+from relay.iem.token_source import NoToken, TokenSource
 
 #: A turn, with all its calls, takes at most this many times the timeout of one call.
 CALLS_PER_TURN = 3
 _TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
 
-_Ask = Callable[[str | None, float], Answer]
+_Ask = Callable[[str | None, float], IemAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Attempt:
     """What one turn came to, and the answer that decided it."""
 
     outcome: Outcome
-    answer: Answer
+    answer: IemAnswer
 
 
 class IemService:
@@ -48,7 +48,7 @@ class IemService:
     """
 
     def __init__(
-        self, client: IemClient, tokens: Tokens, *, auth: Literal["token", "basic"], timeout: float, clock: Clock
+        self, client: IemClient, tokens: TokenSource, *, auth: Literal["token", "basic"], timeout: float, clock: Clock
     ) -> None:
         """`auth`: how pushes are authenticated; publishing knows tokens only. `timeout` of one request in seconds."""
         self._client = client
@@ -68,7 +68,7 @@ class IemService:
         """
         check_push(target, sys_id, state)
 
-        def ask(token: str | None, timeout: float) -> Answer:
+        def ask(token: str | None, timeout: float) -> IemAnswer:
             return self._client.push(target, sys_id, state, token, timeout=timeout)
 
         deadline = self._deadline(deadline)
@@ -85,7 +85,7 @@ class IemService:
         """
         encoded, until = encode(publication, body), self._deadline(deadline)
 
-        def ask(token: str | None, timeout: float) -> Answer:
+        def ask(token: str | None, timeout: float) -> IemAnswer:
             assert token is not None
             return self._client.publish(publication, encoded, token, timeout=timeout)
 
@@ -115,7 +115,7 @@ class IemService:
 
     def _twice(self, once: Callable[[str], Attempt], deadline: float, *, is_probe: bool) -> Attempt:
         """Make a call, and once more with a new token where the first one was refused."""
-        attempt = Attempt(_TOKEN_REFUSED, Answer(None))
+        attempt = Attempt(_TOKEN_REFUSED, IemAnswer(None))
         for _ in range(2):
             token = self._tokens.get(deadline=deadline, is_probe=is_probe)
             if isinstance(token, NoToken):
@@ -150,12 +150,12 @@ class IemService:
                 self._tokens.drop(token)
         return Attempt(outcome, answer)
 
-    def _judge_basic(self, answer: Answer) -> Attempt:
+    def _judge_basic(self, answer: IemAnswer) -> Attempt:
         outcome = classify_push(answer, "basic")
         return Attempt(_TOKEN_REFUSED if isinstance(outcome, RefusedToken) else outcome, answer)
 
-    def _ask(self, ask: _Ask, token: str | None, deadline: float) -> Answer:
+    def _ask(self, ask: _Ask, token: str | None, deadline: float) -> IemAnswer:
         left = deadline - self._monotonic()
         if left <= 0:
-            return Answer(None, fault="the attempt took too long in all")
+            return IemAnswer(None, fault="the attempt took too long in all")
         return ask(token, min(self._timeout, left))

@@ -6,10 +6,10 @@ import threading
 from dataclasses import replace
 
 from relay.clock import Clock
-from relay.core.outcomes import Answer, Park, Reason, Retry, classify_token
-from relay.iem.client import GrantedToken, IemClient
-from relay.iem.tokens import NoToken
-from relay.store.tokens import StoredToken, TokenStore
+from relay.core.outcomes import IemAnswer, Park, Reason, Retry, classify_token
+from relay.iem.calls import GrantedToken, IemClient
+from relay.iem.token_source import NoToken
+from relay.store.token_store import StoredToken, TokenStore
 
 #: A token is renewed when a tenth of its life is left, a minute at most.
 _RENEW_PART, _RENEW_MOST = 0.1, 60.0
@@ -69,7 +69,7 @@ class TokenCache:
         """Remember that IEM took `value`."""
         self._proven = value
 
-    def refuse(self, value: str, answer: Answer) -> None:
+    def refuse(self, value: str, answer: IemAnswer) -> None:
         """Forget `value`, that IEM refused with `answer`, and have it replaced.
 
         A replacement that is refused too, before it was ever of use, is not replaced: whoever asks now is told so.
@@ -120,7 +120,7 @@ class TokenCache:
             return _waited_in_vain()
         wanted = self._known
         granted = self._client.generate_token(timeout=min(self._timeout, left))
-        if isinstance(granted, Answer):
+        if isinstance(granted, IemAnswer):
             now = self._clock.now_ms()
             self._store.save(StoredToken(self._config, now, refusal=granted), now=now)
             return NoToken(granted, classify_token(granted))
@@ -185,4 +185,6 @@ class TokenCache:
 
 
 def _waited_in_vain() -> NoToken:
-    return NoToken(Answer(None, fault="another process fetches a token, and takes too long"), Retry(Reason.UNREACHABLE))
+    return NoToken(
+        IemAnswer(None, fault="another process fetches a token, and takes too long"), Retry(Reason.UNREACHABLE)
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 from relay.core.integration import Integration
 from relay.errors import ConfigurationError, UnfitMappingError
-from relay.mappings import MappingFile
+from relay.mapping_files.folder import MappingFile
 from relay.servicenow.guide import HTTP_METHOD, Setup, When, cautions, key_property, url_property, write_guide
 from relay.servicenow.layout import Layout, lay_out
 from relay.servicenow.literals import object_literal

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from relay.core.integration import Integration
 from relay.core.values import table_key
 from relay.errors import UnfitMappingError
-from relay.mappings import MappingFile
+from relay.mapping_files.folder import MappingFile
 
 INCIDENT = "incident"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")

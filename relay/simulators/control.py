@@ -3,17 +3,17 @@
 from dataclasses import asdict
 
 from relay.simulators.exchange import (
-    Answer,
     Operation,
-    Request,
-    Service,
+    SimulatedService,
+    SimulatorRequest,
+    SimulatorResponse,
     message,
     parse_json,
     reply,
     wrong_method,
 )
 from relay.simulators.faults import Faults, parse_fault
-from relay.simulators.record import Record
+from relay.simulators.request_log import RequestLog
 
 PREFIX = "/_simulator/"
 
@@ -21,7 +21,7 @@ PREFIX = "/_simulator/"
 class Control:
     """Answers the control path of one simulator; these requests meet no faults and are not recorded."""
 
-    def __init__(self, service: Service, faults: Faults, record: Record) -> None:
+    def __init__(self, service: SimulatedService, faults: Faults, record: RequestLog) -> None:
         """Look after that service, its faults and its record."""
         self.service = service
         self.faults = faults
@@ -34,7 +34,7 @@ class Control:
             "reset": {"POST": self._reset},
         }
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: SimulatorRequest) -> SimulatorResponse:
         """Answer one request of the control path."""
         route = self._routes.get(request.path.removeprefix(PREFIX))
         if route is None:
@@ -48,10 +48,10 @@ class Control:
         self.service.reset()
         self.record.reset()
 
-    def _requests(self, _: Request) -> Answer:
+    def _requests(self, _: SimulatorRequest) -> SimulatorResponse:
         return reply(200, {"requests": [asdict(exchange) for exchange in self.record.exchanges]})
 
-    def _state(self, _: Request) -> Answer:
+    def _state(self, _: SimulatorRequest) -> SimulatorResponse:
         return reply(
             200,
             {
@@ -63,10 +63,10 @@ class Control:
             },
         )
 
-    def _list_faults(self, _: Request) -> Answer:
+    def _list_faults(self, _: SimulatorRequest) -> SimulatorResponse:
         return reply(200, {"faults": self.faults.listed()})
 
-    def _add_fault(self, request: Request) -> Answer:
+    def _add_fault(self, request: SimulatorRequest) -> SimulatorResponse:
         try:
             fault = parse_fault(parse_json(request.body))
         except ValueError as error:
@@ -74,13 +74,13 @@ class Control:
         self.faults.add(fault)
         return reply(201, {"faults": self.faults.listed()})
 
-    def _clear_faults(self, _: Request) -> Answer:
+    def _clear_faults(self, _: SimulatorRequest) -> SimulatorResponse:
         self.faults.clear()
         return reply(200, {"faults": []})
 
-    def _revoke(self, _: Request) -> Answer:
+    def _revoke(self, _: SimulatorRequest) -> SimulatorResponse:
         return reply(200, {"revoked": self.service.revoke()})
 
-    def _reset(self, _: Request) -> Answer:
+    def _reset(self, _: SimulatorRequest) -> SimulatorResponse:
         self.reset()
         return reply(200, {"reset": True})

@@ -16,7 +16,7 @@ class NotJsonError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SimulatorRequest:
     """One request as it came: `target` is path and query as sent, header names are lower-case."""
 
     method: str
@@ -62,7 +62,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulatorResponse:
     """One answer; Content-Type and Content-Length are added on the wire."""
 
     status: int
@@ -71,13 +71,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Operation = Callable[[Request], Answer]
+Operation = Callable[[SimulatorRequest], SimulatorResponse]
 
 
-class Service(Protocol):
+class SimulatedService(Protocol):
     """A simulated service: everything that `server.SimulatorServer` needs to serve it."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: SimulatorRequest) -> SimulatorResponse:
         """Answer one request, applying what it asks; called from many threads at once."""
         ...
 
@@ -107,16 +107,16 @@ def parse_json(body: bytes) -> object:
     return parsed
 
 
-def reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Answer:
+def reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> SimulatorResponse:
     """Make a JSON answer of a value."""
-    return Answer(status, json.dumps(value).encode(), JSON, headers or {})
+    return SimulatorResponse(status, json.dumps(value).encode(), JSON, headers or {})
 
 
-def message(status: int, text: str) -> Answer:
+def message(status: int, text: str) -> SimulatorResponse:
     """Make the answer that IEM and Virima give where they have one sentence to say."""
     return reply(status, {"message": text})
 
 
-def wrong_method(allowed: Collection[str]) -> Answer:
+def wrong_method(allowed: Collection[str]) -> SimulatorResponse:
     """Make a 405 that names the methods of that path (RFC 9110 section 15.5.6)."""
     return reply(405, {"message": "Method not allowed"}, {"Allow": ", ".join(sorted(allowed))})

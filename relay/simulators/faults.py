@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from http import HTTPStatus
 from typing import Literal, get_args
 
-from relay.simulators.exchange import JSON, Answer, Request
+from relay.simulators.exchange import JSON, SimulatorRequest, SimulatorResponse
 
 Drop = Literal["before", "after"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SimulatedFault:
     """One way to fail; what is set applies together, in the order of the fields below.
 
     Without `status` the service itself answers, and so applies the request. `path` is a prefix of the
@@ -61,7 +61,7 @@ class Fault:
         """Tell whether a request for that path is to fail."""
         return path == self.path if self.exact else path.startswith(self.path)
 
-    def canned(self) -> Answer | None:
+    def canned(self) -> SimulatorResponse | None:
         """Return the answer that replaces the service's, None where the service is to be asked."""
         if self.status is None:
             return None
@@ -69,9 +69,9 @@ class Fault:
         if body is None:
             body = {"message": _phrase(self.status)}
         sent = body if isinstance(body, str) else json.dumps(body)
-        return Answer(self.status, sent.encode(), self.content_type)
+        return SimulatorResponse(self.status, sent.encode(), self.content_type)
 
-    def bend(self, answer: Answer) -> Answer:
+    def bend(self, answer: SimulatorResponse) -> SimulatorResponse:
         """Return the answer with the fault's headers and size."""
         if not self.oversize and not self.headers:
             return answer
@@ -82,14 +82,14 @@ class Fault:
         )
 
 
-def parse_fault(value: object) -> Fault:
+def parse_fault(value: object) -> SimulatedFault:
     """Make a fault of a JSON object; raises ValueError that names the first thing wrong with it."""
     if not isinstance(value, dict):
         raise ValueError("expected a fault: a JSON object")  # noqa: TRY004 - one class for every bad fault
-    known = [each.name for each in fields(Fault)]
+    known = [each.name for each in fields(SimulatedFault)]
     if unknown := sorted(value.keys() - set(known)):
         raise ValueError(f"unknown {', '.join(unknown)}; a fault has {', '.join(known)}")
-    return Fault(**value)
+    return SimulatedFault(**value)
 
 
 class Gate:
@@ -117,11 +117,11 @@ class Faults:
     def __init__(self) -> None:
         """Start without any fault."""
         self._lock = threading.Lock()
-        self._active: deque[tuple[Fault, int | None]] = deque()
-        self._none = Fault()
+        self._active: deque[tuple[SimulatedFault, int | None]] = deque()
+        self._none = SimulatedFault()
         self._gate = Gate()
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: SimulatedFault) -> None:
         """Switch a fault on, behind those that already are."""
         with self._lock:
             self._active.append((fault, fault.count))
@@ -143,7 +143,7 @@ class Faults:
         with self._lock:
             self._open_gate(abandon=True)
 
-    def take(self, request: Request) -> tuple[Fault, Gate]:
+    def take(self, request: SimulatorRequest) -> tuple[SimulatedFault, Gate]:
         """Return the fault for one request, counting it, and the gate at which it is to wait."""
         with self._lock:
             for at, (fault, left) in enumerate(self._active):
@@ -157,7 +157,7 @@ class Faults:
         with self._lock:
             return [{**asdict(fault), "count": left} for fault, left in self._active]
 
-    def _count_down(self, at: int, fault: Fault, left: int | None) -> None:
+    def _count_down(self, at: int, fault: SimulatedFault, left: int | None) -> None:
         if left == 1:
             del self._active[at]
         elif left is not None:

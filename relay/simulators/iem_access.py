@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from relay.simulators.exchange import Request
+from relay.simulators.exchange import SimulatorRequest
 from relay.simulators.iem_refusals import Refusal
-from relay.simulators.iem_tokens import Tokens
+from relay.simulators.iem_tokens import IssuedTokens
 
 TOKEN_COOKIE = "access_token"  # noqa: S105 - the cookie's name
 
@@ -35,22 +35,22 @@ class Installation:
     jwt: bool = False
 
 
-class Access:
+class IemAccess:
     """Users, customers and tokens of one simulated IEM. Not locked: its owner is."""
 
     def __init__(self, installation: Installation, now: Callable[[], float]) -> None:
         """Start with what that installation knows."""
         self.users = {user.email: user for user in installation.users}
         self.customers = dict(installation.customers)
-        self.tokens = Tokens(installation.token_lifetime, jwt=installation.jwt, now=now)
+        self.tokens = IssuedTokens(installation.token_lifetime, jwt=installation.jwt, now=now)
 
-    def by_password(self, request: Request) -> ApiUser | None:
+    def by_password(self, request: SimulatorRequest) -> ApiUser | None:
         """Return the user whose basic credentials the request carries."""
         email, password = request.basic() or ("", "")
         user = self.users.get(email)
         return user if user and user.password == password else None
 
-    def by_token(self, request: Request) -> ApiUser | Refusal:
+    def by_token(self, request: SimulatorRequest) -> ApiUser | Refusal:
         """Return the API user whose access token the request's cookie carries, or the refusal."""
         token = request.cookie(TOKEN_COOKIE)
         if token is None:
@@ -58,7 +58,7 @@ class Access:
         owner = self.tokens.owner(token)
         return owner if isinstance(owner, Refusal) else _admit(self.users.get(owner))
 
-    def by_either(self, request: Request) -> ApiUser | Refusal:
+    def by_either(self, request: SimulatorRequest) -> ApiUser | Refusal:
         """Return the API user of a push: by token where it has the cookie, else by password (guide 4.3.1)."""
         if request.cookie(TOKEN_COOKIE) is not None:
             return self.by_token(request)

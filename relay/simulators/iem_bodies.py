@@ -54,7 +54,7 @@ _HEALTH: Mapping[str, Check] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class ReceivedPublication:
     """One call of the publish service: its body, and which field of it names the customer."""
 
     kind: str
@@ -66,10 +66,10 @@ PUSH: Check = members({"state": integer, "sysid": filled})
 
 #: By path. Events and metrics spell the customer's field `envcustomerid`, the rest `envcustomer_id`: both
 #: are the guide's.
-PUBLICATIONS: Mapping[str, Publication] = {
-    "/publish/allevents/": Publication("events", members(_EVENT), "envcustomerid"),
-    "/publish/metrics/": Publication("metrics", members(_EVENT), "envcustomerid"),
-    "/publish/entity/": Publication("entity", members(_ENTITY), "envcustomer_id"),
-    "/publish/service/": Publication("service", members(_SERVICE), "envcustomer_id"),
-    "/publish/healthcheck/": Publication("healthcheck", members(_HEALTH), "envcustomer_id"),
+PUBLICATIONS: Mapping[str, ReceivedPublication] = {
+    "/publish/allevents/": ReceivedPublication("events", members(_EVENT), "envcustomerid"),
+    "/publish/metrics/": ReceivedPublication("metrics", members(_EVENT), "envcustomerid"),
+    "/publish/entity/": ReceivedPublication("entity", members(_ENTITY), "envcustomer_id"),
+    "/publish/service/": ReceivedPublication("service", members(_SERVICE), "envcustomer_id"),
+    "/publish/healthcheck/": ReceivedPublication("healthcheck", members(_HEALTH), "envcustomer_id"),
 }

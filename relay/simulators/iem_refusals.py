@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from relay.simulators.exchange import Answer, message
+from relay.simulators.exchange import SimulatorResponse, message
 
 
 class Refusal(Enum):
@@ -19,6 +19,6 @@ class Refusal(Enum):
     NOT_FOUND = (404, "One or more objects specified in the request could not be found")
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> SimulatorResponse:
         """Return the refusal as IEM sends it."""
         return message(*self.value)

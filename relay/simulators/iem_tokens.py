@@ -19,7 +19,7 @@ class Issued:
     expires_at: float
 
 
-class Tokens:
+class IssuedTokens:
     """The tokens of one simulated IEM. Not locked: its owner is."""
 
     def __init__(self, lifetime: float, *, jwt: bool, now: Callable[[], float]) -> None:

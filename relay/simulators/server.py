@@ -4,11 +4,11 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from relay.simulators.connection import Listener
 from relay.simulators.control import Control
-from relay.simulators.exchange import Service
+from relay.simulators.exchange import SimulatedService
 from relay.simulators.faults import Faults
-from relay.simulators.record import Record
+from relay.simulators.http_connection import Listener
+from relay.simulators.request_log import RequestLog
 
 #: How often the accepting thread looks whether it is to stop, in seconds.
 POLL_INTERVAL = 0.02
@@ -17,11 +17,13 @@ POLL_INTERVAL = 0.02
 class SimulatorServer:
     """A simulated service on HTTP, in threads of its own; a context manager that starts and stops it."""
 
-    def __init__(self, service: Service, *, host: str = "127.0.0.1", port: int = 0, limit: int = 10_000) -> None:
+    def __init__(
+        self, service: SimulatedService, *, host: str = "127.0.0.1", port: int = 0, limit: int = 10_000
+    ) -> None:
         """Serve that service; port 0 takes a free port at the first start. `limit` bounds the record."""
         self.service = service
         self.faults = Faults()
-        self.record = Record(limit)
+        self.record = RequestLog(limit)
         self.host = host
         self.port = port
         self._control = Control(service, self.faults, self.record)

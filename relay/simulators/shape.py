@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from relay.simulators.exchange import Answer, NotJsonError, Request, message
+from relay.simulators.exchange import NotJsonError, SimulatorRequest, SimulatorResponse, message
 
 Check = Callable[[object], str | None]
 
@@ -105,7 +105,7 @@ def members(
     return check
 
 
-def checked_body(request: Request, check: Check) -> dict[str, Any] | Answer:
+def checked_body(request: SimulatorRequest, check: Check) -> dict[str, Any] | SimulatorResponse:
     """Return the JSON object of a request's body, or a 400 that names everything wrong with it."""
     try:
         body = request.json()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.core.integration import Absence
+from relay.core.integration import OrphanReason
 from relay.store.connection import Connection
 from relay.store.keys import key
 
@@ -40,7 +40,7 @@ class Circuit:
         """Deliver nothing for an integration until `resume`."""
         self._connection.run("circuit", key(integration, "queue"), [now, "park", actor, why])
 
-    def set_aside(self, integration: str, absence: Absence, *, now: int) -> None:
+    def set_aside(self, integration: str, absence: OrphanReason, *, now: int) -> None:
         """Stop the clocks of an integration that nobody delivers for, until a worker does; no effect where it is parked."""
         self._connection.run("circuit", key(integration, "queue"), [now, "set_aside", "relay", absence])
 

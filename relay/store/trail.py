@@ -11,7 +11,7 @@ from typing import Any
 from relay.core.seal import Record, id_order
 from relay.core.values import format_time
 from relay.store.connection import Connection, pairs
-from relay.store.deliveries import Page
+from relay.store.delivery_reader import DeliveryPage
 from relay.store.keys import key
 
 TYPES = (
@@ -95,7 +95,9 @@ class Trail:
         """Return how many records an integration has."""
         return int(self._connection.call("XLEN", key(integration, "audit")))
 
-    def page(self, integrations: Sequence[str], query: TrailQuery, *, limit: int, cursor: str | None = None) -> Page:
+    def page(
+        self, integrations: Sequence[str], query: TrailQuery, *, limit: int, cursor: str | None = None
+    ) -> DeliveryPage:
         """Return up to `limit` records of `integrations`, newest first, that come after `cursor`.
 
         Where few pass, the page ends early, and the next one goes on from there.
@@ -111,7 +113,7 @@ class Trail:
         safe = sorted((one for one in found if floor is None or one[0] >= floor), key=lambda one: one[0], reverse=True)
         told = safe[:limit]
         last = told[-1][0] if len(safe) > limit else floor
-        return Page(tuple(record for _, record in told), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
+        return DeliveryPage(tuple(record for _, record in told), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
 
     def _page_of(
         self, name: str, query: TrailQuery, limit: int, cursor: str | None

@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Any, Literal, assert_never
 
 from relay.clock import Clock
-from relay.virima.client import Session, VirimaClient
-from relay.virima.model import Failed, Found, MfaPending, NotFound, Reason, Refused, UserAnswer, UserDetails
+from relay.virima.login_service import LoginSession, VirimaClient
+from relay.virima.results import Failed, Found, LookupReason, MfaPending, NotFound, Refused, UserAnswer, UserDetails
 from relay.virima.service_session import NotLoggedIn, ServiceSession
 
 Mode = Literal["impersonate", "session"]
 #: What a server may say of a session that has ended: a refusal, its login page, or the way there.
-_ENDED = frozenset({Reason.REDIRECTED, Reason.UNEXPECTED_ANSWER})
+_ENDED = frozenset({LookupReason.REDIRECTED, LookupReason.UNEXPECTED_ANSWER})
 
 
 class Outcome(StrEnum):
@@ -52,7 +52,7 @@ class LookupResult:
     """What a lookup came to; `status` is that of the answer which decided it, None where there was none."""
 
     outcome: Outcome
-    reason: Reason | None
+    reason: LookupReason | None
     status: int | None
     duration_ms: int
     user: KnownUser | None = None
@@ -75,7 +75,7 @@ class _Verdict:
     """A result before its time is taken."""
 
     outcome: Outcome
-    reason: Reason | None = None
+    reason: LookupReason | None = None
     status: int | None = None
     user: UserDetails | None = None
     detail: str | None = None
@@ -118,24 +118,26 @@ class Lookup:
         )
 
     def _logged_in(self) -> _Verdict:
-        def ask(session: Session) -> UserAnswer:
+        def ask(session: LoginSession) -> UserAnswer:
             return self._client.logged_in_user(session, timeout=self._timeout)
 
         return self._in_session(ask, ended=lambda answer: isinstance(answer, NotFound) or _may_have_ended(answer))
 
     def _impersonated(self, email: str) -> _Verdict:
         if not email:
-            return _Verdict(Outcome.NOT_FOUND, Reason.NO_EMAIL)
+            return _Verdict(Outcome.NOT_FOUND, LookupReason.NO_EMAIL)
         return self._in_session(lambda session: self._impersonate_once(email, session), ended=_may_have_ended)
 
-    def _impersonate_once(self, email: str, service: Session) -> UserAnswer:
-        session = Session()
+    def _impersonate_once(self, email: str, service: LoginSession) -> UserAnswer:
+        session = LoginSession()
         try:
             return self._client.impersonate(email, session, by=service, timeout=self._timeout)
         finally:
             self._client.log_out(session, timeout=self._timeout)
 
-    def _in_session(self, ask: Callable[[Session], UserAnswer], *, ended: Callable[[UserAnswer], bool]) -> _Verdict:
+    def _in_session(
+        self, ask: Callable[[LoginSession], UserAnswer], *, ended: Callable[[UserAnswer], bool]
+    ) -> _Verdict:
         """Ask in the service account's session, and once more in a new one where the old one may have ended."""
         lent = self._service.get()
         if isinstance(lent, NotLoggedIn):
@@ -173,11 +175,11 @@ def _judge_login(answer: NotLoggedIn) -> _Verdict:
     """Return what it means that the service account is not logged in: nothing is known of the user who was asked for."""
     match answer:
         case NotFound(404):
-            return _Verdict(Outcome.FAILED, Reason.WRONG_URL, 404)
+            return _Verdict(Outcome.FAILED, LookupReason.WRONG_URL, 404)
         case Refused(status) | NotFound(status):
-            return _Verdict(Outcome.FAILED, Reason.WRONG_CREDENTIALS, status)
+            return _Verdict(Outcome.FAILED, LookupReason.WRONG_CREDENTIALS, status)
         case MfaPending(status):
-            return _Verdict(Outcome.MFA_PENDING, Reason.SERVICE_ACCOUNT_MFA, status)
+            return _Verdict(Outcome.MFA_PENDING, LookupReason.SERVICE_ACCOUNT_MFA, status)
         case Failed():
             return _judge(answer)
         case _:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from relay.virima.client import Session, VirimaClient
-from relay.virima.model import Failed, Found, MfaPending, NotFound, Refused
+from relay.virima.login_service import LoginSession, VirimaClient
+from relay.virima.results import Failed, Found, MfaPending, NotFound, Refused
 
 #: What a login came to that gave no session.
 NotLoggedIn = MfaPending | NotFound | Refused | Failed
@@ -16,7 +16,7 @@ NotLoggedIn = MfaPending | NotFound | Refused | Failed
 class Lent:
     """The session, and whether it was made just now: then a refusal is not for its age."""
 
-    session: Session
+    session: LoginSession
     is_new: bool
 
 
@@ -28,12 +28,12 @@ class ServiceSession:
         self._client = client
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._session: Session | None = None
-        self._replaced: Session | None = None
+        self._session: LoginSession | None = None
+        self._replaced: LoginSession | None = None
         self._answer: NotLoggedIn | None = None
         self._logins = 0
 
-    def get(self, *, instead_of: Session | None = None) -> Lent | NotLoggedIn:
+    def get(self, *, instead_of: LoginSession | None = None) -> Lent | NotLoggedIn:
         """Return the session, a new one where there is none or only `instead_of`; or what the login came to."""
         seen = self._logins
         with self._lock:
@@ -41,7 +41,7 @@ class ServiceSession:
                 return Lent(self._session, is_new=self._logins != seen)
             if self._answer is not None and self._logins != seen:
                 return self._answer
-            session, outlived = Session(), self._replaced
+            session, outlived = LoginSession(), self._replaced
             answer = self._client.log_in_service(session, timeout=self._timeout)
             self._logins += 1
             # Other threads may still be at work in the session that is replaced: it is ended a turn later.

@@ -13,14 +13,14 @@ from werkzeug.routing import Map, UnicodeConverter
 
 from relay.core.values import parse_date_time
 from relay.errors import BacklogFullError, StoreUnavailableError, TooManyRecordsError
-from relay.operations import HinderedError, Operations, UnknownError
-from relay.replay import Replayed
-from relay.store.deliveries import STATUSES, Page, Query
+from relay.operations.dry_run import DryRun
+from relay.operations.operations import HinderedError, Operations, UnknownError
+from relay.operations.replay import Replayed
+from relay.store.delivery_reader import STATUSES, DeliveryPage, Query
 from relay.store.trail import TYPES, TrailQuery
-from relay.trial import Trial
-from relay.web.answers import ProblemError, problem, reply
 from relay.web.body import read_json, read_members
 from relay.web.refusals import Refusals, too_many_refusals
+from relay.web.responses import ProblemError, problem, reply
 from relay.web.webhooks import read_idempotency_key
 
 _ACTOR = "api"
@@ -131,7 +131,7 @@ def _add_integrations(blueprint: Blueprint, operations: Operations) -> None:
             raise UnknownError(f"there is no usable integration {name[:64]}")
         try:
             # By the version at work, whatever is wrong with the file since.
-            return reply(Trial(file).try_payload(read_json(), read_idempotency_key()))
+            return reply(DryRun(file).try_payload(read_json(), read_idempotency_key()))
         except TooManyRecordsError as error:
             raise ProblemError(413, str(error), kind="too-many-records") from None
 
@@ -227,7 +227,7 @@ def _read_trail_filter(given: Mapping[str, str]) -> tuple[str | None, TrailQuery
     return texts["integration"], query
 
 
-def _paged(page: Page) -> Response:
+def _paged(page: DeliveryPage) -> Response:
     return reply({"items": page.items, "next_cursor": page.next_cursor})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import threading
 import time
 from functools import partial
 from urllib.parse import parse_qsl
@@ -15,34 +14,20 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from relay import metrics
-from relay.bootstrap import (
-    Foundation,
-    build_drainer,
-    build_intake,
-    build_journal,
-    build_mapping_notes,
-    build_operations,
-    build_pulse,
-    build_rates,
-    connect_web,
-    connect_worker,
-    open_catalogue,
-)
 from relay.clock import now_ms
+from relay.foundation import Foundation
 from relay.logs import log
-from relay.store.deliveries import DeliveryReader
 from relay.store.rate import Rates
 from relay.web.addresses import ForwardedFor
-from relay.web.answers import ProblemError, problem
 from relay.web.api import make_api
 from relay.web.arrivals import has_arrived
-from relay.web.auth import Gatekeeper
 from relay.web.documents import make_documents
 from relay.web.health import make_health
 from relay.web.metrics_page import make_metrics
 from relay.web.refusals import Refusals
-from relay.web.watch import make_watch
-from relay.web.webhooks import WebhookParts, make_webhooks
+from relay.web.responses import ProblemError, problem
+from relay.web.webhooks import make_webhooks
+from relay.web.wiring import build_web
 
 _LOG = logging.getLogger("relay.web")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -58,13 +43,7 @@ _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 def create_app(foundation: Foundation) -> Flask:
     """Return the application. Neither Redis nor the mapping files need be there: it says what is missing."""
     settings = foundation.settings
-    connection = connect_web(settings)
-    catalogue, reloader = open_catalogue(foundation, connection, "web")
-    notes = build_mapping_notes(connection, catalogue)
-    reloader.start(
-        threading.Event(), within=settings.reload_interval, looked=lambda changed: notes.write() if changed else None
-    )
-    threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
+    parts = build_web(foundation)
     app = Flask("relay", static_folder=None)
     # Werkzeug cuts a chunked body off at the limit without a word: one byte more shows that it was longer.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
@@ -73,28 +52,11 @@ def create_app(foundation: Foundation) -> Flask:
         count = settings.trusted_proxies
         proxied = ProxyFix(app.wsgi_app, x_for=0, x_proto=count, x_host=count)
         app.wsgi_app = ForwardedFor(proxied, count)  # type: ignore[method-assign]  # Flask's way
-    journal = build_journal(settings)
-    if journal:
-        build_drainer(settings, journal).start()
-    parts = WebhookParts(
-        catalogue,
-        Gatekeeper(foundation.secrets),
-        build_intake(settings, connection, journal),
-        DeliveryReader(connection),
-        settings.max_body,
-        journal,
-        build_rates(settings),
-        Refusals(),
-    )
-    app.register_blueprint(make_webhooks(parts))
-    # Not by intake's: an operator's long question must not make it believe that Redis hangs.
-    operations = build_operations(settings, connect_worker(settings), catalogue)
-    app.register_blueprint(
-        make_api(operations, settings.admin_token, partial(_take_call, parts.rates, settings.api_rate))
-    )
-    watch = make_watch(build_pulse(settings), catalogue, journal, lambda: connection.is_resting)
-    app.register_blueprint(make_health(watch, catalogue, settings))
-    app.register_blueprint(make_metrics(watch))
+    app.register_blueprint(make_webhooks(parts.webhooks))
+    take_call = partial(_take_call, parts.webhooks.rates, settings.api_rate)
+    app.register_blueprint(make_api(parts.operations, settings.admin_token, take_call))
+    app.register_blueprint(make_health(parts.watch, parts.catalogue, settings))
+    app.register_blueprint(make_metrics(parts.watch))
     app.register_blueprint(make_documents())
     app.before_request(_begin)
     app.after_request(_end)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 from relay.core.integration import Authentication, BasicAuth, HeaderAuth, HmacAuth, Integration, Secret
-from relay.core.signature import Request, authenticate
+from relay.core.signature import SignedRequest, authenticate
 from relay.errors import SecretMissingError
 from relay.logs import log
-from relay.secret_reader import SecretReader
+from relay.secrets import SecretReader
 from relay.web.addresses import read_address
-from relay.web.answers import ProblemError
+from relay.web.responses import ProblemError
 
 _LOG = logging.getLogger("relay.web")
 
@@ -30,7 +30,7 @@ class Gatekeeper:
             detail = f"the address {address} is not in `allow_from` of the integration {integration.name}"
             raise ProblemError(403, detail, kind="address-refused")
 
-    def recognise(self, integration: Integration, request: Request) -> str:
+    def recognise(self, integration: Integration, request: SignedRequest) -> str:
         """Return whom one of the integration's ways recognises; refuse (401) anybody else.
 
         Without a readable secret for any of them nobody can be recognised: 503.

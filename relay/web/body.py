@@ -10,8 +10,8 @@ from werkzeug.exceptions import ClientDisconnected
 
 from relay.core.payload import parse_body
 from relay.errors import PayloadError
-from relay.web.answers import ProblemError
 from relay.web.arrivals import has_arrived
+from relay.web.responses import ProblemError
 
 _NAMES = {bool: "true or false", str: "text"}
 

@@ -11,13 +11,13 @@ def make_documents() -> Blueprint:
 
     @blueprint.get("/openapi.json", strict_slashes=False)
     def document() -> Response:
-        from relay.web.openapi.document import document_text  # noqa: PLC0415 - not before somebody asks
+        from relay.web.openapi.openapi_document import document_text  # noqa: PLC0415 - not before somebody asks
 
         return Response(document_text(), mimetype="application/json")
 
     @blueprint.get("/docs", strict_slashes=False)
     def page() -> Response:
-        from relay.web.openapi.page import docs_page  # noqa: PLC0415 - not before somebody asks
+        from relay.web.openapi.docs_page import docs_page  # noqa: PLC0415 - not before somebody asks
 
         found = docs_page()
         headers = {

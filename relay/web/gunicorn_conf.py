@@ -16,8 +16,8 @@ from typing import Any
 
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError, StoreUnavailableError
-from relay.journal import open_journal
-from relay.mappings import read_mappings
+from relay.intake.journal import open_journal
+from relay.mapping_files.folder import read_mappings
 from relay.settings import Settings, load_settings, read_environment
 
 EX_CONFIG = 78
@@ -87,11 +87,11 @@ backlog = 1024
 
 def on_starting(server: Any) -> None:
     """Refuse a Redis that would lose what was accepted; one that is away is waited for."""
-    from relay.bootstrap import connect_web  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
     from relay.logs import log, set_up_logs  # noqa: PLC0415
     from relay.store.durability import read_durability  # noqa: PLC0415
+    from relay.web.connections import connect_webhooks  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
 
-    connection = connect_web(_settings)
+    connection = connect_webhooks(_settings)
     try:
         durability = read_durability(connection)
     except StoreUnavailableError as error:

@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, Response
 
 from relay.core.values import format_time
-from relay.mappings import Catalogue
+from relay.mapping_files.catalogue import Catalogue
 from relay.settings import Settings
-from relay.store.pulse import SILENT_AFTER, Backlog
-from relay.web.answers import reply
-from relay.web.watch import Look, Watch
+from relay.store.heartbeats import SILENT_AFTER, Backlog
+from relay.web.responses import reply
+from relay.web.watch import StoreSnapshot, StoreWatch
 
 #: Pending work older than this means that deliveries do not get on, heartbeats or not (ms).
 _STUCK_AFTER = 300_000
@@ -20,7 +20,7 @@ _NEARLY = 0.8
 _ORDER = ("pass", "warn", "fail")
 
 
-def make_health(watch: Watch, catalogue: Catalogue, settings: Settings) -> Blueprint:
+def make_health(watch: StoreWatch, catalogue: Catalogue, settings: Settings) -> Blueprint:
     """Return the probes."""
     blueprint = Blueprint("health", __name__)
 
@@ -49,7 +49,7 @@ def make_health(watch: Watch, catalogue: Catalogue, settings: Settings) -> Bluep
     return blueprint
 
 
-def _check_redis(look: Look) -> dict[str, Any]:
+def _check_redis(look: StoreSnapshot) -> dict[str, Any]:
     if look.fault or look.durability is None:
         takes_over = look.journal is not None and look.journal.fault is None
         status, outcome = (
@@ -70,7 +70,7 @@ def _check_redis(look: Look) -> dict[str, Any]:
     }
 
 
-def _check_journal(look: Look) -> dict[str, Any]:
+def _check_journal(look: StoreSnapshot) -> dict[str, Any]:
     journal = look.journal
     if journal is None:
         return {"status": "pass", "output": "off: while Redis is away webhooks are answered 503"}
@@ -98,7 +98,7 @@ def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
     return {"status": "warn", **found, "output": "; ".join(broken)} if broken else {"status": "pass", **found}
 
 
-def _check_workers(look: Look, settings: Settings) -> dict[str, Any]:
+def _check_workers(look: StoreSnapshot, settings: Settings) -> dict[str, Any]:
     if look.fault:
         return {"status": "warn", "componentType": "component", "output": "unknown: Redis is away"}
     flowing = [backlog for backlog in look.backlogs if not backlog.parked]

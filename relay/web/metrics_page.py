@@ -9,10 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
-from relay.web.watch import Look, Watch
+from relay.web.watch import StoreSnapshot, StoreWatch
 
 
-def make_metrics(watch: Watch) -> Blueprint:
+def make_metrics(watch: StoreWatch) -> Blueprint:
     """Return the endpoint."""
     blueprint = Blueprint("metrics", __name__)
 
@@ -23,7 +23,7 @@ def make_metrics(watch: Watch) -> Blueprint:
     return blueprint
 
 
-def _render(watch: Watch) -> bytes:
+def _render(watch: StoreWatch) -> bytes:
     """Return all metrics: those that the web processes counted together, and the depths that Redis holds now."""
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
@@ -39,7 +39,7 @@ def _render(watch: Watch) -> bytes:
 class _Depths(Collector):
     """Gauges of what one look found."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: StoreSnapshot) -> None:
         self._look = look
 
     def collect(self) -> list[Metric]:
@@ -48,7 +48,7 @@ class _Depths(Collector):
         return [up, *_journal(look), *([] if look.fault else _queues(look))]
 
 
-def _journal(look: Look) -> list[Metric]:
+def _journal(look: StoreSnapshot) -> list[Metric]:
     journal = look.journal
     if journal is None:
         return []
@@ -62,7 +62,7 @@ def _journal(look: Look) -> list[Metric]:
     ]
 
 
-def _queues(look: Look) -> list[Metric]:
+def _queues(look: StoreSnapshot) -> list[Metric]:
     pending = GaugeMetricFamily("relay_pending", "Deliveries on their way", labels=["integration"])
     oldest = GaugeMetricFamily("relay_oldest_pending_seconds", "Age of the oldest of them", labels=["integration"])
     retrying = GaugeMetricFamily("relay_retrying", "Deliveries that wait for a retry", labels=["integration"])

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address, IPv6Network
 from flask import request
 
 from relay.web.addresses import read_address
-from relay.web.answers import ProblemError
+from relay.web.responses import ProblemError
 
 #: So many refusals of one address within so many seconds are answered as refusals; each web process counts its own.
 MOST, WINDOW = 1000, 60.0

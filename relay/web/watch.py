@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 from relay.clock import now_ms
 from relay.errors import StoreUnavailableError
-from relay.journal import Journal, JournalState
-from relay.mappings import Catalogue
+from relay.intake.journal import Journal, JournalState
+from relay.mapping_files.catalogue import Catalogue
 from relay.store.durability import Durability, read_durability
-from relay.store.pulse import Backlog, Pulse
+from relay.store.heartbeats import Backlog, Heartbeats
 from relay.store.registry import Registry
 
 #: A probe has this long (seconds): the answer leaves within a second.
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StoreSnapshot:
     """What one look at Redis found."""
 
     at: int
@@ -59,12 +59,12 @@ class _Background(Generic[_T]):
             return None
 
 
-class Watch:
+class StoreWatch:
     """Looks at Redis and at the journal's disk in threads of their own, so that one that hangs does not hang the asker."""
 
     def __init__(
         self,
-        pulse: Pulse,
+        pulse: Heartbeats,
         names: Callable[[], list[str]],
         journal: Journal | None,
         is_resting: Callable[[], bool] = lambda: False,
@@ -76,10 +76,10 @@ class Watch:
         self._journal = journal
         self._redis_look = _Background(self._look)
         self._journal_look = _Background(self._look_at_journal)
-        self._last: Look | None = None
+        self._last: StoreSnapshot | None = None
         self._last_at = 0.0
 
-    def look(self) -> Look:
+    def look(self) -> StoreSnapshot:
         """Return what was found within the last second, or now; a look that takes too long is a fault."""
         if self._last is not None and time.monotonic() - self._last_at < _KEPT:
             return self._last
@@ -87,7 +87,7 @@ class Watch:
         self._redis_look.begin()
         self._journal_look.begin()
         found = self._redis_look.result(time.monotonic() if self._is_resting() else deadline)
-        found = found or Look(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
+        found = found or StoreSnapshot(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
         if self._journal:
             journal = self._journal_look.result(deadline)
             found = replace(found, journal=journal or JournalState(fault=f"its disk takes longer than {_PATIENCE} s"))
@@ -97,22 +97,24 @@ class Watch:
     def _look_at_journal(self) -> JournalState | None:
         return self._journal.look(now_ms()) if self._journal else None
 
-    def _look(self) -> Look:
+    def _look(self) -> StoreSnapshot:
         try:
             self._pulse.probe_write(now_ms())
-            return Look(
+            return StoreSnapshot(
                 now_ms(),
                 durability=read_durability(self._pulse.connection),
                 youngest_beat=self._pulse.youngest_beat(),
                 backlogs=tuple(self._pulse.backlogs(self._names())),
             )
         except StoreUnavailableError as error:
-            return Look(now_ms(), fault=str(error))
+            return StoreSnapshot(now_ms(), fault=str(error))
 
 
-def make_watch(pulse: Pulse, catalogue: Catalogue, journal: Journal | None, is_resting: Callable[[], bool]) -> Watch:
+def make_watch(
+    pulse: Heartbeats, catalogue: Catalogue, journal: Journal | None, is_resting: Callable[[], bool]
+) -> StoreWatch:
     """Return the watch over Redis, over the integrations of `catalogue` and over the journal, if there is one."""
     registry = Registry(pulse.connection)
-    return Watch(
+    return StoreWatch(
         pulse, lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}), journal, is_resting
     )

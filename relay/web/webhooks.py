@@ -14,17 +14,17 @@ from relay.clock import now_ms
 from relay.core.ids import is_id
 from relay.core.integration import Integration
 from relay.core.payload import parse_body
-from relay.core.signature import Request
+from relay.core.signature import SignedRequest
 from relay.errors import BacklogFullError, JournalError, PayloadError, StoreUnavailableError, TooManyRecordsError
-from relay.intake import Intake, Receipt, Sender
-from relay.journal import Journal
-from relay.mappings import Catalogue
-from relay.store.deliveries import DeliveryReader
+from relay.intake.accept import Intake, Receipt, Sender
+from relay.intake.journal import Journal
+from relay.mapping_files.catalogue import Catalogue
+from relay.store.delivery_reader import DeliveryReader
 from relay.store.rate import Rates
-from relay.web.answers import ProblemError, reply
 from relay.web.auth import Gatekeeper
 from relay.web.body import receive_body
 from relay.web.refusals import Refusals, too_many_refusals
+from relay.web.responses import ProblemError, reply
 
 _STATUSES = {"queued": 202, "duplicate": 200, "superseded": 200, "ignored": 200}
 _RETRY_SOON = {"Retry-After": "5"}
@@ -152,7 +152,7 @@ def _drain(length: int) -> None:
 def _recognise(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
     headers = {name.lower(): value for name, value in request.headers}
     try:
-        name = parts.gatekeeper.recognise(integration, Request(headers, body, received_at / 1000))
+        name = parts.gatekeeper.recognise(integration, SignedRequest(headers, body, received_at / 1000))
     except ProblemError as error:
         raise too_many_refusals(parts.refusals, error) or error from None
     g.is_known = True

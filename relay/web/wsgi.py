@@ -6,8 +6,8 @@ import sys
 
 from flask import Flask
 
-from relay.bootstrap import lay_foundation
 from relay.errors import ConfigurationError
+from relay.foundation import lay_foundation
 from relay.web.app import create_app
 
 EX_CONFIG = 78

@@ -15,9 +15,9 @@ from pathlib import Path
 from harness import Process, RedisServer, Relay, wait_until
 
 from relay.clock import now_ms
-from relay.simulators.faults import Fault
-from relay.simulators.iem import PUSH_PATH
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import PUSH_PATH
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 
@@ -27,20 +27,20 @@ OUTAGE = (0.2, 2.0)
 #: For so long IEM works after an outage, that kills may hit deliveries that flow.
 BETWEEN_OUTAGES = 3.0
 #: An IEM that works takes its time, so that blows hit pushes in flight.
-WORKS = Fault(delay=0.04, path=PUSH_PATH)
+WORKS = SimulatedFault(delay=0.04, path=PUSH_PATH)
 #: Pushes in flight at most: the mapping's `max_in_flight` of each of two workers.
 IN_FLIGHT = 16
 #: IEM applies nothing of what it is asked in these ways …
 NOT_APPLIED = {
-    "iem refuses": Fault(status=503),
-    "iem fails": Fault(status=500),
-    "iem throttles": Fault(status=429, headers={"Retry-After": "1"}),
-    "iem shows a page": Fault(status=200, body="<html>log in</html>", content_type="text/html"),
-    "iem resets": Fault(drop="before"),
-    "iem hangs": Fault(delay=3600, drop="before"),
+    "iem refuses": SimulatedFault(status=503),
+    "iem fails": SimulatedFault(status=500),
+    "iem throttles": SimulatedFault(status=429, headers={"Retry-After": "1"}),
+    "iem shows a page": SimulatedFault(status=200, body="<html>log in</html>", content_type="text/html"),
+    "iem resets": SimulatedFault(drop="before"),
+    "iem hangs": SimulatedFault(delay=3600, drop="before"),
 }
 #: … and in these it does, but the answer never arrives, so that each push is repeated.
-APPLIED = {"iem applies and resets": Fault(drop="after"), "iem applies and hangs": Fault(drip=3600)}
+APPLIED = {"iem applies and resets": SimulatedFault(drop="after"), "iem applies and hangs": SimulatedFault(drip=3600)}
 #: The worker of each delivery that is taken; none before the first one makes the group.
 _TAKEN_BY = """
 local found, taken = redis.pcall('XPENDING', KEYS[1], 'workers', '-', '+', 1000), {}
@@ -170,7 +170,7 @@ class Blows:
         # As an operator does: else most of the time would be spent waiting for the next probe.
         Circuit(self._connection()).resume("acme", actor="chaos", why="IEM is back", now=now_ms())
 
-    def _let_iem(self, fault: Fault) -> None:
+    def _let_iem(self, fault: SimulatedFault) -> None:
         self.server.faults.reset()
         self.server.faults.add(fault)
 

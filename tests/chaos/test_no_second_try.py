@@ -18,11 +18,11 @@ import pytest
 import requests
 from harness import RedisServer, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
 
-from relay.journal import Journal
-from relay.simulators.iem import Iem
+from relay.intake.journal import Journal
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
-from relay.store.pulse import Pulse
+from relay.store.heartbeats import Heartbeats
 
 SEED = int(os.environ.get("RELAY_CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 SENDERS, VERSIONS = 5, 4
@@ -100,10 +100,10 @@ def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
     journal = Journal(tmp_path / "journal", most_bytes=1 << 30)
     wait_until(lambda: not journal.waiting(), "the journal is drained", patience=60)
     journal.close()
-    pulse = Pulse(Connection(redis.url, timeout=5))
+    pulse = Heartbeats(Connection(redis.url, timeout=5))
     wait_until(lambda: pulse.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)
 
-    assert isinstance(server.service, Iem)
+    assert isinstance(server.service, SimulatedIem)
     pushed: dict[str, list[int]] = defaultdict(list)
     for push in server.service.pushes:
         pushed[push.sysid].append(push.state)

@@ -21,9 +21,9 @@ from chaos.blows import WORKS, Blows
 from harness import RedisServer, Relay, mapping, simulated_iem, wait_until, write_mapping
 from load import STATES, VERSIONS, Load, told, update
 
-from relay.simulators.iem import Iem
+from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
-from relay.store.pulse import Pulse
+from relay.store.heartbeats import Heartbeats
 
 UPDATES = int(os.environ.get("RELAY_CHAOS_UPDATES", "2000"))
 SEED = int(os.environ.get("RELAY_CHAOS_SEED", "0")) or random.randrange(1, 10**6)
@@ -55,7 +55,7 @@ def test_nothing_is_lost_repeated_or_applied_in_the_wrong_order(
     blows: Blows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load, never = Load([blows.relay]), threading.Event()
-    pulse = Pulse(Connection(blows.redis.url, timeout=5))
+    pulse = Heartbeats(Connection(blows.redis.url, timeout=5))
     began = time.monotonic()
 
     with ThreadPoolExecutor(SENDERS) as pool:
@@ -66,7 +66,7 @@ def test_nothing_is_lost_repeated_or_applied_in_the_wrong_order(
         for one in sending:
             one.result()
     iem = blows.server.service
-    assert isinstance(iem, Iem)
+    assert isinstance(iem, SimulatedIem)
     amid = len(iem.pushes)
     blows.recover(everything=True)
 

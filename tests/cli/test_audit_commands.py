@@ -18,10 +18,10 @@ from store.bench import DELIVERED, REFUSED, Bench, resolution
 from relay.clock import now_ms
 from relay.core.seal import SealingKey, id_order
 from relay.core.values import format_time
-from relay.sealing import Sealer
 from relay.store.connection import Connection
 from relay.store.seals import Chain
 from relay.store.trail import Trail
+from relay.worker.sealing import Sealer
 
 KEY, OLD_KEY = "the key of the auditors", "the key of before"
 Run = Callable[..., subprocess.CompletedProcess[str]]

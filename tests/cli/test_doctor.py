@@ -26,15 +26,15 @@ from harness import (
 )
 
 from relay.clock import now_ms
-from relay.simulators.faults import Fault
-from relay.simulators.iem import Iem
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
+from relay.simulators.simulated_iem import SimulatedIem
+from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
 from relay.store.connection import Connection
+from relay.store.heartbeats import Heartbeats
 from relay.store.keys import key
-from relay.store.pulse import Pulse
 
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 SECRETS = (IEM_PASSWORD, SERVICE.password, "not-the-one", "sn-secret-pw", "admin-token-1")
@@ -45,7 +45,7 @@ def iem_ahead(seconds: float) -> SimulatorServer:
     """Return a simulated IEM (not started) whose clock is ahead."""
     user = ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME"}))
     installation = Installation((user,), {"ACME": True}, frozenset({"42"}))
-    return SimulatorServer(Iem(installation, clock=lambda: time.time() + seconds))
+    return SimulatorServer(SimulatedIem(installation, clock=lambda: time.time() + seconds))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def iem() -> Iterator[SimulatorServer]:
 @pytest.fixture
 def virima() -> Iterator[SimulatorServer]:
     """A simulated Virima."""
-    with SimulatorServer(Virima([SERVICE])) as started:
+    with SimulatorServer(SimulatedVirima([SERVICE])) as started:
         yield started
 
 
@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: Connection) -> Doctor:
     """A function that runs `relay doctor` beside a worker that is heard of; keywords are added to its environment."""
-    Pulse(redis).beat("a-worker-1-x", now_ms())
+    Heartbeats(redis).beat("a-worker-1-x", now_ms())
 
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         journal = tmp_path / "journal"
@@ -135,7 +135,7 @@ def test_a_healthy_relay_has_a_good_line_for_each_thing_and_nothing_is_pushed(
     }
     assert result.stdout.splitlines()[-1] == "0 failed, 1 warnings, 9 good"
     assert (iem.record.arrived, iem.record.count("/api/v1/user/token")) == (1, 1)
-    assert isinstance(virima.service, Virima)
+    assert isinstance(virima.service, SimulatedVirima)
     assert virima.service.sessions == {}
 
 
@@ -178,26 +178,31 @@ def test_the_step_on_the_way_to_iem_that_fails_is_told(
     ("fault", "auth", "state", "sentence"),
     [
         (
-            Fault(status=200, body="<html>login</html>"),
+            SimulatedFault(status=200, body="<html>login</html>"),
             "token",
             "fail",
             "unexpected_answer (HTTP 200) → the answer is none",
         ),
-        (Fault(status=302, headers={"Location": "https://sso.example.com/"}), "token", "fail", "redirected (HTTP 302)"),
-        (Fault(status=500), "token", "fail", "server_error (HTTP 500) → a fault of IEM's own"),
         (
-            Fault(status=403, body={"message": "Access denied"}),
+            SimulatedFault(status=302, headers={"Location": "https://sso.example.com/"}),
+            "token",
+            "fail",
+            "redirected (HTTP 302)",
+        ),
+        (SimulatedFault(status=500), "token", "fail", "server_error (HTTP 500) → a fault of IEM's own"),
+        (
+            SimulatedFault(status=403, body={"message": "Access denied"}),
             "token",
             "fail",
             "access_denied (HTTP 403) → have IEM make",
         ),
-        (Fault(drop="before"), "token", "fail", "unreachable"),
-        (Fault(status=404), "basic", "warn", "under `auth: basic` none is needed"),
-        (Fault(status=401), "basic", "fail", "wrong_credentials"),
+        (SimulatedFault(drop="before"), "token", "fail", "unreachable"),
+        (SimulatedFault(status=404), "basic", "warn", "under `auth: basic` none is needed"),
+        (SimulatedFault(status=401), "basic", "fail", "wrong_credentials"),
     ],
 )
 def test_what_the_token_call_answers_is_explained(
-    doctor: Doctor, folder: Path, iem: SimulatorServer, fault: Fault, auth: str, state: str, sentence: str
+    doctor: Doctor, folder: Path, iem: SimulatorServer, fault: SimulatedFault, auth: str, state: str, sentence: str
 ) -> None:
     write_mapping(folder, "acme", mapping(iem.url, iem={"auth": auth}))
     iem.faults.add(fault)
@@ -335,7 +340,7 @@ def test_web_that_is_down_is_a_fault_of_a_web_machine_only(doctor: Doctor, folde
 
 def test_no_worker_is_a_fault(doctor: Doctor, folder: Path, iem: SimulatorServer, redis: Connection) -> None:
     write_mapping(folder, "acme", mapping(iem.url))
-    Pulse(redis).retire("a-worker-1-x")
+    Heartbeats(redis).retire("a-worker-1-x")
 
     result = doctor()
 
@@ -451,7 +456,7 @@ def test_a_parked_integration_is_told_with_what_to_do(
     relay.start_web(processes=1)
     relay.start_worker()
     try:
-        iem.faults.add(Fault(status=401, path="/api/v1/user/token"))
+        iem.faults.add(SimulatedFault(status=401, path="/api/v1/user/token"))
         relay.post({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"})
         wait_until(lambda: "parked: wrong_credentials" in doctor().stdout, "the integration is parked")
         iem.faults.clear()

@@ -15,10 +15,10 @@ import pytest
 from harness import IEM_PASSWORD, ROOT, base_environ, mapping, simulated_iem, wait_until, write_mapping
 from iem.samples import SAMPLES
 
-from relay.iem.model import Publication
-from relay.simulators.faults import Fault
-from relay.simulators.iem import Iem
+from relay.iem.publish_bodies import Publication
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 EVENT = SAMPLES[Publication.EVENTS]
@@ -57,7 +57,7 @@ def run(tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object) 
 
 
 def published(server: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
-    assert isinstance(server.service, Iem)
+    assert isinstance(server.service, SimulatedIem)
     return {kind: bodies for kind, bodies in server.service.published.items() if bodies}
 
 
@@ -78,15 +78,23 @@ def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run
 @pytest.mark.parametrize(
     ("fault", "block", "sentence"),
     [
-        (Fault(status=500, path="/publish/"), {}, "health check fails: server_error (HTTP 500) → a fault of IEM's own"),
-        (Fault(status=200, body="<html>", path="/publish/"), {}, "health check fails: unexpected_answer (HTTP 200)"),
+        (
+            SimulatedFault(status=500, path="/publish/"),
+            {},
+            "health check fails: server_error (HTTP 500) → a fault of IEM's own",
+        ),
+        (
+            SimulatedFault(status=200, body="<html>", path="/publish/"),
+            {},
+            "health check fails: unexpected_answer (HTTP 200)",
+        ),
         (None, {"password": {"env": "WRONG_PASSWORD"}}, "wrong_credentials (HTTP 401) → check iem.username"),
         (None, {"password": {"env": "NOT_SET"}}, "not asked: the environment variable NOT_SET is not set"),
         (None, {"url": "http://127.0.0.1:9"}, "takes no connection"),
     ],
 )
 def test_ping_tells_what_is_wrong_by_its_status_too(
-    run: Run, server: SimulatorServer, fault: Fault | None, block: dict[str, Any], sentence: str
+    run: Run, server: SimulatorServer, fault: SimulatedFault | None, block: dict[str, Any], sentence: str
 ) -> None:
     if fault:
         server.faults.add(fault)
@@ -163,7 +171,7 @@ def test_a_dry_run_prints_what_would_be_sent(run: Run, server: SimulatorServer) 
 
 
 def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
-    server.faults.add(Fault(status=400, body={"message": "Malformed request: no"}, path="/publish/", count=1))
+    server.faults.add(SimulatedFault(status=400, body={"message": "Malformed request: no"}, path="/publish/", count=1))
     bodies = [{**EVENT, "ieventid": str(number)} for number in range(3)]
 
     result = run(
@@ -179,14 +187,14 @@ def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: Simu
 @pytest.mark.parametrize(
     ("fault", "tried"),
     [
-        (Fault(status=401, body={"message": "Data has been sent for inactive customer"}, path="/publish/"), 5),
-        (Fault(status=403, body={"message": "Access denied"}, path="/publish/"), 1),
-        (Fault(status=503, path="/publish/"), 5),
-        (Fault(drop="before", path="/publish/"), 5),
+        (SimulatedFault(status=401, body={"message": "Data has been sent for inactive customer"}, path="/publish/"), 5),
+        (SimulatedFault(status=403, body={"message": "Access denied"}, path="/publish/"), 1),
+        (SimulatedFault(status=503, path="/publish/"), 5),
+        (SimulatedFault(drop="before", path="/publish/"), 5),
     ],
 )
 def test_where_the_rest_would_fare_no_better_it_is_not_sent(
-    run: Run, server: SimulatorServer, fault: Fault, tried: int
+    run: Run, server: SimulatorServer, fault: SimulatedFault, tried: int
 ) -> None:
     server.faults.add(fault)
 
@@ -200,7 +208,7 @@ def test_where_the_rest_would_fare_no_better_it_is_not_sent(
 
 def test_a_token_that_is_no_good_any_more_is_replaced_once(run: Run, server: SimulatorServer) -> None:
     run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
-    assert isinstance(server.service, Iem)
+    assert isinstance(server.service, SimulatedIem)
     server.service.revoke()
 
     result = run("publish", "acme", "events", "-", stdin=json.dumps([EVENT] * 5), max_in_flight=1)
@@ -218,7 +226,7 @@ def test_wrong_credentials_are_tried_once(run: Run, server: SimulatorServer) -> 
 
 
 def test_what_iem_says_is_shown_without_its_control_characters(run: Run, server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=400, body={"message": "no \x1b[2J\x9b31m\u202egood"}, path="/publish/"))
+    server.faults.add(SimulatedFault(status=400, body={"message": "no \x1b[2J\x9b31m\u202egood"}, path="/publish/"))
 
     result = run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
 
@@ -250,7 +258,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(run: Run
 
 def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(json.dumps(EVENT), "utf-8")
-    server.faults.add(Fault(status=503, path="/publish/"))
+    server.faults.add(SimulatedFault(status=503, path="/publish/"))
 
     result = run("publish", "acme", "events", "events.jsonl", "--failed-to", "events.jsonl")
 
@@ -259,7 +267,7 @@ def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: Simul
 
 
 def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run, server: SimulatorServer) -> None:
-    assert isinstance(server.service, Iem)
+    assert isinstance(server.service, SimulatedIem)
     server.service.set_customer("OTHER", active=True)
     bodies = [EVENT, {**EVENT, "envcustomerid": "OTHER"}, *([EVENT] * 8)]
 
@@ -325,7 +333,7 @@ def test_a_terminal_shows_how_far_it_is(start: Callable[..., subprocess.Popen[by
 def test_who_stops_it_is_told_what_was_done_and_keeps_the_rest(
     start: Callable[..., subprocess.Popen[bytes]], server: SimulatorServer, tmp_path: Path
 ) -> None:
-    server.faults.add(Fault(delay=0.2, path="/publish/"))
+    server.faults.add(SimulatedFault(delay=0.2, path="/publish/"))
     process = start(subprocess.PIPE, "--failed-to", "rest.jsonl")
     wait_until(lambda: server.record.count("/publish/", 200) >= 2, "some are published")
     process.send_signal(signal.SIGINT)

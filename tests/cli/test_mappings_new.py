@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from harness import base_environ, mapping, write_mapping
 
-from relay.core.draft import Draft
 from relay.core.integration import Plain
-from relay.drafting import compose, write_new
 from relay.errors import DraftError
-from relay.mappings import mapping_paths, read_mapping
+from relay.mapping_files.draft import Draft
+from relay.mapping_files.folder import mapping_paths, read_mapping
+from relay.mapping_files.writer import compose, write_new
 
 ANSWERS = {
     "--source": "servicenow",

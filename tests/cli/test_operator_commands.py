@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from harness import base_environ, mapping, write_mapping
 
-from relay.core.integration import Absence
+from relay.core.integration import OrphanReason
 from relay.core.model import Facts, FieldError, Rejected, Update
 from relay.core.outcomes import Dead, Reason
-from relay.mappings import read_mapping
+from relay.mapping_files.folder import read_mapping
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue, Settlement, Submission
@@ -87,7 +87,7 @@ def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
     run: Run, tmp_path: Path, redis: Connection
 ) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", enabled=False))
-    Circuit(redis).set_aside("acme", Absence.DISABLED, now=NOW)
+    Circuit(redis).set_aside("acme", OrphanReason.DISABLED, now=NOW)
 
     resumed = run("integrations", "resume", "acme")
 

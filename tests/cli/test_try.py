@@ -15,12 +15,12 @@ import pytest
 from flask import Flask
 from harness import SYS_ID, base_environ
 
-from relay.bootstrap import new_id
 from relay.clock import now_ms
 from relay.core.dedupe import identify
 from relay.core.model import Facts, Update
-from relay.intake import Intake, Sender
-from relay.mappings import read_mapping
+from relay.foundation import new_id
+from relay.intake.accept import Intake, Sender
+from relay.mapping_files.folder import read_mapping
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue
 from relay.web.webhooks import read_idempotency_key

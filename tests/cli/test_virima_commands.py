@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from harness import base_environ, mapping, write_mapping
 
-from relay.simulators.faults import Fault
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
+from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
 
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
@@ -26,7 +26,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def server() -> Iterator[SimulatorServer]:
     """A simulated Virima."""
-    with SimulatorServer(Virima([SERVICE, JANE, MAX])) as started:
+    with SimulatorServer(SimulatedVirima([SERVICE, JANE, MAX])) as started:
         yield started
 
 
@@ -60,7 +60,7 @@ def run(tmp_path: Path, server: SimulatorServer) -> Run:
 
 
 def sessions(server: SimulatorServer) -> int:
-    assert isinstance(server.service, Virima)
+    assert isinstance(server.service, SimulatedVirima)
     return len(server.service.sessions)
 
 
@@ -119,16 +119,18 @@ def test_what_is_wrong_is_a_sentence_and_the_status_1(
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (Fault(status=403, path="/www_em/login/dologin-impersonate"), "allow it to impersonate users"),
-        (Fault(status=404), "there is no LoginService at virima.url"),
-        (Fault(status=302, headers={"Location": "/"}), "set virima.url to the final one"),
-        (Fault(status=200, body="<html>"), "the answer is none of Virima's LoginService"),
-        (Fault(status=500), "Virima answered with an error of its own"),
-        (Fault(status=429), "Virima wants fewer calls"),
-        (Fault(oversize=2 << 20), "broke off, was too long or too slow"),
+        (SimulatedFault(status=403, path="/www_em/login/dologin-impersonate"), "allow it to impersonate users"),
+        (SimulatedFault(status=404), "there is no LoginService at virima.url"),
+        (SimulatedFault(status=302, headers={"Location": "/"}), "set virima.url to the final one"),
+        (SimulatedFault(status=200, body="<html>"), "the answer is none of Virima's LoginService"),
+        (SimulatedFault(status=500), "Virima answered with an error of its own"),
+        (SimulatedFault(status=429), "Virima wants fewer calls"),
+        (SimulatedFault(oversize=2 << 20), "broke off, was too long or too slow"),
     ],
 )
-def test_what_virima_answers_is_explained(run: Run, server: SimulatorServer, fault: Fault, sentence: str) -> None:
+def test_what_virima_answers_is_explained(
+    run: Run, server: SimulatorServer, fault: SimulatedFault, sentence: str
+) -> None:
     server.faults.add(fault)
 
     result = run("lookup", "acme", JANE.email)

@@ -14,13 +14,13 @@ from properties import examples
 
 from relay.core.integration import FIELDS, Integration
 from relay.core.mapping import MAX_RECORDS, find_records, map_payload, map_record, version_of
-from relay.core.mapping_file import parse_mapping_file
 from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
-from relay.sources import load_presets
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
 
 TICKET = "9d385017c611228701d22104cc95c371"
 OTHER_TICKET = "ef43c6d40a0a0b5700c77f9bf387afe3"
-EXAMPLE = Path(__file__).with_name("design-section-4.yaml").read_text("utf-8")
+EXAMPLE = Path(__file__).parents[1].joinpath("full-mapping.yaml").read_text("utf-8")
 MINIMAL = """\
 source: servicenow
 auth: none

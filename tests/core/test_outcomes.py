@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from relay.core.outcomes import (
     DOWN_REASONS,
     TOKEN_DROPPING,
-    Answer,
     Dead,
     Delivered,
+    IemAnswer,
     Outcome,
     Park,
     Reason,
@@ -49,48 +49,48 @@ NOT_ASSOCIATED = "User is not associated with the customer"
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Answer(200, "Success"), Delivered()),
-        (Answer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(200, ""), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(200, "Data published successfully"), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(200, "Successfully queued"), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
-        (Answer(401, NOT_ASSOCIATED), Park(Reason.USER_NOT_ASSOCIATED)),
-        (Answer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
-        (Answer(403, "Invalid credentials"), Park(Reason.WRONG_CREDENTIALS)),
-        (Answer(403, "Success"), Park(Reason.ACCESS_DENIED)),
-        (Answer(403), Park(Reason.ACCESS_DENIED)),
-        (Answer(400), Dead(Reason.REFUSED)),
-        (Answer(405), Dead(Reason.REFUSED)),
-        (Answer(413), Dead(Reason.REFUSED)),
-        (Answer(415), Dead(Reason.REFUSED)),
-        (Answer(422), Dead(Reason.REFUSED)),
-        (Answer(404), Retry(Reason.NOT_FOUND)),
-        (Answer(408), Retry(Reason.NOT_NOW)),
-        (Answer(425), Retry(Reason.NOT_NOW)),
-        (Answer(429), Retry(Reason.RATE_LIMITED)),
-        (Answer(500), Retry(Reason.SERVER_ERROR)),
-        (Answer(502, "<html>"), Retry(Reason.SERVER_ERROR)),
-        (Answer(503), Retry(Reason.SERVER_ERROR)),
-        (Answer(504), Retry(Reason.SERVER_ERROR)),
-        (Answer(599), Retry(Reason.SERVER_ERROR)),
-        (Answer(408, retry_after=7.0), Retry(Reason.NOT_NOW, 7.0)),
-        (Answer(425, retry_after=7.0), Retry(Reason.NOT_NOW, 7.0)),
-        (Answer(429, retry_after=7.0), Retry(Reason.RATE_LIMITED, 7.0)),
-        (Answer(500, retry_after=7.0), Retry(Reason.SERVER_ERROR, 7.0)),
-        (Answer(503, retry_after=7.0), Retry(Reason.SERVER_ERROR, 7.0)),
-        (Answer(300), Park(Reason.REDIRECTED)),
-        (Answer(301), Park(Reason.REDIRECTED)),
-        (Answer(302), Park(Reason.REDIRECTED)),
-        (Answer(304), Park(Reason.REDIRECTED)),
-        (Answer(308, "Success"), Park(Reason.REDIRECTED)),
-        (Answer(399), Park(Reason.REDIRECTED)),
-        (Answer(None, fault="connection refused"), Retry(Reason.UNREACHABLE)),
-        (Answer(None, "Success"), Retry(Reason.UNREACHABLE)),
+        (IemAnswer(200, "Success"), Delivered()),
+        (IemAnswer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(200, ""), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(200, "Data published successfully"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(200, "Successfully queued"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
+        (IemAnswer(401, NOT_ASSOCIATED), Park(Reason.USER_NOT_ASSOCIATED)),
+        (IemAnswer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
+        (IemAnswer(403, "Invalid credentials"), Park(Reason.WRONG_CREDENTIALS)),
+        (IemAnswer(403, "Success"), Park(Reason.ACCESS_DENIED)),
+        (IemAnswer(403), Park(Reason.ACCESS_DENIED)),
+        (IemAnswer(400), Dead(Reason.REFUSED)),
+        (IemAnswer(405), Dead(Reason.REFUSED)),
+        (IemAnswer(413), Dead(Reason.REFUSED)),
+        (IemAnswer(415), Dead(Reason.REFUSED)),
+        (IemAnswer(422), Dead(Reason.REFUSED)),
+        (IemAnswer(404), Retry(Reason.NOT_FOUND)),
+        (IemAnswer(408), Retry(Reason.NOT_NOW)),
+        (IemAnswer(425), Retry(Reason.NOT_NOW)),
+        (IemAnswer(429), Retry(Reason.RATE_LIMITED)),
+        (IemAnswer(500), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(502, "<html>"), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(503), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(504), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(599), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(408, retry_after=7.0), Retry(Reason.NOT_NOW, 7.0)),
+        (IemAnswer(425, retry_after=7.0), Retry(Reason.NOT_NOW, 7.0)),
+        (IemAnswer(429, retry_after=7.0), Retry(Reason.RATE_LIMITED, 7.0)),
+        (IemAnswer(500, retry_after=7.0), Retry(Reason.SERVER_ERROR, 7.0)),
+        (IemAnswer(503, retry_after=7.0), Retry(Reason.SERVER_ERROR, 7.0)),
+        (IemAnswer(300), Park(Reason.REDIRECTED)),
+        (IemAnswer(301), Park(Reason.REDIRECTED)),
+        (IemAnswer(302), Park(Reason.REDIRECTED)),
+        (IemAnswer(304), Park(Reason.REDIRECTED)),
+        (IemAnswer(308, "Success"), Park(Reason.REDIRECTED)),
+        (IemAnswer(399), Park(Reason.REDIRECTED)),
+        (IemAnswer(None, fault="connection refused"), Retry(Reason.UNREACHABLE)),
+        (IemAnswer(None, "Success"), Retry(Reason.UNREACHABLE)),
     ],
     ids=repr,
 )
-def test_an_answer_to_a_push_means_what_the_table_says(answer: Answer, outcome: Outcome, auth: Auth) -> None:
+def test_an_answer_to_a_push_means_what_the_table_says(answer: IemAnswer, outcome: Outcome, auth: Auth) -> None:
     assert classify_push(answer, auth) == outcome
 
 
@@ -107,7 +107,7 @@ def test_an_answer_to_a_push_means_what_the_table_says(answer: Answer, outcome: 
     ],
 )
 def test_a_401_blames_the_token_but_under_basic_authentication_the_credentials(message: str | None) -> None:
-    answer = Answer(401, message)
+    answer = IemAnswer(401, message)
 
     assert classify_push(answer, "token") == RefusedToken()
     assert classify_push(answer, "basic") == Park(Reason.WRONG_CREDENTIALS)
@@ -123,28 +123,28 @@ def test_a_401_blames_the_token_but_under_basic_authentication_the_credentials(m
     ],
 )
 def test_a_known_refusal_is_known_whatever_its_case_and_full_stop(message: str, reason: Reason) -> None:
-    assert classify_push(Answer(401, message), "token") == Park(reason)
+    assert classify_push(IemAnswer(401, message), "token") == Park(reason)
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Answer(200, "Data published successfully"), Delivered()),
-        (Answer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(401, "Missing access token"), RefusedToken()),
-        (Answer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
-        (Answer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
-        (Answer(400), Dead(Reason.REFUSED)),
-        (Answer(404), Retry(Reason.NOT_FOUND)),
-        (Answer(500), Retry(Reason.SERVER_ERROR)),
-        (Answer(302), Park(Reason.REDIRECTED)),
-        (Answer(None), Retry(Reason.UNREACHABLE)),
+        (IemAnswer(200, "Data published successfully"), Delivered()),
+        (IemAnswer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(401, "Missing access token"), RefusedToken()),
+        (IemAnswer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
+        (IemAnswer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
+        (IemAnswer(400), Dead(Reason.REFUSED)),
+        (IemAnswer(404), Retry(Reason.NOT_FOUND)),
+        (IemAnswer(500), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(302), Park(Reason.REDIRECTED)),
+        (IemAnswer(None), Retry(Reason.UNREACHABLE)),
     ],
     ids=repr,
 )
 def test_an_answer_to_a_publish_call_means_the_same_but_for_its_success(
-    answer: Answer, outcome: Outcome | RefusedToken
+    answer: IemAnswer, outcome: Outcome | RefusedToken
 ) -> None:
     assert classify_publish(answer) == outcome
 
@@ -152,25 +152,25 @@ def test_an_answer_to_a_publish_call_means_the_same_but_for_its_success(
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Answer(401, "Invalid username/password."), Park(Reason.WRONG_CREDENTIALS)),
-        (Answer(401, INACTIVE), Park(Reason.WRONG_CREDENTIALS)),
-        (Answer(401), Park(Reason.WRONG_CREDENTIALS)),
-        (Answer(403, "Invalid credentials"), Park(Reason.WRONG_CREDENTIALS)),
-        (Answer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
-        (Answer(200), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(200, ""), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
-        (Answer(400), Dead(Reason.REFUSED)),
-        (Answer(404), Retry(Reason.NOT_FOUND)),
-        (Answer(429, retry_after=7.0), Retry(Reason.RATE_LIMITED, 7.0)),
-        (Answer(503), Retry(Reason.SERVER_ERROR)),
-        (Answer(302), Park(Reason.REDIRECTED)),
-        (Answer(None), Retry(Reason.UNREACHABLE)),
+        (IemAnswer(401, "Invalid username/password."), Park(Reason.WRONG_CREDENTIALS)),
+        (IemAnswer(401, INACTIVE), Park(Reason.WRONG_CREDENTIALS)),
+        (IemAnswer(401), Park(Reason.WRONG_CREDENTIALS)),
+        (IemAnswer(403, "Invalid credentials"), Park(Reason.WRONG_CREDENTIALS)),
+        (IemAnswer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
+        (IemAnswer(200), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(200, ""), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
+        (IemAnswer(400), Dead(Reason.REFUSED)),
+        (IemAnswer(404), Retry(Reason.NOT_FOUND)),
+        (IemAnswer(429, retry_after=7.0), Retry(Reason.RATE_LIMITED, 7.0)),
+        (IemAnswer(503), Retry(Reason.SERVER_ERROR)),
+        (IemAnswer(302), Park(Reason.REDIRECTED)),
+        (IemAnswer(None), Retry(Reason.UNREACHABLE)),
     ],
     ids=repr,
 )
 def test_an_answer_of_the_token_endpoint_without_a_token_means_what_the_table_says(
-    answer: Answer, outcome: Outcome
+    answer: IemAnswer, outcome: Outcome
 ) -> None:
     assert classify_token(answer) == outcome
 
@@ -178,7 +178,7 @@ def test_an_answer_of_the_token_endpoint_without_a_token_means_what_the_table_sa
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: repr(message)[:30])
 def test_every_status_has_an_outcome_whatever_the_message(message: str | None) -> None:
     for status in STATUSES:
-        answer = Answer(status, message, retry_after=3.0)
+        answer = IemAnswer(status, message, retry_after=3.0)
 
         assert isinstance(classify_push(answer, "basic"), OUTCOMES), status
         assert isinstance(classify_token(answer), OUTCOMES), status
@@ -187,14 +187,16 @@ def test_every_status_has_an_outcome_whatever_the_message(message: str | None) -
 
 
 def test_no_status_but_200_is_a_delivery() -> None:
-    pushed = [one for one in STATUSES if classify_push(Answer(one, "Success"), "token") == Delivered()]
-    published = [one for one in STATUSES if classify_publish(Answer(one, "Data published successfully")) == Delivered()]
+    pushed = [one for one in STATUSES if classify_push(IemAnswer(one, "Success"), "token") == Delivered()]
+    published = [
+        one for one in STATUSES if classify_publish(IemAnswer(one, "Data published successfully")) == Delivered()
+    ]
 
     assert pushed == published == [200]
 
 
 def test_no_status_but_401_asks_for_another_token() -> None:
-    answers = [Answer(one, "Invalid access token") for one in STATUSES]
+    answers = [IemAnswer(one, "Invalid access token") for one in STATUSES]
 
     assert [one.status for one in answers if classify_push(one, "token") == RefusedToken()] == [401]
     assert [one.status for one in answers if classify_push(one, "basic") == RefusedToken()] == []
@@ -202,12 +204,12 @@ def test_no_status_but_401_asks_for_another_token() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, None])
 def test_a_token_that_the_endpoint_did_not_grant_is_never_a_delivery(status: int | None) -> None:
-    assert classify_token(Answer(status, "")) != Delivered()
+    assert classify_token(IemAnswer(status, "")) != Delivered()
 
 
 @pytest.mark.parametrize("status", [100, 201, 202, 204, 206, 402, 406, 409, 410, 418, 451])
 def test_a_status_outside_the_table_is_retried_as_unexpected(status: int) -> None:
-    assert classify_push(Answer(status, "Success"), "token") == Retry(Reason.UNEXPECTED_ANSWER)
+    assert classify_push(IemAnswer(status, "Success"), "token") == Retry(Reason.UNEXPECTED_ANSWER)
 
 
 @settings(deadline=None)
@@ -220,7 +222,7 @@ def test_a_status_outside_the_table_is_retried_as_unexpected(status: int) -> Non
 def test_any_answer_at_all_has_an_outcome(
     *, status: int | None, message: str | None, retry_after: float | None, auth: Auth
 ) -> None:
-    answer = Answer(status, message, retry_after)
+    answer = IemAnswer(status, message, retry_after)
 
     assert isinstance(classify_push(answer, auth), (*OUTCOMES, RefusedToken))
     assert isinstance(classify_token(answer), OUTCOMES)

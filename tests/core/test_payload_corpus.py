@@ -11,12 +11,12 @@ import yaml
 
 from relay.core.integration import Integration
 from relay.core.mapping import map_payload
-from relay.core.mapping_file import parse_mapping_file
 from relay.core.model import Facts, Ignored, Mapped, Rejected, Update
 from relay.core.payload import parse_body
 from relay.core.values import format_time
 from relay.errors import PayloadError
-from relay.sources import load_presets
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
 
 FOLDER = Path(__file__).parent.with_name("payloads")
 CASES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "expected.yaml").read_text("utf-8"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.integration import Retry as RetrySchedule
+from relay.core.integration import RetryBlock as RetrySchedule
 from relay.core.outcomes import Reason
 from relay.core.retry import (
     FAILURES_TO_PARK,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from relay.core.integration import Authentication, BasicAuth, Env, HeaderAuth, HmacAuth, StandardWebhooksAuth
-from relay.core.signature import TIMESTAMP_TOLERANCE, Request, authenticate
+from relay.core.signature import TIMESTAMP_TOLERANCE, SignedRequest, authenticate
 
 NOW = 1_795_342_830.0
 BODY = b'{"sys_id":"9d385017c611228701d22104cc95c371","state":"6"}'
@@ -52,7 +52,7 @@ def basic(user_and_password: bytes) -> str:
 def recognised(
     method: Authentication, headers: dict[str, str], *secrets: bytes, body: bytes = BODY, at: float = NOW
 ) -> bool:
-    return authenticate(method, secrets, Request(headers, body, at)) is not None
+    return authenticate(method, secrets, SignedRequest(headers, body, at)) is not None
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_an_empty_secret_recognises_nobody(method: Authentication, headers: dict
 def test_a_sender_is_named_by_the_way_that_recognised_it_and_never_by_a_secret(
     method: Authentication, headers: dict[str, str], sender: str
 ) -> None:
-    assert authenticate(method, [b"s3cret"], Request(headers, BODY, NOW)) == sender
+    assert authenticate(method, [b"s3cret"], SignedRequest(headers, BODY, NOW)) == sender
 
 
 HEADER_TEXTS = st.one_of(
@@ -318,7 +318,7 @@ def test_malformed_headers_recognise_nobody_and_never_raise(
 ) -> None:
     unguessable = [b"unguessable \xff" + secret for secret in secrets]
 
-    assert authenticate(method, unguessable, Request(headers, body, NOW)) is None
+    assert authenticate(method, unguessable, SignedRequest(headers, body, NOW)) is None
 
 
 SECRET_KEYS = st.binary(min_size=1, max_size=40)

@@ -12,12 +12,12 @@ from docs.markdown import ROOT, blocks, section
 
 from relay.cli.main import relay
 from relay.cli.mappings import mappings
-from relay.core.draft import Draft, write_draft
 from relay.core.integration import BasicAuth, HeaderAuth, HmacAuth
-from relay.core.mapping_file import parse_mapping_file
-from relay.core.schema import SOURCES
-from relay.mappings import read_mapping, read_mappings
-from relay.sources import load_presets, load_template
+from relay.mapping_files.draft import Draft, write_draft
+from relay.mapping_files.folder import read_mapping, read_mappings
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.schema import SOURCES
+from relay.mapping_files.sources import load_presets, load_template
 
 FOLDER = ROOT / "mappings"
 EXAMPLES = [FOLDER / f"_{source}.example.yaml" for source in SOURCES]

@@ -13,14 +13,14 @@ from docs.markdown import ROOT, blocks, read_text
 from jsonschema import Draft202012Validator
 
 from relay.cli.main import relay
-from relay.core.json_schema import make_json_schema
-from relay.core.mapping_file import parse_mapping_file
-from relay.sources import load_presets
+from relay.mapping_files.json_schema import make_json_schema
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
 
 SCHEMA: dict[str, Any] = json.loads(read_text("mappings/schema.json"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 EXAMPLES = sorted((ROOT / "mappings").glob("*.yaml"))
-DESIGN = read_text("tests/core/design-section-4.yaml")
+DESIGN = read_text("tests/full-mapping.yaml")
 MINIMAL = """\
 source: servicenow
 auth: none

@@ -6,7 +6,7 @@ from docs.markdown import blocks, read_text
 from harness import IEM_PASSWORD, IEM_USER, simulated_iem
 from iem.samples import SAMPLES
 
-from relay.iem.model import Publication
+from relay.iem.publish_bodies import Publication
 
 
 def test_the_example_pushes_and_publishes() -> None:

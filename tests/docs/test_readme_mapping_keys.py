@@ -10,10 +10,10 @@ import pytest
 from docs.markdown import Table, blocks, code, read_text, section, tables
 from marshmallow import Schema, fields, missing
 
-from relay.core.mapping_file import parse_mapping_file
-from relay.core.schema import AUTH_SCHEMAS, SOURCES, IntegrationSchema, TableSchema
 from relay.core.units import parse_duration
-from relay.sources import load_presets
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.schema import AUTH_SCHEMAS, SOURCES, MappingSchema, TableSchema
+from relay.mapping_files.sources import load_presets
 
 HEADER = ("key", "default", "meaning")
 #: Blocks that the README tells of key by key.
@@ -81,7 +81,7 @@ def is_told(told: str, key: str, field: fields.Field[Any]) -> bool:
 
 
 def test_the_reference_has_every_key_and_no_other() -> None:
-    assert set(documented_keys()) == {key for key, _ in keys_of(IntegrationSchema())}
+    assert set(documented_keys()) == {key for key, _ in keys_of(MappingSchema())}
 
 
 @pytest.mark.parametrize("name", AUTH_SCHEMAS)
@@ -93,7 +93,7 @@ def test_the_reference_has_every_authentication_and_no_other() -> None:
     assert set(documented_auth()) == set(AUTH_SCHEMAS)
 
 
-@pytest.mark.parametrize(("key", "field"), [pytest.param(*pair, id=pair[0]) for pair in keys_of(IntegrationSchema())])
+@pytest.mark.parametrize(("key", "field"), [pytest.param(*pair, id=pair[0]) for pair in keys_of(MappingSchema())])
 def test_the_default_of_a_key_is_the_documented_one(key: str, field: fields.Field[Any]) -> None:
     assert is_told(documented_keys()[key], key, field)
 

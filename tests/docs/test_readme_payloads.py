@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from docs.markdown import Block, blocks, section, tables
 
-from relay.bootstrap import new_id
 from relay.clock import now_ms
 from relay.core.integration import Integration
 from relay.core.mapping import map_payload
-from relay.core.mapping_file import parse_mapping_file
 from relay.core.model import Update
 from relay.core.values import format_time
-from relay.intake import Intake, Sender
-from relay.sources import load_presets
+from relay.foundation import new_id
+from relay.intake.accept import Intake, Sender
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue
 

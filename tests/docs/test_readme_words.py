@@ -13,13 +13,13 @@ from prometheus_client import Counter, Histogram
 
 from relay import metrics
 from relay.cli.main import relay
-from relay.core.integration import Absence
+from relay.core.integration import OrphanReason
 from relay.core.outcomes import Reason
-from relay.journal import JournalState
-from relay.store.pulse import Backlog
-from relay.web.answers import _TITLES
+from relay.intake.journal import JournalState
+from relay.store.heartbeats import Backlog
 from relay.web.metrics_page import _Depths
-from relay.web.watch import Look
+from relay.web.responses import _TITLES
+from relay.web.watch import StoreSnapshot
 
 TWO_COMMANDS = (
     "python3 -m venv .venv && .venv/bin/pip install '.[embedded]' && .venv/bin/relay up --demo",
@@ -71,12 +71,12 @@ def test_every_reason_has_its_row_in_the_table_of_outcomes() -> None:
 def test_every_reason_that_can_park_or_kill_is_in_the_runbook() -> None:
     told = reasons_of("An integration is parked", 0) | reasons_of("Dead letters", 0)
 
-    assert told == set(Reason) | set(Absence)
+    assert told == set(Reason) | set(OrphanReason)
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
     table = next(one for one in tables(section("Metrics")) if one.header[0] == "metric")
-    look = Look(
+    look = StoreSnapshot(
         1, youngest_beat=1, backlogs=(Backlog("acme", 1, 1, 1, 1, 1, "down", 1, "down"),), journal=JournalState()
     )
     counted = [one for one in vars(metrics).values() if isinstance(one, Counter | Histogram)]

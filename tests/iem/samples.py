@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from relay.iem.model import Publication
+from relay.iem.publish_bodies import Publication
 
 _EVENT: dict[str, Any] = {
     "parametercategory": "Availability",

@@ -11,18 +11,18 @@ import pytest
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 
 from relay.clock import Clock
-from relay.core.integration import Env, Iem, Plain
+from relay.core.integration import Env, IemBlock, Plain
 from relay.core.outcomes import Delivered, Outcome, Park, Reason, Retry
-from relay.delivery import Deliverer, longest_attempt
 from relay.http.account import Account
 from relay.http.caller import Caller
-from relay.iem.client import IemClient
+from relay.iem.calls import IemClient, Target
 from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
-from relay.simulators.faults import Fault
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.store.connection import Connection
-from relay.store.tokens import TokenStore
+from relay.store.token_store import TokenStore
+from relay.worker.lease import longest_attempt
 
 TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
 UNREACHABLE = Retry(Reason.UNREACHABLE)
@@ -30,15 +30,15 @@ UNREACHABLE = Retry(Reason.UNREACHABLE)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A deliverer, and the IEM at its other end."""
+    """An IEM service, and the IEM at its other end."""
 
     server: SimulatorServer
-    deliverer: Deliverer
-    iem: Iem
+    service: IemService
+    iem: IemBlock
 
     def attempt(self, *, is_probe: bool = False) -> Outcome:
         deadline = time.monotonic() + longest_attempt(self.iem)
-        return self.deliverer.attempt(SYS_ID, 6, deadline=deadline, is_probe=is_probe).outcome
+        return self.service.push(Target("ACME", "42"), SYS_ID, 6, deadline=deadline, is_probe=is_probe).outcome
 
     def calls(self, path: str) -> int:
         return self.server.record.count(path)
@@ -50,14 +50,17 @@ def line(redis: Connection) -> Iterator[Line]:
         caller = Caller(server.url, ca_file=None, connections=16)
         client = IemClient(caller, Account(IEM_USER, IEM_PASSWORD))
         tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5, clock=Clock())
-        iem = Iem(Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16)
-        deliverer = Deliverer(iem, IemService(client, tokens, auth=iem.auth, timeout=iem.timeout, clock=Clock()))
-        yield Line(server, deliverer, iem)
-        deliverer.close()
+        iem = IemBlock(
+            Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16
+        )
+        with IemService(client, tokens, auth=iem.auth, timeout=iem.timeout, clock=Clock()) as service:
+            yield Line(server, service, iem)
 
 
 def refuse(line: Line, *, count: int | None = None) -> None:
-    line.server.faults.add(Fault(status=401, body='{"message":"Invalid access token"}', path="/gbp/push/", count=count))
+    line.server.faults.add(
+        SimulatedFault(status=401, body='{"message":"Invalid access token"}', path="/gbp/push/", count=count)
+    )
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["first push ever", "token from the cache"])
@@ -95,16 +98,16 @@ def test_a_probe_after_a_refusal_asks_anew(line: Line) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(drip=0.05, path="/gbp/push/"),
-        Fault(drip=0.05, drip_head=True, path="/gbp/push/"),
-        Fault(delay=30, path="/gbp/push/"),
-        Fault(oversize=3 << 20, path="/gbp/push/"),
-        Fault(drop="before", path="/gbp/push/"),
-        Fault(drop="after", path="/gbp/push/"),
+        SimulatedFault(drip=0.05, path="/gbp/push/"),
+        SimulatedFault(drip=0.05, drip_head=True, path="/gbp/push/"),
+        SimulatedFault(delay=30, path="/gbp/push/"),
+        SimulatedFault(oversize=3 << 20, path="/gbp/push/"),
+        SimulatedFault(drop="before", path="/gbp/push/"),
+        SimulatedFault(drop="after", path="/gbp/push/"),
     ],
     ids=["dripping body", "dripping head", "no answer", "too long an answer", "dropped", "dropped after applying"],
 )
-def test_an_attempt_is_over_in_time_whatever_iem_does(line: Line, fault: Fault) -> None:
+def test_an_attempt_is_over_in_time_whatever_iem_does(line: Line, fault: SimulatedFault) -> None:
     line.attempt()
     line.server.faults.add(fault)
 
@@ -116,14 +119,14 @@ def test_an_attempt_is_over_in_time_whatever_iem_does(line: Line, fault: Fault) 
 
 
 def test_connections_are_kept_and_a_closed_one_is_of_no_consequence(line: Line) -> None:
-    line.server.faults.add(Fault(headers={"Connection": "close"}, count=1, path="/gbp/push/"))
+    line.server.faults.add(SimulatedFault(headers={"Connection": "close"}, count=1, path="/gbp/push/"))
 
     assert [line.attempt() for _ in range(3)] == [Delivered()] * 3
 
 
 def test_a_redirect_is_not_followed(line: Line) -> None:
     elsewhere = {"Location": f"{line.server.url}/publish/healthcheck/"}
-    line.server.faults.add(Fault(status=302, headers=elsewhere, path="/gbp/push/"))
+    line.server.faults.add(SimulatedFault(status=302, headers=elsewhere, path="/gbp/push/"))
 
     assert line.attempt() == Park(Reason.REDIRECTED)
     assert line.calls("/publish/healthcheck/") == 0
@@ -140,6 +143,6 @@ def test_a_proxy_in_the_environment_is_not_used(line: Line, monkeypatch: pytest.
     "body", ['{"msg":"Success"}', '{"detail":"Success"}', '{"message":"","detail":"Success"}', "Success"]
 )
 def test_success_is_said_in_message_alone(line: Line, body: str) -> None:
-    line.server.faults.add(Fault(status=200, body=body, path="/gbp/push/"))
+    line.server.faults.add(SimulatedFault(status=200, body=body, path="/gbp/push/"))
 
     assert line.attempt() == Retry(Reason.UNEXPECTED_ANSWER)

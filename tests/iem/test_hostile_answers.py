@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from exchange.wire import SCRAPS, Answering, answers
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
+from raw_server import SCRAPS, Answering, answers
 
 from relay.core.outcomes import (
-    Answer,
     Dead,
     Delivered,
+    IemAnswer,
     Outcome,
     Park,
     RefusedToken,
@@ -27,7 +27,7 @@ from relay.core.outcomes import (
 )
 from relay.http.account import Account
 from relay.http.caller import Caller
-from relay.iem.client import GrantedToken, IemClient, Target, read_expiry
+from relay.iem.calls import GrantedToken, IemClient, Target, read_expiry
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(categories=None), max_size=9),
@@ -92,7 +92,7 @@ def test_nothing_but_200_and_success_delivers(server: Answering, client: IemClie
         assert b" 200" in sent.split(b"\r\n")[0]
         assert json.loads(sent.partition(b"\r\n\r\n")[2][: 1 << 20])["message"] == "Success"
     assert IEM_PASSWORD not in repr(answer)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, IemAnswer)
 
 
 def is_outcome(outcome: Outcome) -> bool:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from harness import sys_id
 
-from relay.bootstrap import new_id
 from relay.clock import now_ms
 from relay.core.integration import Integration
 from relay.core.mapping import MAX_RECORDS, map_payload
-from relay.core.mapping_file import parse_mapping_file
-from relay.sources import load_presets
+from relay.foundation import new_id
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
 from relay.store.connection import Connection
 from relay.store.queue import DeliveryQueue, Submission
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from relay_runs.conftest import Site, open_site
+from end_to_end.conftest import Site, open_site
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from end_to_end.conftest import Site, open_site
 from harness import mapping, simulated_iem, wait_until, write_mapping
 from measures.backlog import fill, incident
-from relay_runs.conftest import Site, open_site
 
 from relay.clock import now_ms
-from relay.simulators.faults import Fault
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
@@ -31,7 +31,7 @@ class Crowd:
     alpha: SimulatorServer
     circuit: Circuit
 
-    def restart_alpha(self, fault: Fault) -> None:
+    def restart_alpha(self, fault: SimulatedFault) -> None:
         """Let alpha's IEM fail like that from now on, and its deliveries go there at once."""
         self.alpha.reset()
         self.alpha.faults.add(fault)
@@ -50,7 +50,7 @@ class Crowd:
 @pytest.fixture(scope="module")
 def crowd() -> Iterator[Crowd]:
     with open_site() as site, simulated_iem() as alpha:
-        alpha.faults.add(Fault(status=403, path="/gbp/push/"))
+        alpha.faults.add(SimulatedFault(status=403, path="/gbp/push/"))
         connection = Connection(site.redis.url, timeout=5)
         fill(connection, write_mapping(site.relay.mappings, "alpha", mapping(alpha.url)), WAITING)
         site.relay.start_web()
@@ -59,7 +59,7 @@ def crowd() -> Iterator[Crowd]:
 
 
 def test_a_parked_backlog_of_100_000_delays_nobody_else(crowd: Crowd, capsys: pytest.CaptureFixture[str]) -> None:
-    crowd.restart_alpha(Fault(status=403, path="/gbp/push/"))
+    crowd.restart_alpha(SimulatedFault(status=403, path="/gbp/push/"))
     wait_until(lambda: crowd.circuit.read("alpha"), "alpha is parked")
 
     seconds = [crowd.deliver(ticket) for ticket in range(UPDATES)]
@@ -72,7 +72,7 @@ def test_a_parked_backlog_of_100_000_delays_nobody_else(crowd: Crowd, capsys: py
 def test_a_backlog_of_100_000_on_its_way_to_a_slow_iem_delays_nobody_else(
     crowd: Crowd, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    crowd.restart_alpha(Fault(delay=0.2, path="/gbp/push/"))
+    crowd.restart_alpha(SimulatedFault(delay=0.2, path="/gbp/push/"))
     wait_until(lambda: crowd.alpha.record.in_flight >= 8, "alpha has all its places in flight")
 
     seconds = [crowd.deliver(UPDATES + ticket) for ticket in range(UPDATES)]

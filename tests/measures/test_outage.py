@@ -15,13 +15,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
+from end_to_end.conftest import Site
 from harness import Process, mapping, simulated_iem, sys_id, wait_until, write_mapping
 from measures.backlog import incident
-from relay_runs.conftest import Site
 
-from relay.simulators.faults import Fault
-from relay.simulators.iem import PUSH_PATH, Iem
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import PUSH_PATH, SimulatedIem
 
 SECONDS = float(os.environ.get("RELAY_OUTAGE_SECONDS", "10"))
 RATE = int(os.environ.get("RELAY_OUTAGE_RATE", "20"))
@@ -41,9 +41,9 @@ class Outage:
     def begin(self) -> None:
         match self.name:
             case "answers-503":
-                self.server.faults.add(Fault(status=503))
+                self.server.faults.add(SimulatedFault(status=503))
             case "hangs":
-                self.server.faults.add(Fault(delay=3600, drop="before"))
+                self.server.faults.add(SimulatedFault(delay=3600, drop="before"))
             case _:
                 self.server.stop()
 
@@ -54,7 +54,7 @@ class Outage:
 
     def pushed(self) -> list[str]:
         iem = self.server.service
-        assert isinstance(iem, Iem)
+        assert isinstance(iem, SimulatedIem)
         return [push.sysid for push in iem.pushes]
 
 

@@ -11,10 +11,10 @@ from harness import base_environ, mapping, write_mapping
 
 from relay.clock import now_ms
 from relay.core.seal import SealingKey
-from relay.sealing import Sealer
 from relay.store.connection import Connection
 from relay.store.seals import Chain
 from relay.store.trail import Trail
+from relay.worker.sealing import Sealer
 
 #: Ten times as many records may take so much more memory (MiB): what an allocator keeps.
 MOST_MORE = 8

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from end_to_end.conftest import Site
 from harness import wait_until
 from measures.backlog import fill
-from relay_runs.conftest import Site
 
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection

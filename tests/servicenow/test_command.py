@@ -20,7 +20,7 @@ from servicenow.test_scripts import answering
 
 from relay.cli.main import relay
 from relay.core.values import state_key
-from relay.mappings import MappingFile, parse_mapping
+from relay.mapping_files.folder import MappingFile, parse_mapping
 from relay.servicenow import Wish, write_script
 
 IEM = "https://iem.example.com"

@@ -16,7 +16,7 @@ from simulation.stage import Crash, Process, Stage, expect
 
 from relay.http.caller import Caller, Reply
 from relay.http.cookies import Jar
-from relay.iem.client import TOKEN_PATH
+from relay.iem.calls import TOKEN_PATH
 
 #: How long IEM takes at least (ms).
 QUICKEST = 20

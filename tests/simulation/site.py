@@ -15,24 +15,23 @@ from simulation.wire import Terms, Wire
 
 from relay.core.ids import make_id
 from relay.core.integration import Integration
-from relay.core.mapping_file import parse_mapping_file
-from relay.delivery import Deliverer
-from relay.housekeeping import Keep
 from relay.http.account import Account
-from relay.iem.client import IemClient
+from relay.iem.calls import IemClient
 from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
-from relay.intake import Intake, Receipt, Sender
-from relay.lanes import Lane
-from relay.replay import Replay
-from relay.sources import load_presets
+from relay.intake.accept import Intake, Receipt, Sender
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
+from relay.operations.replay import Replay
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.deliveries import DeliveryReader
-from relay.store.letters import Letters
+from relay.store.dead_letters import DeadLetters
+from relay.store.delivery_reader import DeliveryReader
 from relay.store.queue import Assignment, DeliveryQueue
-from relay.store.tokens import TokenStore
-from relay.worker import Crew, Worker
+from relay.store.token_store import TokenStore
+from relay.worker.lanes import Lane
+from relay.worker.loop import AttemptPool, Worker
+from relay.worker.maintenance import RetentionLimits
 
 #: Nothing is swept while an example runs (seconds).
 _YEARS = 1000 * 86_400.0
@@ -103,8 +102,8 @@ class WorkerProcess(Process):
             name,
             self.lanes,
             self.wire,
-            Crew(Pool(self._begin), CREW),
-            keep=Keep(dead=1000),
+            AttemptPool(Pool(self._begin), CREW),
+            keep=RetentionLimits(dead=1000),
             clock=site.stage.clock,
             chance=site.chance,
         )
@@ -126,7 +125,7 @@ class WorkerProcess(Process):
         tokens._fetching = Latch(site.stage).as_lock()
         queue = ImpatientQueue(self.wire, name, retention=_YEARS)
         service = IemService(client, tokens, auth=integration.iem.auth, timeout=timeout, clock=clock)
-        return Lane(integration, queue, Deliverer(integration.iem, service), "c")
+        return Lane(integration, queue, service, "c")
 
     def _begin(self, work: Callable[[], object], assignment: Assignment) -> None:
         task = self._site.stage.begin(self, f"{self.name} attempts {assignment.sys_id[-1]}", work)
@@ -142,7 +141,7 @@ class Operator(Process):
         queues = {one.name: DeliveryQueue(wire, one.name, retention=_YEARS) for one in site.integrations}
         self._clock = clock
         self._circuit = Circuit(wire)
-        self._letters = Letters(wire)
+        self._letters = DeadLetters(wire)
         self._deliveries = DeliveryReader(wire)
         self._replay = Replay(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
 

@@ -11,9 +11,9 @@ import requests
 from click.testing import CliRunner
 
 from relay.cli.simulate import simulate
-from relay.simulators.iem import Iem
 from relay.simulators.iem_access import Installation
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
 
 COMMAND = [sys.executable, "-c", "from relay.cli.simulate import simulate; simulate()"]
 
@@ -81,7 +81,7 @@ def test_the_simulated_virima_knows_the_people_it_was_given() -> None:
 
 
 def test_a_taken_port_is_one_sentence_and_exit_status_1() -> None:
-    with SimulatorServer(Iem(Installation((), {}, frozenset()))) as server:
+    with SimulatorServer(SimulatedIem(Installation((), {}, frozenset()))) as server:
         result = CliRunner().invoke(simulate, ["iem", "--port", str(server.port)])
 
     assert result.exit_code == 1

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from relay.simulators.iem import Iem, Push
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import Push, SimulatedIem
 
 START = 1_700_000_000.0
 RELAY = ApiUser("relay@example.com", "s3:cret", frozenset({"ACME", "GONE"}))
@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="module")
 def served(clock: Clock) -> Iterator[SimulatorServer]:
-    with SimulatorServer(Iem(INSTALLATION, clock=clock)) as server:
+    with SimulatorServer(SimulatedIem(INSTALLATION, clock=clock)) as server:
         yield server
 
 
@@ -54,8 +54,8 @@ def server(served: SimulatorServer, clock: Clock) -> SimulatorServer:
 
 
 @pytest.fixture
-def iem(server: SimulatorServer) -> Iem:
-    assert isinstance(server.service, Iem)
+def iem(server: SimulatorServer) -> SimulatedIem:
+    assert isinstance(server.service, SimulatedIem)
     return server.service
 
 
@@ -123,7 +123,7 @@ def test_the_token_call_answers_in_the_shape_of_the_guide(call: Caller) -> None:
         ":",
     ],
 )
-def test_the_token_call_refuses_wrong_credentials(call: Caller, iem: Iem, authorization: str | None) -> None:
+def test_the_token_call_refuses_wrong_credentials(call: Caller, iem: SimulatedIem, authorization: str | None) -> None:
     headers = {"Authorization": authorization} if authorization else {}
 
     answer = call("POST", "/api/v1/user/token", headers=headers)
@@ -132,7 +132,7 @@ def test_the_token_call_refuses_wrong_credentials(call: Caller, iem: Iem, author
     assert (iem.token_calls, iem.access.tokens.issued) == (1, 0)
 
 
-def test_a_push_with_a_token_is_applied(call: Caller, iem: Iem, cookie: dict[str, str]) -> None:
+def test_a_push_with_a_token_is_applied(call: Caller, iem: SimulatedIem, cookie: dict[str, str]) -> None:
     answer = call("POST", PUSH, json=RESOLVED, headers=cookie)
 
     assert (answer.status_code, answer.json()) == (200, {"message": "Success"})
@@ -141,7 +141,7 @@ def test_a_push_with_a_token_is_applied(call: Caller, iem: Iem, cookie: dict[str
     assert iem.actionables == {TICKET: 6}
 
 
-def test_a_push_with_basic_credentials_needs_no_token(call: Caller, iem: Iem) -> None:
+def test_a_push_with_basic_credentials_needs_no_token(call: Caller, iem: SimulatedIem) -> None:
     answer = call("POST", PUSH, json=RESOLVED, auth=(RELAY.email, RELAY.password))
 
     assert (answer.status_code, answer.json()) == (200, {"message": "Success"})
@@ -149,7 +149,7 @@ def test_a_push_with_basic_credentials_needs_no_token(call: Caller, iem: Iem) ->
 
 
 def test_pushes_are_kept_in_order_and_the_last_state_counts(
-    call: Caller, iem: Iem, cookie: dict[str, str], clock: Clock
+    call: Caller, iem: SimulatedIem, cookie: dict[str, str], clock: Clock
 ) -> None:
     for state in (6, 2, 7):
         call("POST", PUSH, json={"state": state, "sysid": TICKET}, headers=cookie)
@@ -178,7 +178,7 @@ def test_pushes_are_kept_in_order_and_the_last_state_counts(
     ],
 )
 def test_a_push_to_the_wrong_place_is_refused(
-    call: Caller, iem: Iem, cookie: dict[str, str], target: str, status: int, message: str | None
+    call: Caller, iem: SimulatedIem, cookie: dict[str, str], target: str, status: int, message: str | None
 ) -> None:
     answer = call("POST", target, json=RESOLVED, headers=cookie)
 
@@ -202,7 +202,7 @@ def test_a_push_to_the_wrong_place_is_refused(
     ],
 )
 def test_a_push_without_good_authentication_is_refused(
-    call: Caller, iem: Iem, headers: dict[str, str], status: int, message: str
+    call: Caller, iem: SimulatedIem, headers: dict[str, str], status: int, message: str
 ) -> None:
     answer = call("POST", PUSH, json=RESOLVED, headers=headers)
 
@@ -210,7 +210,7 @@ def test_a_push_without_good_authentication_is_refused(
     assert iem.pushes == []
 
 
-def test_a_user_of_the_web_ui_may_not_push(call: Caller, iem: Iem) -> None:
+def test_a_user_of_the_web_ui_may_not_push(call: Caller, iem: SimulatedIem) -> None:
     cookie = {"Cookie": f"access_token={fetch_token(call, UI_USER)}"}
 
     by_token = call("POST", PUSH, json=RESOLVED, headers=cookie)
@@ -240,7 +240,7 @@ def test_a_user_of_the_web_ui_may_not_push(call: Caller, iem: Iem) -> None:
     ],
 )
 def test_a_malformed_push_is_refused_with_everything_that_is_wrong(
-    call: Caller, iem: Iem, cookie: dict[str, str], body: object, problem: str
+    call: Caller, iem: SimulatedIem, cookie: dict[str, str], body: object, problem: str
 ) -> None:
     answer = call("POST", PUSH, json=body, headers=cookie)
 
@@ -262,7 +262,7 @@ def test_a_malformed_push_is_refused_with_everything_that_is_wrong(
     ],
 )
 def test_a_push_that_is_not_json_is_refused(
-    call: Caller, iem: Iem, cookie: dict[str, str], body: bytes, content_type: str | None
+    call: Caller, iem: SimulatedIem, cookie: dict[str, str], body: bytes, content_type: str | None
 ) -> None:
     headers = cookie | ({"Content-Type": content_type} if content_type else {})
 
@@ -310,7 +310,7 @@ def test_a_token_expires_after_its_lifetime(call: Caller, cookie: dict[str, str]
     assert (answer.status_code, answer.json()) == (401, {"message": "Access token has expired"})
 
 
-def test_a_new_lifetime_is_that_of_the_next_token(call: Caller, iem: Iem, clock: Clock) -> None:
+def test_a_new_lifetime_is_that_of_the_next_token(call: Caller, iem: SimulatedIem, clock: Clock) -> None:
     iem.set_token_lifetime(5)
     cookie = {"Cookie": f"access_token={fetch_token(call)}"}
 
@@ -325,7 +325,9 @@ def test_a_second_token_leaves_the_first_one_good(call: Caller, cookie: dict[str
     assert call("POST", PUSH, json=RESOLVED, headers=cookie).status_code == 200
 
 
-def test_revoked_tokens_are_invalid_and_a_new_one_is_good(call: Caller, iem: Iem, cookie: dict[str, str]) -> None:
+def test_revoked_tokens_are_invalid_and_a_new_one_is_good(
+    call: Caller, iem: SimulatedIem, cookie: dict[str, str]
+) -> None:
     assert iem.revoke() == 1
 
     answer = call("POST", PUSH, json=RESOLVED, headers=cookie)
@@ -335,7 +337,7 @@ def test_revoked_tokens_are_invalid_and_a_new_one_is_good(call: Caller, iem: Iem
     assert again.status_code == 200
 
 
-def test_a_changed_password_refuses_the_old_one(call: Caller, iem: Iem) -> None:
+def test_a_changed_password_refuses_the_old_one(call: Caller, iem: SimulatedIem) -> None:
     iem.set_user(ApiUser(RELAY.email, "changed", RELAY.customers))
 
     old = call("POST", PUSH, json=RESOLVED, auth=(RELAY.email, RELAY.password))
@@ -345,7 +347,7 @@ def test_a_changed_password_refuses_the_old_one(call: Caller, iem: Iem) -> None:
     assert new.status_code == 200
 
 
-def test_a_customer_can_be_switched_off_and_on(call: Caller, iem: Iem, cookie: dict[str, str]) -> None:
+def test_a_customer_can_be_switched_off_and_on(call: Caller, iem: SimulatedIem, cookie: dict[str, str]) -> None:
     iem.set_customer("ACME", active=False)
     off = call("POST", PUSH, json=RESOLVED, headers=cookie)
     iem.set_customer("ACME", active=True)
@@ -356,7 +358,7 @@ def test_a_customer_can_be_switched_off_and_on(call: Caller, iem: Iem, cookie: d
 
 def test_a_jwt_tells_when_it_expires() -> None:
     installation = Installation((RELAY,), {"ACME": True}, frozenset({"42"}), token_lifetime=90, jwt=True)
-    tokens = Iem(installation, clock=lambda: START).access.tokens
+    tokens = SimulatedIem(installation, clock=lambda: START).access.tokens
 
     token = tokens.issue(RELAY.email)
 
@@ -371,7 +373,7 @@ def test_a_jwt_tells_when_it_expires() -> None:
 
 def test_a_ticket_that_iem_does_not_know_yet_is_not_found() -> None:
     installation = Installation((RELAY,), {"ACME": True}, frozenset({"42"}), sys_ids=frozenset({"known"}))
-    iem = Iem(installation)
+    iem = SimulatedIem(installation)
 
     with SimulatorServer(iem) as server:
 
@@ -391,7 +393,7 @@ def test_a_ticket_that_iem_does_not_know_yet_is_not_found() -> None:
     assert [pushed.sysid for pushed in iem.pushes] == ["known", "later"]
 
 
-def test_the_state_tells_everything_but_credentials(call: Caller, iem: Iem, cookie: dict[str, str]) -> None:
+def test_the_state_tells_everything_but_credentials(call: Caller, iem: SimulatedIem, cookie: dict[str, str]) -> None:
     call("POST", PUSH, json=RESOLVED, headers=cookie)
 
     told = json.dumps(iem.state())

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import requests
 
-from relay.simulators.iem import Iem
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.iem_bodies import PUBLICATIONS
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
 
 RELAY = ApiUser("relay@example.com", "s3cret", frozenset({"ACME", "GONE"}))
 UI_USER = ApiUser("ui@example.com", "ui-pass", frozenset({"ACME"}), is_api_user=False)
@@ -76,14 +76,14 @@ CUSTOMER_FIELDS = {path: "envcustomerid" if body is EVENT else "envcustomer_id" 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(Iem(INSTALLATION)) as server:
+    with SimulatorServer(SimulatedIem(INSTALLATION)) as server:
         yield server
 
 
 @pytest.fixture
-def iem(served: SimulatorServer) -> Iem:
+def iem(served: SimulatorServer) -> SimulatedIem:
     served.reset()
-    assert isinstance(served.service, Iem)
+    assert isinstance(served.service, SimulatedIem)
     return served.service
 
 
@@ -95,7 +95,7 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def url(iem: Iem, served: SimulatorServer, session: requests.Session) -> str:
+def url(iem: SimulatedIem, served: SimulatorServer, session: requests.Session) -> str:
     """Return the simulator's URL; the session shows a good token."""
     session.headers["Cookie"] = f"access_token={iem.access.tokens.issue(RELAY.email)}"
     return served.url
@@ -106,7 +106,7 @@ def test_every_call_of_the_publish_service_has_a_body_here() -> None:
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_a_complete_body_is_published(iem: Iem, url: str, session: requests.Session, path: str) -> None:
+def test_a_complete_body_is_published(iem: SimulatedIem, url: str, session: requests.Session, path: str) -> None:
     answer = session.post(url + path, json=BODIES[path], timeout=5)
 
     assert (answer.status_code, answer.json()) == (200, {"message": "Data published successfully"})
@@ -116,7 +116,7 @@ def test_a_complete_body_is_published(iem: Iem, url: str, session: requests.Sess
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, body in BODIES.items() for field in body])
 def test_a_body_that_lacks_a_field_is_refused_by_its_name(
-    iem: Iem, url: str, session: requests.Session, path: str, field: str
+    iem: SimulatedIem, url: str, session: requests.Session, path: str, field: str
 ) -> None:
     body = {name: value for name, value in BODIES[path].items() if name != field}
 
@@ -184,7 +184,7 @@ def test_a_body_with_a_wrong_value_is_refused_by_its_name(
     ],
 )
 def test_a_body_for_the_wrong_customer_is_refused(
-    iem: Iem, url: str, session: requests.Session, path: str, customer: str, message: str
+    iem: SimulatedIem, url: str, session: requests.Session, path: str, customer: str, message: str
 ) -> None:
     body = BODIES[path] | {CUSTOMER_FIELDS[path]: customer}
 
@@ -196,7 +196,7 @@ def test_a_body_for_the_wrong_customer_is_refused(
 
 @pytest.mark.parametrize("path", BODIES)
 def test_a_publish_call_without_a_good_token_is_refused(
-    iem: Iem, served: SimulatorServer, session: requests.Session, path: str
+    iem: SimulatedIem, served: SimulatorServer, session: requests.Session, path: str
 ) -> None:
     iem.set_token_lifetime(0)
     cookies = [
@@ -225,7 +225,9 @@ def test_a_publish_call_without_a_good_token_is_refused(
     ]
 
 
-def test_a_user_of_the_web_ui_may_not_publish(iem: Iem, served: SimulatorServer, session: requests.Session) -> None:
+def test_a_user_of_the_web_ui_may_not_publish(
+    iem: SimulatedIem, served: SimulatorServer, session: requests.Session
+) -> None:
     cookie = {"Cookie": f"access_token={iem.access.tokens.issue(UI_USER.email)}"}
 
     answer = session.post(served.url + "/publish/allevents/", json=EVENT, headers=cookie, timeout=5)

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
+from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_bodies import USER_DETAILS
 from relay.simulators.virima_people import Person
 
@@ -47,31 +47,31 @@ class Client:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(Virima([SERVICE, JANE, MAX])) as server:
+    with SimulatorServer(SimulatedVirima([SERVICE, JANE, MAX])) as server:
         yield server
 
 
 @pytest.fixture
-def virima(served: SimulatorServer) -> Virima:
+def virima(served: SimulatorServer) -> SimulatedVirima:
     served.reset()
-    assert isinstance(served.service, Virima)
+    assert isinstance(served.service, SimulatedVirima)
     return served.service
 
 
 @pytest.fixture
-def client(virima: Virima, served: SimulatorServer) -> Iterator[Client]:
+def client(virima: SimulatedVirima, served: SimulatorServer) -> Iterator[Client]:
     with requests.Session() as session:
         yield Client(served.url + virima.base_path, session)
 
 
 @pytest.fixture
-def other(virima: Virima, served: SimulatorServer) -> Iterator[Client]:
+def other(virima: SimulatedVirima, served: SimulatorServer) -> Iterator[Client]:
     """A client with a cookie jar of its own."""
     with requests.Session() as session:
         yield Client(served.url + virima.base_path, session)
 
 
-def test_a_login_answers_user_details_and_sets_a_session_cookie(client: Client, virima: Virima) -> None:
+def test_a_login_answers_user_details_and_sets_a_session_cookie(client: Client, virima: SimulatedVirima) -> None:
     answer = client.post("dologin", LOGIN)
 
     assert answer.status_code == 200
@@ -86,7 +86,7 @@ def test_a_login_answers_user_details_and_sets_a_session_cookie(client: Client, 
     assert [session.email for session in virima.sessions.values()] == [SERVICE.email]
 
 
-def test_user_details_hold_the_three_secrets(client: Client, virima: Virima) -> None:
+def test_user_details_hold_the_three_secrets(client: Client, virima: SimulatedVirima) -> None:
     details = client.post("dologin", LOGIN).json()
 
     assert virima.secrets_sent() == {details["password"], details["sessionId"], details["twoFactorSecretKey"]}
@@ -112,7 +112,7 @@ def test_user_details_hold_the_three_secrets(client: Client, virima: Virima) -> 
     ],
 )
 def test_a_login_that_cannot_be_is_refused(
-    client: Client, virima: Virima, body: object, status: int, message: str
+    client: Client, virima: SimulatedVirima, body: object, status: int, message: str
 ) -> None:
     answer = client.post("dologin", body)
 
@@ -183,7 +183,7 @@ def test_without_a_session_there_is_no_user(client: Client) -> None:
 
 
 def test_an_impersonation_opens_a_session_beside_that_of_the_service(
-    client: Client, other: Client, virima: Virima
+    client: Client, other: Client, virima: SimulatedVirima
 ) -> None:
     service_session = client.post("dologin", LOGIN).json()["sessionId"]
 
@@ -209,7 +209,7 @@ def test_an_impersonation_may_show_the_service_session_by_its_cookie(client: Cli
     assert (answer.status_code, answer.json()["email"]) == (200, JANE.email)
 
 
-def test_a_logout_ends_that_session_only(client: Client, other: Client, virima: Virima) -> None:
+def test_a_logout_ends_that_session_only(client: Client, other: Client, virima: SimulatedVirima) -> None:
     service_session = client.post("dologin", LOGIN).json()["sessionId"]
     other.post("dologin-impersonate", {"email": JANE.email, "oldSessionId": service_session})
 
@@ -229,7 +229,7 @@ def test_a_logout_without_a_session_says_so(client: Client) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, False)
 
 
-def test_an_unknown_user_is_not_found(client: Client, virima: Virima) -> None:
+def test_an_unknown_user_is_not_found(client: Client, virima: SimulatedVirima) -> None:
     client.post("dologin", LOGIN)
 
     answer = client.post("dologin-impersonate", {"email": "nobody@example.com"})
@@ -258,7 +258,7 @@ def test_a_second_factor_that_is_still_to_come_is_told(client: Client) -> None:
     assert (details["enableMFA"], details["mfaChecked"]) == (True, False)
 
 
-def test_ended_sessions_are_unknown(client: Client, virima: Virima) -> None:
+def test_ended_sessions_are_unknown(client: Client, virima: SimulatedVirima) -> None:
     client.post("dologin", LOGIN)
 
     assert virima.revoke() == 1
@@ -266,7 +266,7 @@ def test_ended_sessions_are_unknown(client: Client, virima: Virima) -> None:
     assert client.get("get-logged-in-user").status_code == 401
 
 
-def test_a_mail_to_reset_a_password_is_kept(client: Client, virima: Virima) -> None:
+def test_a_mail_to_reset_a_password_is_kept(client: Client, virima: SimulatedVirima) -> None:
     answer = client.post("reset-password-send-mail", {"email": JANE.email})
     unknown = client.post("reset-password-send-mail", {"email": "nobody@example.com"})
 
@@ -287,7 +287,7 @@ def test_a_reset_password_is_the_one_to_log_in_with(client: Client) -> None:
     assert [old.status_code, new.status_code, unknown.status_code] == [401, 200, 404]
 
 
-def test_the_wizard_of_a_new_installation_is_kept(client: Client, virima: Virima) -> None:
+def test_the_wizard_of_a_new_installation_is_kept(client: Client, virima: SimulatedVirima) -> None:
     answer = client.post("initial-set-up-wizard", {**LOGIN, "wizardJson": "{}"})
     wrong = client.post("initial-set-up-wizard", {**LOGIN, "password": "wrong", "wizardJson": "{}"})
 
@@ -320,10 +320,10 @@ def test_a_malformed_body_is_refused_by_its_field(client: Client, operation: str
     ("given", "base_path"), [("/www_em/", "/www_em/"), ("virima", "/virima/"), ("/a/b", "/a/b/"), ("", "/")]
 )
 def test_the_base_path_begins_and_ends_with_a_slash(given: str, base_path: str) -> None:
-    assert Virima([SERVICE], base_path=given).base_path == base_path
+    assert SimulatedVirima([SERVICE], base_path=given).base_path == base_path
 
 
-def test_a_person_added_later_is_found(client: Client, virima: Virima) -> None:
+def test_a_person_added_later_is_found(client: Client, virima: SimulatedVirima) -> None:
     virima.set_person(Person("new@example.com", "New Person"))
     client.post("dologin", LOGIN)
 
@@ -338,7 +338,7 @@ def test_a_detail_that_user_details_does_not_have_is_refused() -> None:
         Person("a@example.com", "A", details={"shoeSize": 42})
 
 
-def test_the_state_tells_everything_but_secrets(client: Client, virima: Virima) -> None:
+def test_the_state_tells_everything_but_secrets(client: Client, virima: SimulatedVirima) -> None:
     client.post("dologin", LOGIN)
     client.post("dologin-impersonate", {"email": JANE.email})
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from relay.simulators.faults import Fault, parse_fault
-from relay.simulators.iem import Iem
+from relay.simulators.faults import SimulatedFault, parse_fault
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
 
 USER = ("relay@example.com", "s3cret")
 INSTALLATION = Installation((ApiUser(*USER, customers=frozenset({"ACME"})),), {"ACME": True}, frozenset({"42"}))
@@ -22,7 +22,7 @@ FAR = 600
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(Iem(INSTALLATION)) as server:
+    with SimulatorServer(SimulatedIem(INSTALLATION)) as server:
         yield server
 
 
@@ -33,8 +33,8 @@ def server(served: SimulatorServer) -> SimulatorServer:
 
 
 @pytest.fixture
-def iem(server: SimulatorServer) -> Iem:
-    assert isinstance(server.service, Iem)
+def iem(server: SimulatorServer) -> SimulatedIem:
+    assert isinstance(server.service, SimulatedIem)
     return server.service
 
 
@@ -65,8 +65,8 @@ def push_in_a_thread(server: SimulatorServer) -> tuple[threading.Thread, list[in
     return thread, outcome
 
 
-def test_a_canned_status_is_answered_and_nothing_is_applied(server: SimulatorServer, iem: Iem) -> None:
-    server.faults.add(Fault(status=503, headers={"Retry-After": "7"}, count=2))
+def test_a_canned_status_is_answered_and_nothing_is_applied(server: SimulatorServer, iem: SimulatedIem) -> None:
+    server.faults.add(SimulatedFault(status=503, headers={"Retry-After": "7"}, count=2))
 
     answers = [push(server) for _ in range(3)]
 
@@ -80,20 +80,20 @@ def test_a_canned_status_is_answered_and_nothing_is_applied(server: SimulatorSer
     ("fault", "status", "content_type", "body"),
     [
         (
-            Fault(status=200, body="<html>Log in</html>", content_type="text/html"),
+            SimulatedFault(status=200, body="<html>Log in</html>", content_type="text/html"),
             200,
             "text/html",
             b"<html>Log in</html>",
         ),
-        (Fault(status=401, body={"message": "Invalid access token"}), 401, "application/json", None),
-        (Fault(status=200, body=""), 200, "application/json", b""),
-        (Fault(status=302, headers={"Location": "https://example.com/"}), 302, "application/json", None),
-        (Fault(status=204), 204, None, b""),
-        (Fault(status=299), 299, "application/json", b'{"message": "Status 299"}'),
+        (SimulatedFault(status=401, body={"message": "Invalid access token"}), 401, "application/json", None),
+        (SimulatedFault(status=200, body=""), 200, "application/json", b""),
+        (SimulatedFault(status=302, headers={"Location": "https://example.com/"}), 302, "application/json", None),
+        (SimulatedFault(status=204), 204, None, b""),
+        (SimulatedFault(status=299), 299, "application/json", b'{"message": "Status 299"}'),
     ],
 )
 def test_a_canned_answer_has_the_body_it_was_given(
-    server: SimulatorServer, fault: Fault, status: int, content_type: str | None, body: bytes | None
+    server: SimulatorServer, fault: SimulatedFault, status: int, content_type: str | None, body: bytes | None
 ) -> None:
     server.faults.add(fault)
 
@@ -105,7 +105,9 @@ def test_a_canned_answer_has_the_body_it_was_given(
 
 
 @pytest.mark.parametrize(("drop", "applied"), [("before", 0), ("after", 1)])
-def test_a_dropped_connection_gives_no_answer(server: SimulatorServer, iem: Iem, drop: str, applied: int) -> None:
+def test_a_dropped_connection_gives_no_answer(
+    server: SimulatorServer, iem: SimulatedIem, drop: str, applied: int
+) -> None:
     server.faults.add(parse_fault({"drop": drop, "count": 1}))
 
     with pytest.raises(requests.ConnectionError):
@@ -117,7 +119,7 @@ def test_a_dropped_connection_gives_no_answer(server: SimulatorServer, iem: Iem,
 
 
 def test_a_delayed_request_times_out_at_its_caller(server: SimulatorServer) -> None:
-    server.faults.add(Fault(delay=FAR))
+    server.faults.add(SimulatedFault(delay=FAR))
 
     with pytest.raises(requests.ReadTimeout):
         push(server, timeout=0.05)
@@ -125,8 +127,8 @@ def test_a_delayed_request_times_out_at_its_caller(server: SimulatorServer) -> N
     assert (server.record.arrived, server.record.in_flight) == (1, 1)
 
 
-def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServer, iem: Iem) -> None:
-    server.faults.add(Fault(delay=FAR))
+def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServer, iem: SimulatedIem) -> None:
+    server.faults.add(SimulatedFault(delay=FAR))
     thread, outcome = push_in_a_thread(server)
     assert server.record.wait_until(lambda: server.record.arrived == 1)
     assert iem.pushes == []
@@ -139,7 +141,7 @@ def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServe
 
 
 def test_a_delay_lasts_as_long_as_it_says(server: SimulatorServer) -> None:
-    server.faults.add(Fault(delay=0.1))
+    server.faults.add(SimulatedFault(delay=0.1))
 
     before = time.monotonic()
     push(server)
@@ -148,9 +150,9 @@ def test_a_delay_lasts_as_long_as_it_says(server: SimulatorServer) -> None:
 
 
 def test_stopping_cuts_a_delayed_request_off_before_it_is_applied() -> None:
-    iem = Iem(INSTALLATION)
+    iem = SimulatedIem(INSTALLATION)
     server = SimulatorServer(iem).start()
-    server.faults.add(Fault(delay=FAR))
+    server.faults.add(SimulatedFault(delay=FAR))
     thread, outcome = push_in_a_thread(server)
     assert server.record.wait_until(lambda: server.record.arrived == 1)
 
@@ -162,7 +164,7 @@ def test_stopping_cuts_a_delayed_request_off_before_it_is_applied() -> None:
 
 
 def test_a_dripping_answer_outlives_a_read_timeout(server: SimulatorServer) -> None:
-    server.faults.add(Fault(drip=0.01))
+    server.faults.add(SimulatedFault(drip=0.01))
 
     before = time.monotonic()
     answer = push(server, timeout=1)
@@ -172,7 +174,7 @@ def test_a_dripping_answer_outlives_a_read_timeout(server: SimulatorServer) -> N
 
 
 def test_a_dripping_head_drips_too(server: SimulatorServer) -> None:
-    server.faults.add(Fault(drip=FAR, drip_head=True))
+    server.faults.add(SimulatedFault(drip=FAR, drip_head=True))
     thread, outcome = push_in_a_thread(server)
     assert server.record.wait_until(lambda: server.record.count() == 1)
 
@@ -183,8 +185,8 @@ def test_a_dripping_head_drips_too(server: SimulatorServer) -> None:
 
 
 def test_stopping_ends_a_dripping_answer() -> None:
-    server = SimulatorServer(Iem(INSTALLATION)).start()
-    server.faults.add(Fault(drip=FAR))
+    server = SimulatorServer(SimulatedIem(INSTALLATION)).start()
+    server.faults.add(SimulatedFault(drip=FAR))
     thread, outcome = push_in_a_thread(server)
     assert server.record.wait_until(lambda: server.record.count() == 1)
 
@@ -195,8 +197,8 @@ def test_stopping_ends_a_dripping_answer() -> None:
     assert outcome != [200]
 
 
-def test_an_oversize_answer_says_the_same_in_more_bytes(server: SimulatorServer, iem: Iem) -> None:
-    server.faults.add(Fault(oversize=2_000_000))
+def test_an_oversize_answer_says_the_same_in_more_bytes(server: SimulatorServer, iem: SimulatedIem) -> None:
+    server.faults.add(SimulatedFault(oversize=2_000_000))
 
     answer = push(server)
 
@@ -206,7 +208,7 @@ def test_an_oversize_answer_says_the_same_in_more_bytes(server: SimulatorServer,
 
 
 def test_a_fault_hits_only_the_path_it_names(server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=500, path="/api/"))
+    server.faults.add(SimulatedFault(status=500, path="/api/"))
 
     token = requests.post(server.url + TOKEN, auth=USER, timeout=5)
 
@@ -214,7 +216,7 @@ def test_a_fault_hits_only_the_path_it_names(server: SimulatorServer) -> None:
 
 
 def test_an_exact_path_spares_the_paths_that_begin_with_it() -> None:
-    fault = Fault(status=500, path="/www_em/login/dologin", exact=True)
+    fault = SimulatedFault(status=500, path="/www_em/login/dologin", exact=True)
 
     assert fault.hits("/www_em/login/dologin")
     assert not fault.hits("/www_em/login/dologin-impersonate")
@@ -222,13 +224,13 @@ def test_an_exact_path_spares_the_paths_that_begin_with_it() -> None:
 
 def test_several_faults_are_used_up_in_order(server: SimulatorServer) -> None:
     for status in (500, 429, 503):
-        server.faults.add(Fault(status=status, count=1))
+        server.faults.add(SimulatedFault(status=status, count=1))
 
     assert [push(server).status_code for _ in range(4)] == [500, 429, 503, 200]
 
 
 def test_a_counted_fault_hits_that_many_of_many_callers(server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=500, count=5))
+    server.faults.add(SimulatedFault(status=500, count=5))
 
     pushing = [push_in_a_thread(server) for _ in range(12)]
     for thread, _ in pushing:
@@ -286,7 +288,7 @@ def test_a_fault_that_could_not_be_is_refused(server: SimulatorServer, sent: str
 
 
 def test_the_control_path_meets_no_fault(server: SimulatorServer) -> None:
-    server.faults.add(Fault(drop="before"))
+    server.faults.add(SimulatedFault(drop="before"))
 
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     connection.request("GET", "/_simulator/state")

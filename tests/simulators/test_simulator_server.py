@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from relay.simulators.exchange import Request
-from relay.simulators.faults import Fault
-from relay.simulators.iem import Iem
+from relay.simulators.exchange import SimulatorRequest
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.iem_access import ApiUser, Installation
-from relay.simulators.record import Record
+from relay.simulators.request_log import RequestLog
 from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
 
 USER = ("relay@example.com", "s3cret-password")
 INSTALLATION = Installation((ApiUser(*USER, customers=frozenset({"ACME"})),), {"ACME": True}, frozenset({"42"}))
@@ -25,7 +25,7 @@ TOKEN = "/api/v1/user/token"
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(Iem(INSTALLATION)) as server:
+    with SimulatorServer(SimulatedIem(INSTALLATION)) as server:
         yield server
 
 
@@ -163,18 +163,18 @@ def test_the_record_tells_what_came_without_its_secrets(server: SimulatorServer)
     ],
 )
 def test_the_record_keeps_of_a_body_only_readable_json(sent: bytes, kept: object) -> None:
-    record = Record()
+    record = RequestLog()
 
-    record.settle(record.arrive(1), Request("POST", "/", {}, sent), 200, settled_at=2)
+    record.settle(record.arrive(1), SimulatorRequest("POST", "/", {}, sent), 200, settled_at=2)
 
     assert [exchange.body for exchange in record.exchanges] == [kept]
 
 
 def test_the_record_is_bounded_and_its_counters_are_not() -> None:
-    record = Record(limit=3)
+    record = RequestLog(limit=3)
 
     for number in range(10):
-        request = Request("GET", f"/a?{number}")
+        request = SimulatorRequest("GET", f"/a?{number}")
         record.settle(record.arrive(number), request, 200 if number else None, settled_at=number)
 
     assert [exchange.target for exchange in record.exchanges] == ["/a?7", "/a?8", "/a?9"]
@@ -189,7 +189,7 @@ def test_waiting_for_what_does_not_happen_ends(server: SimulatorServer) -> None:
 
 def test_the_state_is_told_over_http(server: SimulatorServer) -> None:
     requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=5)
-    server.faults.add(Fault(status=500, path="/never"))
+    server.faults.add(SimulatedFault(status=500, path="/never"))
 
     state = requests.get(server.url + "/_simulator/state", timeout=5).json()
 
@@ -209,7 +209,7 @@ def test_tokens_are_revoked_over_http(server: SimulatorServer) -> None:
 
 def test_a_reset_forgets_everything(server: SimulatorServer) -> None:
     requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=5)
-    server.faults.add(Fault(status=500))
+    server.faults.add(SimulatedFault(status=500))
 
     answer = requests.post(server.url + "/_simulator/reset", timeout=5)
 
@@ -220,7 +220,7 @@ def test_a_reset_forgets_everything(server: SimulatorServer) -> None:
 
 
 def test_a_reset_drops_the_requests_that_wait(server: SimulatorServer) -> None:
-    server.faults.add(Fault(delay=600))
+    server.faults.add(SimulatedFault(delay=600))
     with pytest.raises(requests.ReadTimeout):
         requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=0.05)
 
@@ -248,7 +248,7 @@ def test_the_control_path_refuses_what_it_does_not_know(
 
 def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer) -> None:
     iem = server.service
-    assert isinstance(iem, Iem)
+    assert isinstance(iem, SimulatedIem)
 
     def push_often(caller: int) -> None:
         with requests.Session() as session:
@@ -269,7 +269,7 @@ def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer) -> No
 
 
 def test_a_stopped_simulator_cuts_idle_connections_and_refuses_new_ones() -> None:
-    server = SimulatorServer(Iem(INSTALLATION)).start()
+    server = SimulatorServer(SimulatedIem(INSTALLATION)).start()
     idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     ask(idle, "GET", HEALTH)
 
@@ -283,7 +283,7 @@ def test_a_stopped_simulator_cuts_idle_connections_and_refuses_new_ones() -> Non
 
 
 def test_a_simulator_starts_again_on_its_port_with_what_it_knew() -> None:
-    iem = Iem(INSTALLATION)
+    iem = SimulatedIem(INSTALLATION)
     server = SimulatorServer(iem)
     with server:
         before = server.url
@@ -298,7 +298,7 @@ def test_a_simulator_starts_again_on_its_port_with_what_it_knew() -> None:
 
 
 def test_stopping_leaves_no_thread_behind() -> None:
-    server = SimulatorServer(Iem(INSTALLATION)).start()
+    server = SimulatorServer(SimulatedIem(INSTALLATION)).start()
     requests.get(server.url + HEALTH, timeout=5)
 
     server.stop()
@@ -314,7 +314,7 @@ def test_a_simulator_starts_once(server: SimulatorServer) -> None:
 
 def test_a_taken_port_is_an_error(server: SimulatorServer) -> None:
     with pytest.raises(OSError, match="in use"):
-        SimulatorServer(Iem(INSTALLATION), port=server.port).start()
+        SimulatorServer(SimulatedIem(INSTALLATION), port=server.port).start()
 
 
 def test_only_loopback_is_listened_on_by_default(server: SimulatorServer) -> None:

@@ -8,11 +8,11 @@ from itertools import count
 
 from relay.core.ids import make_id
 from relay.core.integration import Integration
-from relay.core.mapping_file import parse_mapping_file
 from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
-from relay.core.outcomes import Answer, Dead, Delivered, Outcome, Park, Reason, Retry, classify_push
+from relay.core.outcomes import Dead, Delivered, IemAnswer, Outcome, Park, Reason, Retry, classify_push
 from relay.core.retry import retry_delay
-from relay.sources import load_presets
+from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.sources import load_presets
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 from relay.store.queue import Assignment, Batch, DeliveryQueue, Settlement, Submission, Verdict
@@ -91,7 +91,7 @@ def unusable(record: object) -> Rejected:
 
 def answered(status: int) -> Outcome:
     """Return what IEM's answer with `status` and no message means."""
-    outcome = classify_push(Answer(status), "basic")
+    outcome = classify_push(IemAnswer(status), "basic")
     assert isinstance(outcome, Delivered | Retry | Park | Dead)
     return outcome
 

@@ -15,13 +15,13 @@ import pytest
 from harness import RedisServer, free_port, redis_binary, wait_until
 from store.bench import DELIVERED, LEASE, NOT_NOW, SECOND, Bench, resolution, sys_id
 
-from relay.embedded import answers
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
+from relay.store.embedded import answers
+from relay.store.heartbeats import Heartbeats
 from relay.store.keys import WAKE_CHANNEL
-from relay.store.pulse import Pulse
-from relay.store.tokens import StoredToken, TokenStore
+from relay.store.token_store import StoredToken, TokenStore
 
 #: How long the connections of these tests wait for an answer, and what a test allows beyond it (seconds).
 PATIENCE, SLACK = 0.4, 0.8
@@ -340,7 +340,7 @@ def run_the_queue(connection: Connection) -> None:
     owner = tokens.lock(for_ms=1000)
     assert owner
     tokens.unlock(owner)
-    pulse = Pulse(connection)
+    pulse = Heartbeats(connection)
     pulse.beat("worker-1", bench.now)
     pulse.probe_write(bench.now)
     assert pulse.workers() == {"worker-1": bench.now}

@@ -13,7 +13,7 @@ from relay.core.model import Facts, Update
 from relay.core.values import format_time
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.deliveries import DeliveryReader, Query
+from relay.store.delivery_reader import DeliveryReader, Query
 
 NAMES = count(1)
 #: Anything that JSON can carry into a record, the separators of its stored form among it.

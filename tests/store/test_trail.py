@@ -24,11 +24,11 @@ from store.bench import (
 
 from relay.clock import now_ms
 from relay.core.seal import SealingKey, make_anchor, verify
-from relay.sealing import Sealer
 from relay.store.connection import Connection
 from relay.store.keys import key
 from relay.store.seals import Chain
 from relay.store.trail import Trail, TrailQuery
+from relay.worker.sealing import Sealer
 
 KEY = SealingKey("the auditors' key")
 

@@ -32,7 +32,7 @@ from relay.core.model import Mapped, Update
 from relay.core.outcomes import Outcome
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.letters import Letters
+from relay.store.dead_letters import DeadLetters
 from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
 
 #: Dates of updates (Unix ms): 1 March 2026 and minutes after it.
@@ -789,7 +789,7 @@ def test_a_ticket_goes_with_its_last_dead_letter_when_that_was_closed(bench: Ben
     bench.wait(2 * RETENTION)
     sweep(bench)
 
-    Letters(bench.redis).discard("acme", [letter], actor="ops", why="known", now=bench.now)
+    DeadLetters(bench.redis).discard("acme", [letter], actor="ops", why="known", now=bench.now)
     bench.wait(RETENTION - SECOND)
     sweep(bench)
     before = bench.ticket()

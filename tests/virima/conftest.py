@@ -8,15 +8,15 @@ import pytest
 from virima.site import JANE, MAX, SERVICE, make_client, make_lookup, url_of
 
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
-from relay.virima.client import VirimaClient
+from relay.simulators.simulated_virima import SimulatedVirima
+from relay.virima.login_service import VirimaClient
 from relay.virima.lookup import Lookup
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SimulatorServer]:
     """The simulator, one for a file of tests."""
-    with SimulatorServer(Virima([SERVICE, JANE, MAX])) as server:
+    with SimulatorServer(SimulatedVirima([SERVICE, JANE, MAX])) as server:
         yield server
 
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 from relay.clock import Clock
 from relay.http.account import Account
 from relay.simulators.server import SimulatorServer
-from relay.simulators.virima import Virima
+from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
-from relay.virima.client import VirimaClient
+from relay.virima.login_service import VirimaClient
 from relay.virima.lookup import Lookup, Mode
 
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
@@ -34,9 +34,9 @@ def make_lookup(url: str, mode: Mode = "impersonate", *, account: Account = ACCO
     return Lookup(make_client(url, account=account), mode=mode, timeout=TIMEOUT, clock=Clock())
 
 
-def virima_of(server: SimulatorServer) -> Virima:
+def virima_of(server: SimulatorServer) -> SimulatedVirima:
     """Return the simulated Virima that `server` serves."""
-    assert isinstance(server.service, Virima)
+    assert isinstance(server.service, SimulatedVirima)
     return server.service
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from virima.site import JANE, TIMEOUT, RawServer, answer, logged_in, make_lookup
 
-from relay.simulators.faults import Fault
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.lookup import Lookup, LookupResult, Outcome
-from relay.virima.model import Reason
+from relay.virima.results import LookupReason
 
 IMPERSONATE = "/www_em/login/dologin-impersonate"
 JANE_BODY = b'{"id":9,"email":"jane@example.com","userName":"jane"}'
@@ -30,25 +30,27 @@ def looked_up(answers: dict[str, bytes | Callable[[], bytes]]) -> LookupResult:
 @pytest.mark.parametrize(
     ("sent", "reason", "status"),
     [
-        (answer(b"<html>Service unavailable</html>", "Content-Type: text/html"), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(b"", status="204 No Content"), Reason.UNEXPECTED_ANSWER, 204),
-        (answer(b""), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(b'{"id":9,"email":"ja'), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(b'{"id":9,"email":"ja', length=500), Reason.INCOMPLETE_ANSWER, 200),
-        (answer(b"[1]"), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(b"[" * 100_000), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(b'{"id":' + b"9" * 5000 + b"}"), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(b"\xff\xfe\x00"), Reason.UNEXPECTED_ANSWER, 200),
-        (answer(JANE_BODY, "Content-Encoding: gzip"), Reason.INCOMPLETE_ANSWER, 200),
-        (answer(b"{}", status="500 Oops"), Reason.SERVER_ERROR, 500),
-        (answer(b"{}", status="418 Teapot"), Reason.UNEXPECTED_ANSWER, 418),
-        (answer(JANE_BODY, "Location: http://127.0.0.1:9/", status="302 Found"), Reason.REDIRECTED, 302),
-        (b"", Reason.UNREACHABLE, None),
-        (b"SSH-2.0-OpenSSH_9.9\r\n", Reason.UNREACHABLE, None),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", Reason.UNREACHABLE, None),
+        (answer(b"<html>Service unavailable</html>", "Content-Type: text/html"), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(b"", status="204 No Content"), LookupReason.UNEXPECTED_ANSWER, 204),
+        (answer(b""), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(b'{"id":9,"email":"ja'), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(b'{"id":9,"email":"ja', length=500), LookupReason.INCOMPLETE_ANSWER, 200),
+        (answer(b"[1]"), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(b"[" * 100_000), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(b'{"id":' + b"9" * 5000 + b"}"), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(b"\xff\xfe\x00"), LookupReason.UNEXPECTED_ANSWER, 200),
+        (answer(JANE_BODY, "Content-Encoding: gzip"), LookupReason.INCOMPLETE_ANSWER, 200),
+        (answer(b"{}", status="500 Oops"), LookupReason.SERVER_ERROR, 500),
+        (answer(b"{}", status="418 Teapot"), LookupReason.UNEXPECTED_ANSWER, 418),
+        (answer(JANE_BODY, "Location: http://127.0.0.1:9/", status="302 Found"), LookupReason.REDIRECTED, 302),
+        (b"", LookupReason.UNREACHABLE, None),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", LookupReason.UNREACHABLE, None),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", LookupReason.UNREACHABLE, None),
     ],
 )
-def test_an_answer_of_no_use_is_a_failure_with_its_reason(sent: bytes, reason: Reason, status: int | None) -> None:
+def test_an_answer_of_no_use_is_a_failure_with_its_reason(
+    sent: bytes, reason: LookupReason, status: int | None
+) -> None:
     result = looked_up({"dologin-impersonate": sent})
 
     assert (result.outcome, result.reason, result.status, result.user) == (Outcome.FAILED, reason, status, None)
@@ -76,15 +78,17 @@ def test_an_odd_answer_that_tells_the_user_is_good(sent: bytes) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (Fault(delay=30, path=IMPERSONATE), Reason.UNREACHABLE),
-        (Fault(drip=0.05, path=IMPERSONATE), Reason.INCOMPLETE_ANSWER),
-        (Fault(drip=0.05, drip_head=True, path=IMPERSONATE), Reason.UNREACHABLE),
-        (Fault(oversize=50 << 20, path=IMPERSONATE), Reason.INCOMPLETE_ANSWER),
-        (Fault(drop="after", path=IMPERSONATE), Reason.UNREACHABLE),
+        (SimulatedFault(delay=30, path=IMPERSONATE), LookupReason.UNREACHABLE),
+        (SimulatedFault(drip=0.05, path=IMPERSONATE), LookupReason.INCOMPLETE_ANSWER),
+        (SimulatedFault(drip=0.05, drip_head=True, path=IMPERSONATE), LookupReason.UNREACHABLE),
+        (SimulatedFault(oversize=50 << 20, path=IMPERSONATE), LookupReason.INCOMPLETE_ANSWER),
+        (SimulatedFault(drop="after", path=IMPERSONATE), LookupReason.UNREACHABLE),
     ],
     ids=["no answer", "dripping body", "dripping head", "50 MB", "dropped"],
 )
-def test_a_lookup_is_over_in_time(lookup: Lookup, server: SimulatorServer, fault: Fault, reason: Reason) -> None:
+def test_a_lookup_is_over_in_time(
+    lookup: Lookup, server: SimulatorServer, fault: SimulatedFault, reason: LookupReason
+) -> None:
     server.faults.add(fault)
 
     began = time.monotonic()
@@ -94,9 +98,11 @@ def test_a_lookup_is_over_in_time(lookup: Lookup, server: SimulatorServer, fault
     assert time.monotonic() - began < 4 * TIMEOUT
 
 
-@pytest.mark.parametrize("fault", [Fault(drip=0.05, path=IMPERSONATE), Fault(oversize=50 << 20, path=IMPERSONATE)])
+@pytest.mark.parametrize(
+    "fault", [SimulatedFault(drip=0.05, path=IMPERSONATE), SimulatedFault(oversize=50 << 20, path=IMPERSONATE)]
+)
 def test_a_session_that_half_an_answer_opened_is_logged_out(
-    lookup: Lookup, server: SimulatorServer, fault: Fault
+    lookup: Lookup, server: SimulatorServer, fault: SimulatedFault
 ) -> None:
     server.faults.add(fault)
 
@@ -111,7 +117,7 @@ def test_a_redirect_is_not_followed_with_the_credentials() -> None:
 
         result = looked_up({"dologin": moved})
 
-        assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, Reason.REDIRECTED, 307)
+        assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, LookupReason.REDIRECTED, 307)
         assert elsewhere.heads == []
 
 
@@ -122,7 +128,7 @@ def test_a_lookup_of_a_server_that_is_not_there_is_unreachable() -> None:
 
     result = lookup.look_up(JANE.email)
 
-    assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, Reason.UNREACHABLE, None)
+    assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, LookupReason.UNREACHABLE, None)
     assert result.detail
     lookup.close()
 
@@ -136,5 +142,5 @@ def test_a_server_that_takes_the_request_and_says_nothing_is_unreachable() -> No
 
     result = looked_up({"dologin": stay_silent})
 
-    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.UNREACHABLE)
+    assert (result.outcome, result.reason) == (Outcome.FAILED, LookupReason.UNREACHABLE)
     assert result.duration_ms < 3000 * TIMEOUT

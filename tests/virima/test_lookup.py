@@ -25,10 +25,10 @@ from virima.site import (
 
 from relay.clock import Clock
 from relay.http.account import Account
-from relay.simulators.faults import Fault
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.lookup import KnownUser, Lookup, LookupResult, Outcome
-from relay.virima.model import Reason
+from relay.virima.results import LookupReason
 
 LOGIN, IMPERSONATE, LOGOUT, WHO = (
     f"/www_em/login/{name}" for name in ("dologin", "dologin-impersonate", "dologout", "get-logged-in-user")
@@ -37,7 +37,7 @@ JANE_USER = KnownUser(1002, JANE.email, "Jane Doe", JANE.email, "ACME")
 BYSTANDER = b'{"id":1,"email":"relay@example.com"}'
 
 
-def meaning(result: LookupResult) -> tuple[Outcome, Reason | None, int | None]:
+def meaning(result: LookupResult) -> tuple[Outcome, LookupReason | None, int | None]:
     return result.outcome, result.reason, result.status
 
 
@@ -116,15 +116,15 @@ def test_a_session_that_was_ended_is_made_anew(server: SimulatorServer, mode: st
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(status=401, path=IMPERSONATE, count=1),
-        Fault(status=403, path=IMPERSONATE, count=1),
-        Fault(status=302, headers={"Location": "/login.html"}, path=IMPERSONATE, count=1),
-        Fault(status=200, body="<html>Please log in", content_type="text/html", path=IMPERSONATE, count=1),
+        SimulatedFault(status=401, path=IMPERSONATE, count=1),
+        SimulatedFault(status=403, path=IMPERSONATE, count=1),
+        SimulatedFault(status=302, headers={"Location": "/login.html"}, path=IMPERSONATE, count=1),
+        SimulatedFault(status=200, body="<html>Please log in", content_type="text/html", path=IMPERSONATE, count=1),
     ],
     ids=["401", "403", "redirect to the login page", "the login page"],
 )
 def test_what_may_be_said_of_an_ended_session_makes_a_new_one(
-    lookup: Lookup, server: SimulatorServer, fault: Fault
+    lookup: Lookup, server: SimulatorServer, fault: SimulatedFault
 ) -> None:
     lookup.look_up(JANE.email)
     server.faults.add(fault)
@@ -137,17 +137,17 @@ def test_a_refused_impersonation_is_tried_once_more_and_told_as_refused(
     lookup: Lookup, server: SimulatorServer
 ) -> None:
     lookup.look_up(JANE.email)
-    server.faults.add(Fault(status=403, path=IMPERSONATE))
+    server.faults.add(SimulatedFault(status=403, path=IMPERSONATE))
 
     result = lookup.look_up(JANE.email)
 
-    assert meaning(result) == (Outcome.FAILED, Reason.REFUSED, 403)
+    assert meaning(result) == (Outcome.FAILED, LookupReason.REFUSED, 403)
     assert calls(server)["dologin"] == 2
     assert server.record.count(IMPERSONATE) == 3
 
 
 def test_refusals_leave_no_row_of_sessions_behind(lookup: Lookup, server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=403, path=IMPERSONATE))
+    server.faults.add(SimulatedFault(status=403, path=IMPERSONATE))
 
     for _ in range(6):
         lookup.look_up(JANE.email)
@@ -158,7 +158,7 @@ def test_refusals_leave_no_row_of_sessions_behind(lookup: Lookup, server: Simula
 
 
 def test_a_refusal_in_a_session_that_is_new_is_not_for_its_age(lookup: Lookup, server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=403, path=IMPERSONATE))
+    server.faults.add(SimulatedFault(status=403, path=IMPERSONATE))
 
     lookup.look_up(JANE.email)
 
@@ -170,21 +170,21 @@ def test_a_refused_service_account_is_told_apart(server: SimulatorServer, mode: 
     account = Account(SERVICE.email, "wrong-pass-word")
     lookup = make_lookup(url_of(server), "session" if mode == "session" else "impersonate", account=account)
 
-    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, Reason.WRONG_CREDENTIALS, 401)
+    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, LookupReason.WRONG_CREDENTIALS, 401)
     assert calls(server) == {"dologin": 1}
     lookup.close()
 
 
 def test_a_login_without_an_id_is_wrong_credentials_too(lookup: Lookup, server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=200, body={"id": None, "message": "Invalid"}, path=LOGIN))
+    server.faults.add(SimulatedFault(status=200, body={"id": None, "message": "Invalid"}, path=LOGIN))
 
-    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, Reason.WRONG_CREDENTIALS, 200)
+    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, LookupReason.WRONG_CREDENTIALS, 200)
 
 
 def test_a_url_without_a_login_service_is_told_apart(server: SimulatorServer) -> None:
     lookup = make_lookup(f"{server.url}/elsewhere")
 
-    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, Reason.WRONG_URL, 404)
+    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, LookupReason.WRONG_URL, 404)
     lookup.close()
 
 
@@ -192,29 +192,29 @@ def test_a_service_account_with_a_second_factor_is_no_success(server: SimulatorS
     virima_of(server).set_person(replace(SERVICE, mfa_pending=True))
     lookup = make_lookup(url_of(server), "session")
 
-    assert meaning(lookup.look_up(JANE.email)) == (Outcome.MFA_PENDING, Reason.SERVICE_ACCOUNT_MFA, 200)
+    assert meaning(lookup.look_up(JANE.email)) == (Outcome.MFA_PENDING, LookupReason.SERVICE_ACCOUNT_MFA, 200)
     assert logged_in(server) == []
     lookup.close()
 
 
 @pytest.mark.parametrize("email", ["", "  "])
 def test_without_an_email_nobody_is_asked_for(lookup: Lookup, server: SimulatorServer, email: str) -> None:
-    assert meaning(lookup.look_up(email)) == (Outcome.NOT_FOUND, Reason.NO_EMAIL, None)
+    assert meaning(lookup.look_up(email)) == (Outcome.NOT_FOUND, LookupReason.NO_EMAIL, None)
     assert server.record.arrived == 0
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(status=500, path=LOGOUT),
-        Fault(drop="before", path=LOGOUT),
-        Fault(delay=30, path=LOGOUT),
-        Fault(status=200, body="<html>", path=LOGOUT),
-        Fault(status=401, path=LOGOUT),
+        SimulatedFault(status=500, path=LOGOUT),
+        SimulatedFault(drop="before", path=LOGOUT),
+        SimulatedFault(delay=30, path=LOGOUT),
+        SimulatedFault(status=200, body="<html>", path=LOGOUT),
+        SimulatedFault(status=401, path=LOGOUT),
     ],
     ids=["500", "dropped", "hangs", "HTML", "401"],
 )
-def test_a_failing_logout_changes_no_result(lookup: Lookup, server: SimulatorServer, fault: Fault) -> None:
+def test_a_failing_logout_changes_no_result(lookup: Lookup, server: SimulatorServer, fault: SimulatedFault) -> None:
     server.faults.add(fault)
 
     assert lookup.look_up(JANE.email).user == JANE_USER
@@ -234,7 +234,7 @@ def test_another_user_is_a_failure_and_is_logged_out() -> None:
         lookup = make_lookup(raw.url)
         result = lookup.look_up(JANE.email)
 
-        assert meaning(result) == (Outcome.FAILED, Reason.ANOTHER_USER, 200)
+        assert meaning(result) == (Outcome.FAILED, LookupReason.ANOTHER_USER, 200)
         assert result.user is None
         assert ["Cookie: JSESSIONID=OTHER" in head for head in raw.asked("dologout")] == [True]
         lookup.close()
@@ -304,7 +304,7 @@ def test_odd_cookies_that_are_cookies_are_logged_out_by(cookie: str) -> None:
 
 
 def test_threads_share_one_service_session(lookup: Lookup, server: SimulatorServer) -> None:
-    server.faults.add(Fault(delay=0.1, path=LOGIN, exact=True))
+    server.faults.add(SimulatedFault(delay=0.1, path=LOGIN, exact=True))
     start = threading.Barrier(8)
 
     def look_up(_: int) -> KnownUser | None:
@@ -332,24 +332,24 @@ def test_threads_make_one_new_session_for_one_that_was_ended(lookup: Lookup, ser
 
 
 def test_threads_that_wait_for_a_login_share_its_failure(lookup: Lookup, server: SimulatorServer) -> None:
-    server.faults.add(Fault(delay=30, path=LOGIN, exact=True))
+    server.faults.add(SimulatedFault(delay=30, path=LOGIN, exact=True))
     start = threading.Barrier(8)
 
-    def look_up(_: int) -> Reason | None:
+    def look_up(_: int) -> LookupReason | None:
         start.wait()
         return lookup.look_up(JANE.email).reason
 
     with ThreadPoolExecutor(8) as pool:
         reasons = list(pool.map(look_up, range(8)))
 
-    assert reasons == [Reason.UNREACHABLE] * 8
+    assert reasons == [LookupReason.UNREACHABLE] * 8
     assert server.record.arrived <= 2
 
 
 def test_a_failed_login_is_tried_again_by_the_next_lookup(lookup: Lookup, server: SimulatorServer) -> None:
-    server.faults.add(Fault(status=503, path=LOGIN, exact=True, count=1))
+    server.faults.add(SimulatedFault(status=503, path=LOGIN, exact=True, count=1))
 
-    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, Reason.SERVER_ERROR, 503)
+    assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, LookupReason.SERVER_ERROR, 503)
     assert lookup.look_up(JANE.email).user == JANE_USER
 
 

@@ -14,17 +14,17 @@ import pytest
 from harness import mapping, write_mapping
 from virima.site import ACCOUNT, JANE, MAX, SERVICE, TIMEOUT, RawServer, answer, make_client, make_lookup, virima_of
 
-from relay.bootstrap import Foundation, build_virima
 from relay.core.redact import Redactor
+from relay.foundation import Foundation, virima_lookup
 from relay.http.caller import Caller
 from relay.logs import set_up_logs
-from relay.mappings import read_mapping
-from relay.secret_reader import SecretReader
+from relay.mapping_files.folder import read_mapping
+from relay.secrets import SecretReader
 from relay.settings import load_settings
-from relay.simulators.faults import Fault
+from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.virima.bodies import SECRETS, UserDetailsSchema
-from relay.virima.client import Session, VirimaClient
+from relay.virima.login_schemas import SECRETS, UserDetailsSchema
+from relay.virima.login_service import LoginSession, VirimaClient
 from relay.virima.lookup import Lookup
 
 BODY = {
@@ -59,7 +59,7 @@ def secrets_of(server: SimulatorServer) -> set[str]:
 def test_no_value_of_any_operation_tells_one(
     client: VirimaClient, server: SimulatorServer, logged: io.StringIO
 ) -> None:
-    service, jane, pending = Session(), Session(), Session()
+    service, jane, pending = LoginSession(), LoginSession(), LoginSession()
     values: list[object] = [
         client,
         client.log_in_service(service, timeout=TIMEOUT),
@@ -80,9 +80,18 @@ def test_no_value_of_any_operation_tells_one(
 
 @pytest.mark.parametrize(
     "fault",
-    [None, Fault(drop="after"), Fault(drip=0.05), Fault(status=500), Fault(oversize=2 << 20), Fault(status=401)],
+    [
+        None,
+        SimulatedFault(drop="after"),
+        SimulatedFault(drip=0.05),
+        SimulatedFault(status=500),
+        SimulatedFault(oversize=2 << 20),
+        SimulatedFault(status=401),
+    ],
 )
-def test_no_lookup_tells_one(lookup: Lookup, server: SimulatorServer, logged: io.StringIO, fault: Fault | None) -> None:
+def test_no_lookup_tells_one(
+    lookup: Lookup, server: SimulatorServer, logged: io.StringIO, fault: SimulatedFault | None
+) -> None:
     lookup.look_up(JANE.email)
     if fault:
         server.faults.add(fault)
@@ -113,7 +122,7 @@ def test_an_error_of_a_body_tells_none() -> None:
     client = make_client("http://127.0.0.1:9/")
 
     try:
-        client.log_in("a@example.com", "s3cret-1", Session(), timeout=TIMEOUT, more={"oldSessionId": ["s3cret-2"]})
+        client.log_in("a@example.com", "s3cret-1", LoginSession(), timeout=TIMEOUT, more={"oldSessionId": ["s3cret-2"]})
     except Exception as error:  # noqa: BLE001 - whatever it is
         told = "".join(traceback.format_exception(error)) + repr(error)
 
@@ -149,6 +158,6 @@ def test_the_credentials_of_a_lookup_are_blotted_out_of_logs(tmp_path: Path) -> 
     redactor = Redactor()
     foundation = Foundation(load_settings({}), SecretReader({"PW": SERVICE.password}, redactor), redactor)
 
-    build_virima(integration, foundation)[0].close()
+    virima_lookup(integration, foundation)[0].close()
 
     assert redactor.redact(f"{SERVICE.password} {ACCOUNT.basic}") == "[redacted] Basic [redacted]"

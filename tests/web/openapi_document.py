@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from relay.web.openapi.document import make_document
+from relay.web.openapi.openapi_document import make_document
 
 METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -14,7 +14,7 @@ from harness import Relay
 from markupsafe import escape
 from web.openapi_document import document, operations
 
-from relay.web.openapi.page import render
+from relay.web.openapi.docs_page import render
 
 DOCUMENTS = ("/openapi.json", "/docs")
 

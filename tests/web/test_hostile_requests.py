@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.bootstrap import Foundation
 from relay.core.redact import Redactor
-from relay.secret_reader import SecretReader
+from relay.foundation import Foundation
+from relay.secrets import SecretReader
 from relay.settings import load_settings
 from relay.store.connection import Connection
 from relay.web.app import create_app

@@ -13,13 +13,13 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from web.openapi_document import document, faults, operations, resolve
 
-from relay.bootstrap import Foundation
 from relay.core.redact import Redactor
-from relay.secret_reader import SecretReader
+from relay.foundation import Foundation
+from relay.secrets import SecretReader
 from relay.settings import load_settings
-from relay.web.answers import _TITLES
 from relay.web.app import create_app
-from relay.web.openapi.problems import PROBLEMS
+from relay.web.openapi.problem_specs import PROBLEMS
+from relay.web.responses import _TITLES
 
 ALL = [pytest.param(path, method, operation, id=f"{method} {path}") for path, method, operation in operations()]
 

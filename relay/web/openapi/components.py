@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from relay.store.deliveries import STATUSES
+from relay.store.delivery_reader import STATUSES
 from relay.store.trail import TYPES
 
 _TEXT: Mapping[str, Any] = {"type": "string"}

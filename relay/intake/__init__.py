@@ -1,0 +1,1 @@
+"""A webhook until it is stored: accept, the intake journal, and the drainer that moves the journal into Redis."""

@@ -1,0 +1,113 @@
+"""The folder of mapping files: which integrations there are, and what is wrong with each file. See also `relay.reload`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.core.integration import Integration
+from relay.errors import ConfigurationError
+from relay.mapping_files.document import Document, Fault, Position
+from relay.mapping_files.parser import check_name, parse_mapping_file
+from relay.mapping_files.sources import load_presets
+from relay.secrets import read_small_file
+
+#: A larger mapping file is a mistake (bytes). They are a few KiB, and one of this size is read in a second.
+_MOST_BYTES = 128 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFile:
+    """One file of the folder: the integration that it describes, and the faults that it has.
+
+    With both it is a bad edit: the integration is the last good version.
+    """
+
+    name: str
+    path: Path
+    integration: Integration | None = None
+    faults: tuple[Fault, ...] = ()
+    #: Where everything stands in the file, as far as it could be read.
+    document: Document | None = None
+    #: The file's content, as far as it is UTF-8.
+    text: str = ""
+    #: What is suspicious about it, and makes it no worse.
+    warnings: tuple[Fault, ...] = ()
+
+    def complaints(self) -> list[str]:
+        """Return `path:line:column: message` for each fault."""
+        return [self.complain(one) for one in self.faults]
+
+    def complain(self, fault: Fault) -> str:
+        """Return `path:line:column: message`."""
+        return f"{self.path}:{fault.position.line}:{fault.position.column}: {fault.message}"
+
+
+def read_mappings(folder: Path) -> list[MappingFile]:
+    """Return every mapping file of `folder`, by name. A faulty one says so and stops nothing.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
+    """
+    return [read_mapping(path) for path in mapping_paths(folder)]
+
+
+def mapping_paths(folder: Path) -> list[Path]:
+    """Return the folder's mapping files, by name.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(("_", ".")))
+    except OSError as error:
+        raise ConfigurationError([f"RELAY_MAPPINGS: the folder {folder} cannot be read: {error.strerror}"]) from None
+    return [path for path in paths if path.suffix.lower() in {".yaml", ".yml"}]
+
+
+def read_mapping(path: Path) -> MappingFile:
+    """Return what the file at `path` describes."""
+    return parse_mapping(path, read_content(path))
+
+
+def read_content(path: Path) -> bytes | Fault:
+    """Return what is in a mapping file, or why that cannot be told."""
+    try:
+        return read_small_file(path, _MOST_BYTES)
+    except OSError as error:
+        return _fault(f"the file cannot be read: {error.strerror}")
+
+
+def parse_mapping(path: Path, content: bytes | Fault) -> MappingFile:
+    """Return what `content`, read from `path`, describes."""
+    name = name_of(path)
+    if fault := _check_name(name, path):
+        return MappingFile(name, path, faults=(fault,))
+    if isinstance(content, Fault):
+        return MappingFile(name, path, faults=(content,))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return MappingFile(name, path, faults=(_fault(f"the file is not UTF-8 text (byte {error.start})"),))
+    parsed = parse_mapping_file(name, text, load_presets())
+    return MappingFile(
+        name, path, parsed.integration, parsed.faults, parsed.document, text=text, warnings=parsed.warnings
+    )
+
+
+def name_of(path: Path) -> str:
+    """Return the name of the integration that the file at `path` describes; a draft's begins with `_` there."""
+    if path.suffix != ".yaml":
+        return path.name  # it must not stand in the way of the integration whose name it almost has
+    return path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
+
+
+def _check_name(name: str, path: Path) -> Fault | None:
+    if path.suffix != ".yaml":
+        return _fault(f"only files that end in .yaml are read: rename it to {path.stem}.yaml")
+    complaint = check_name(name)
+    return _fault(complaint) if complaint else None
+
+
+def _fault(message: str) -> Fault:
+    return Fault(Position(1, 1), message)

@@ -1,0 +1,196 @@
+"""Keeps the catalogue current: looks at the folder now and then, and puts nothing bad in the place of a good version.
+
+It reads the files themselves each time: what a copy, an editor's rename, `git pull` or a swapped symbolic link does to times and
+inodes does not matter. What is new counts when two looks have seen the same: half a file does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from relay.errors import ConfigurationError, StoreUnavailableError
+from relay.logs import log
+from relay.mapping_files.catalogue import Catalogue
+from relay.mapping_files.document import Fault
+from relay.mapping_files.folder import MappingFile, mapping_paths, parse_mapping, read_content
+from relay.store.last_good import LastGood
+
+_LOG = logging.getLogger("relay.mappings")
+
+#: Returns a fault for each secret that this process needs of a mapping, and that is not there.
+MissingSecrets = Callable[[MappingFile], tuple[Fault, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file as two looks saw it; `digest` of its content, or of why it could not be read."""
+
+    digest: str
+    file: MappingFile
+
+
+class Reloader:
+    """Looks at one folder for one process. `look` is called by one thread; others use the catalogue meanwhile."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        folder: Path,
+        last_good: LastGood,
+        *,
+        missing: MissingSecrets = lambda _file: (),
+        keeps: bool = True,
+    ) -> None:
+        """`keeps`: whether good versions are remembered, and changes logged: by who works with them, not by commands."""
+        self._catalogue = catalogue
+        self._folder = folder
+        self._last_good = last_good
+        self._missing_secrets = missing
+        self._keeps = keeps
+        self._seen: dict[Path, _Seen] = {}
+        #: Contents that one look has seen, and files and secrets that one look has missed.
+        self._new: dict[Path, str] = {}
+        self._gone: set[str] = set()
+        self._lacking: set[str] = set()
+        self._unkept: dict[str, str | None] = {}
+        self._fault: str | None = None
+        self._has_looked = False
+
+    def start(
+        self, stopping: threading.Event, *, within: float, looked: Callable[[bool], None] = lambda _changed: None
+    ) -> None:
+        """Look in a thread until `stopping` is set, so that a change is taken `within` so many seconds: that takes two looks.
+
+        `looked` is told each time whether something has changed.
+        """
+
+        def run() -> None:
+            while not stopping.wait(within / 2):
+                try:
+                    looked(self.look())
+                except Exception:  # noqa: BLE001 - the loop of a thread: a bug must not end reloading
+                    _LOG.exception("a bug in reloading mapping files")
+
+        threading.Thread(target=run, name="reloader", daemon=True).start()
+
+    def look(self) -> bool:
+        """Read what is in the folder; True where the catalogue is another one since. The first look takes everything as it is."""
+        before = {file.name: file for file in self._catalogue.files()}
+        try:
+            paths = mapping_paths(self._folder)
+            fault = f"RELAY_MAPPINGS: the folder {self._folder} is empty" if before and not paths else None
+        except ConfigurationError as error:
+            paths, fault = [], error.problems[0]
+        found = dict(before) if fault else self._read_files(paths, before)
+        self._has_looked = True
+        self._keep_good()
+        if fault != self._fault and fault:
+            self._tell(logging.ERROR, "mapping files cannot be read: those that are known work on", fault=fault)
+        is_changed = found != before or fault != self._fault
+        self._fault = fault
+        if is_changed:
+            self._catalogue.replace(found.values(), fault)
+        return is_changed
+
+    def _read_files(self, paths: list[Path], before: dict[str, MappingFile]) -> dict[str, MappingFile]:
+        files = [file for path in paths if (file := self._read(path))]
+        found = {file.name: self._choose(file, before.get(file.name)) for file in files}
+        gone = before.keys() - found.keys()
+        for name in gone - self._gone:
+            found[name] = before[name]
+        for name in gone & self._gone:
+            self._unkept[name] = None
+            self._tell(logging.WARNING, "mapping file removed", integration=name)
+        self._gone = gone - self._gone
+        self._seen = {path: seen for path, seen in self._seen.items() if seen.file.name in found}
+        return found
+
+    def _read(self, path: Path) -> MappingFile | None:
+        """Return a file as two looks saw it; None while it was seen once only."""
+        content = read_content(path)
+        raw = content.message.encode() if isinstance(content, Fault) else content
+        digest, seen = hashlib.sha256(raw).hexdigest(), self._seen.get(path)
+        if seen and seen.digest == digest:
+            self._new.pop(path, None)
+            return seen.file
+        if self._has_looked and self._new.get(path) != digest:
+            self._new[path] = digest
+            return seen.file if seen else None
+        self._new.pop(path, None)
+        file = parse_mapping(path, content)
+        self._seen[path] = _Seen(digest, file)
+        return file
+
+    def _choose(self, file: MappingFile, known: MappingFile | None) -> MappingFile:
+        """Return a file with the version of it that is at work: its own, or the last good one where it has faults."""
+        chosen = self._with_faults(file, known)
+        self._tell_of(chosen, known)
+        if not chosen.faults and (known is None or known.faults or known.text != chosen.text):
+            self._unkept[chosen.name] = chosen.text
+        return chosen
+
+    def _with_faults(self, file: MappingFile, known: MappingFile | None) -> MappingFile:
+        if file.faults:
+            return self._on_last_good(file, file.faults, known)
+        missing = self._missing_secrets(file)
+        is_at_work = known is not None and known.integration == file.integration
+        if not missing:
+            self._lacking.discard(file.name)
+            return file
+        if is_at_work and file.name not in self._lacking:
+            self._lacking.add(file.name)
+            assert known
+            return known
+        return replace(file, faults=missing) if is_at_work else self._on_last_good(file, missing, known)
+
+    def _on_last_good(self, file: MappingFile, faults: tuple[Fault, ...], known: MappingFile | None) -> MappingFile:
+        good = known if known and known.integration else self._load(file)
+        if good is None:
+            return replace(file, faults=faults)
+        return replace(file, faults=faults, integration=good.integration, document=good.document)
+
+    def _load(self, file: MappingFile) -> MappingFile | None:
+        """Return the last good version out of Redis, unless it is of no more use than the file itself."""
+        try:
+            text = self._last_good.load(file.name)
+        except StoreUnavailableError:
+            return None
+        good = parse_mapping(file.path, text.encode()) if text else None
+        if good is None or good.integration is None or good.faults or self._missing_secrets(good):
+            return None
+        self._tell(
+            logging.WARNING, "the last good version is at work", integration=good.name, mapping=good.integration.digest
+        )
+        return good
+
+    def _tell_of(self, file: MappingFile, known: MappingFile | None) -> None:
+        before = known.faults if known else ()
+        if file.faults and file.faults != before:
+            for complaint in file.complaints():
+                self._tell(logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
+        if not file.faults and (known is None or before or known.integration != file.integration):
+            digest = file.integration.digest if file.integration else None
+            self._tell(logging.INFO, "mapping file loaded", integration=file.name, mapping=digest)
+
+    def _tell(self, level: int, message: str, **fields: object) -> None:
+        if self._keeps:
+            log(_LOG, level, message, **fields)
+
+    def _keep_good(self) -> None:
+        """Remember the good versions that are new, and let those of removed files go."""
+        if not self._keeps:
+            self._unkept.clear()
+        for name, text in list(self._unkept.items()):
+            try:
+                if text is None:
+                    self._last_good.let_go(name)
+                else:
+                    self._last_good.keep(name, text)
+            except StoreUnavailableError:
+                return  # at the next look
+            del self._unkept[name]

@@ -1,0 +1,162 @@
+"""The use case: try a payload on a mapping: how each record is read, what it comes to, and what IEM would be sent. Nothing is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from relay.core.dedupe import identify, window_of
+from relay.core.integration import Env, File, IemBlock, Integration, Plain, Text
+from relay.core.mapping import MAX_RECORDS, find_records, is_whole_payload, map_payload, map_record
+from relay.core.model import Facts, Ignored, Mapped, Rejected, Update
+from relay.core.units import format_duration
+from relay.core.values import format_time, state_key
+from relay.errors import ConfigurationError, TooManyRecordsError
+from relay.http.caller import COMMON_HEADERS
+from relay.iem.calls import PUSH_HEADERS, Target, push_body, push_path
+from relay.mapping_files.document import Document, Position
+from relay.mapping_files.folder import MappingFile
+from relay.mapping_files.trace import PathLookup, Row, find_row, place_of, trace_fields
+
+#: What stands for a credential.
+MASK = "•••"
+#: A value that was found is shown up to this length, as JSON.
+_MOST_SHOWN = 400
+
+
+class DryRun:
+    """One mapping, to try payloads on. All answers are for people and machines alike: plain values."""
+
+    def __init__(self, file: MappingFile) -> None:
+        """ConfigurationError where the file has faults."""
+        if file.integration is None or file.document is None:
+            raise ConfigurationError(file.complaints())
+        self._file = file
+        self._integration: Integration = file.integration
+        self._document: Document = file.document
+
+    def try_payload(self, payload: Any, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Return what a webhook with this body would come to. TooManyRecordsError as the webhook itself."""
+        records = find_records(self._integration, payload)
+        if len(records) > MAX_RECORDS:
+            raise TooManyRecordsError(f"{len(records)} records in one payload: send at most {MAX_RECORDS}")
+        if not records:
+            return self._tell([self._outcome(one, {}, None) for one in map_payload(self._integration, payload)], 0)
+        return self._tell([self._try_record(record, idempotency_key) for record in records], len(records))
+
+    def try_rejection(self, rejection: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a stored rejection would come to, if it were replayed now."""
+        record, idempotency_key = rejection["record"], rejection["idempotency_key"] or None
+        if is_whole_payload(rejection):
+            return self.try_payload(record, idempotency_key)
+        return self._tell([self._try_record(record, idempotency_key)], 1)
+
+    def _tell(self, results: list[dict[str, Any]], count: int) -> dict[str, Any]:
+        expression = self._integration.records.expression
+        return {
+            "integration": self._integration.name,
+            "mapping": self._integration.digest,
+            "file": str(self._file.path),
+            "enabled": self._integration.enabled,
+            "records": {"path": expression, **_place(place_of(self._document, ("records",))), "found": count},
+            "results": results,
+        }
+
+    def _try_record(self, record: Any, idempotency_key: str | None) -> dict[str, Any]:
+        looks = trace_fields(self._integration, self._document, record)
+        return self._outcome(map_record(self._integration, record), looks, idempotency_key)
+
+    def _outcome(
+        self, mapped: Mapped, looks: dict[str, list[PathLookup]], idempotency_key: str | None
+    ) -> dict[str, Any]:
+        said = None if isinstance(mapped, Rejected) else mapped.facts
+        match mapped:
+            case Update(facts=facts, iem_state=state):
+                told = {
+                    "result": "relayed",
+                    **_ticket(facts),
+                    "iem_state": state,
+                    "matched": _tell_row(find_row(self._integration, self._document, facts), looks["state"][-1]),
+                    "dedupe": {**self._identity(mapped, idempotency_key), **_order(facts)},
+                    "push": push_body(facts.sys_id, state).decode(),
+                    "request": _request(self._integration.iem, facts.sys_id, state),
+                }
+            case Ignored(facts=facts, reason=reason):
+                told = {"result": "ignored", **_ticket(facts), "reason": reason, "dedupe": _order(facts)}
+            case Rejected(errors=errors):
+                told = {"result": "rejected", "errors": [error.as_dict() for error in errors]}
+        return {**told, "fields": [_tell_field(name, one, said) for name, one in looks.items()]}
+
+    def _identity(self, update: Update, idempotency_key: str | None) -> dict[str, Any]:
+        dedupe = self._integration.dedupe
+        identity = identify(update, idempotency_key)
+        known_for = format_duration(window_of(identity, dedupe.window))
+        return {"identity": identity.text, "known_for": known_for, "collapse": dedupe.collapse}
+
+
+def _ticket(facts: Facts) -> dict[str, Any]:
+    return {"sys_id": facts.sys_id, "itsm_state": facts.itsm_state, "number": facts.number, "version": facts.version}
+
+
+def _order(facts: Facts) -> dict[str, Any]:
+    """Tell by what an update is older or newer than others of its ticket."""
+    if facts.version is not None:
+        return {"ordered_by": "version", "order": facts.version}
+    if facts.updated_at is not None:
+        return {"ordered_by": "updated_at", "order": format_time(facts.updated_at)}
+    return {"ordered_by": "arrival", "order": None}
+
+
+def _tell_row(row: Row | None, state: PathLookup) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    is_value = state.value is not None and state_key(state.value.value or "") == state_key(row.state)
+    told = {"under": row.under, "state": row.state, "iem_state": row.iem_state, "by": "value" if is_value else "label"}
+    return {**told, **_place(row.position)}
+
+
+def _tell_field(name: str, looks: list[PathLookup], facts: Facts | None) -> dict[str, Any]:
+    value = looks[-1].value if looks else None
+    used = value.text if value else None
+    if facts:
+        kept = getattr(facts, "itsm_state" if name == "state" else name)
+        used = format_time(kept) if name == "updated_at" and kept is not None else kept
+    return {
+        "name": name,
+        "paths": [
+            {"path": one.expression, **_place(one.position), "found": _shown(one.found), "is_value": bool(one.value)}
+            for one in looks
+        ],
+        "value": value.value if value else None,
+        "label": value.label if value else None,
+        "used": used,
+    }
+
+
+def _place(position: Position | None) -> dict[str, int | None]:
+    return {"line": position.line if position else None, "column": position.column if position else None}
+
+
+def _shown(found: Any) -> Any:
+    text = json.dumps(found, ensure_ascii=False)
+    return found if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _request(iem: IemBlock, sys_id: str, state: int) -> dict[str, Any]:
+    """Return the push as it would be sent, with a mask for the credential. No secret is read for it."""
+    path = push_path(Target(iem.customer_id, iem.integration_id))
+    credential = {"Authorization": f"Basic {MASK}"} if iem.auth == "basic" else {"Cookie": f"access_token={MASK}"}
+    body = push_body(sys_id, state).decode()
+    headers = {**COMMON_HEADERS, **PUSH_HEADERS, **credential, "Content-Length": str(len(body))}
+    return {"method": "POST", "url": _spell(iem.url).rstrip("/") + path, "path": path, "headers": headers, "body": body}
+
+
+def _spell(url: Text) -> str:
+    match url:
+        case Plain(text=text):
+            return text
+        case Env(name=name):
+            return f"{{env: {name}}}"
+        case File(path=path):
+            return f"{{file: {path}}}"

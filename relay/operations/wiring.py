@@ -1,0 +1,49 @@
+"""Puts the operations together, for the operator API and for the commands."""
+
+from __future__ import annotations
+
+from relay.clock import now_ms
+from relay.errors import ConfigurationError
+from relay.foundation import connect, lay_foundation, new_id, open_catalogue, queues
+from relay.mapping_files.catalogue import Catalogue
+from relay.operations.operations import Operations
+from relay.operations.replay import Replay
+from relay.settings import Settings
+from relay.store.circuit import Circuit
+from relay.store.connection import Connection
+from relay.store.dead_letters import DeadLetters
+from relay.store.delivery_reader import DeliveryReader
+from relay.store.heartbeats import Heartbeats
+from relay.store.registry import Registry
+from relay.store.seals import Chain
+from relay.store.trail import Trail
+
+
+def build_operations(settings: Settings, connection: Connection, catalogue: Catalogue) -> Operations:
+    """Return what operators see and do."""
+    return Operations(
+        catalogue=catalogue,
+        deliveries=DeliveryReader(connection),
+        letters=DeadLetters(connection),
+        circuit=Circuit(connection),
+        replay=Replay(queues(settings, connection), now_ms=now_ms, new_id=new_id),
+        pulse=Heartbeats(connection),
+        registry=Registry(connection),
+        trail=Trail(connection),
+        chain=Chain(connection),
+        now_ms=now_ms,
+    )
+
+
+def open_operations() -> Operations:
+    """Return the operations of the relay that the environment describes.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the mappings folder cannot be read.
+    """
+    foundation = lay_foundation()
+    connection = connect(foundation.settings)
+    catalogue, _ = open_catalogue(foundation, connection)
+    if catalogue.fault:
+        raise ConfigurationError([catalogue.fault])
+    return build_operations(foundation.settings, connection, catalogue)

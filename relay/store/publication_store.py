@@ -1,0 +1,58 @@
+"""What IEM was told of an integration, and which process tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relay.core.ids import time_of
+from relay.core.integration_health import Counts, IntegrationHealth
+from relay.store.connection import Connection, pairs
+from relay.store.keys import key
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationState:
+    """How an integration stands, and what was remembered of what IEM was told."""
+
+    standing: IntegrationHealth
+    memory: Mapping[str, str]
+
+
+class PublicationStore:
+    """The memory of one integration's publisher. All methods raise `StoreUnavailableError`."""
+
+    def __init__(self, connection: Connection, integration: str) -> None:
+        self._connection = connection
+        self._key = key(integration, "queue")
+
+    def look(self, owner: str, *, for_ms: int, now: int) -> PublicationState | None:
+        """Be the one who tells IEM, for so long, and see how it stands; None where another process is."""
+        found = self._connection.run("publisher", self._key, [now, "look", owner, for_ms])
+        if not found:
+            return None
+        delivered, retried, dead_ever, latency, pending, oldest, retrying, dead, oldest_dead, parked, since, memory = (
+            found
+        )
+        counts = Counts(int(delivered), int(retried), int(dead_ever), int(latency))
+        standing = IntegrationHealth(
+            at=now,
+            counts=counts,
+            pending=int(pending),
+            oldest=time_of(oldest) if oldest else None,
+            retrying=int(retrying),
+            dead=int(dead),
+            oldest_dead=time_of(oldest_dead) if oldest_dead else None,
+            parked=parked or None,
+            parked_since=int(float(since)) if since else None,
+        )
+        return PublicationState(standing, pairs(memory))
+
+    def remember(self, owner: str, changes: Mapping[str, str], *, now: int) -> bool:
+        """Remember what IEM was told, in one step; an empty text is forgotten. False where another process tells by now."""
+        return bool(self._connection.run("publisher", self._key, [now, "remember", owner, json.dumps(changes)]))
+
+    def leave(self, owner: str, *, now: int) -> None:
+        """Let another process tell at once."""
+        self._connection.run("publisher", self._key, [now, "leave", owner])

@@ -1,0 +1,152 @@
+"""The bodies of Virima's LoginService, field by field as its specification spells and types them.
+
+Requests are strict: an unknown field or a wrong type is ours to mend. Answers are lenient: what is unknown is ignored and
+what is of another type is read as well as it can be, for a phone number's type must not cost us the user. The secrets of
+UserDetails are not declared, so no object gets them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, post_load
+
+from relay.errors import RequestBodyError
+from relay.virima.body_readers import Id, Read, expect, read_filled, read_flag, read_text
+from relay.virima.results import Response, TransactionMessage, UserDetails
+
+#: Members that are secret wherever they stand: dropped from an answer before it is anybody's value.
+SECRETS = frozenset({"password", "sessionId", "twoFactorSecretKey", "oldSessionId", "clientSessionId"})
+_ATTRIBUTE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def attribute_of(name: str) -> str:
+    """Return what we call a member of the specification: `newUIEnabled` is `new_ui_enabled`."""
+    return _ATTRIBUTE.sub("_", name).lower()
+
+
+_text, _flag = expect("text", str), expect("true or false", bool)
+_flag_or_number = expect("true, false or a number", bool, int, float)
+
+
+def _all(names: str, read: Callable[[Any], Any]) -> dict[str, fields.Field[Any]]:
+    return {name: Read(read) for name in names.split()}
+
+
+LocationSchema = Schema.from_dict(_all("stringobj shortName s3Name uniqueId lineType", _text), name="LocationSchema")
+ClientSchema = Schema.from_dict(
+    {
+        **_all(
+            "clientSessionId hostName name clientName ipAddress subnet currentStatus uniqueId userId operatingSystem "
+            "serverIpAddress serverDNSName version latestVersionFoClient fqdn liveConnectionServerPort webservicesPort "
+            "certificate serialNumber",
+            _text,
+        ),
+        **_all(
+            "state addedOn currentStateTime archive customerId noOfAssetsDiscovered proxy agentScanEnabled "
+            "agentAutoUpdateThroughAppEnabled autoUpdateApp lastStatusUpdate liveConnectionServerSSL",
+            _flag_or_number,
+        ),
+        "location": fields.Nested(LocationSchema, allow_none=True),
+    },
+    name="ClientSchema",
+)
+_CREDENTIAL: dict[str, fields.Field[Any]] = {
+    "email": Read(read_filled, required=True),
+    **_all("password demoUser customerId clientName oldSessionId", _text),
+    **_all("enableMFA", _flag),
+    "client": fields.Nested(ClientSchema, allow_none=True),
+}
+#: Names a user: to impersonate, or to send a mail to.
+CredentialSchema = Schema.from_dict(_CREDENTIAL, name="CredentialSchema")
+#: Proves who the caller is, too: for dologin.
+ProvenCredentialSchema = Schema.from_dict(
+    {**_CREDENTIAL, "password": Read(read_filled, required=True)}, name="ProvenCredentialSchema"
+)
+ResetPasswordSchema = Schema.from_dict(
+    {
+        **{name: Read(read_filled, required=True) for name in ("email", "password")},
+        **_all("instance", _text),
+        **_all("directPasswordChange", _flag),
+    },
+    name="ResetPasswordSchema",
+)
+SetUpWizardSchema = Schema.from_dict(
+    {
+        **{name: Read(read_filled, required=True) for name in ("email", "password")},
+        **_all("wizardJson", _text),
+    },
+    name="SetUpWizardSchema",
+)
+
+
+def request_body(schema: type[Schema], content: Mapping[str, Any]) -> bytes:
+    """Return `content` as JSON; members that are None are left out.
+
+    Raises:
+        RequestBodyError: it is not as the specification has it; the message names the fields, and never a value.
+    """
+    told = {name: value for name, value in content.items() if value is not None}
+    if problems := schema().validate(told):
+        name = schema.__name__.removesuffix("Schema")
+        raise RequestBodyError(f"not a {name} of Virima's specification: {'; '.join(_flatten(problems))}")
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def _flatten(problems: Mapping[Any, Any], path: str = "") -> Iterator[str]:
+    for name, found in problems.items():
+        if isinstance(found, Mapping):
+            yield from _flatten(found, f"{path}{name}.")
+        else:
+            yield f"{path}{name}: {' '.join(map(str, found))}"
+
+
+def _lenient(texts: str, flags: str) -> dict[str, fields.Field[Any]]:
+    read: dict[str, Callable[[Any], Any]] = {
+        **dict.fromkeys(texts.split(), read_text),
+        **dict.fromkeys(flags.split(), read_flag),
+    }
+    return {"id": Id(), **{attribute_of(name): Read(one, data_key=name) for name, one in read.items()}}
+
+
+class _Answer(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class UserDetailsSchema(
+    _Answer.from_dict(  # type: ignore[misc] # a class that is made of a table
+        _lenient(
+            "email userName firstName lastName displayName phone uniqueId timeStamp fileName bucketName wikiLink logoPic "
+            "theme Url landingPage currency language isLocalStorage downloadLink storageType driveLink "
+            "driveLinkForOrganization chatServerAddress organizationName serviceNowDomain serverPort nettyPort severAddress "
+            "ivantiDomain jiraDomain subscribedModules mfaType timezone",
+            "isAdmin isEndUser isCustomer isVendor isSuperAdmin isSuperEndUser integrationEnabled "
+            "isCherwellIntegrationEnabled newUIEnabled enableMFA mfaChecked",
+        )
+    )
+):
+    """UserDetails, less its secrets."""
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_kwargs: Any) -> UserDetails:
+        return UserDetails(**data)
+
+
+class TransactionMessageSchema(_Answer.from_dict(_lenient("recordId message", "status"))):  # type: ignore[misc] # as above
+    """What dologout answers."""
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_kwargs: Any) -> TransactionMessage:
+        return TransactionMessage(**data)
+
+
+class ResponseSchema(_Answer.from_dict(_lenient("response", ""))):  # type: ignore[misc] # as above
+    """What the operations about passwords answer."""
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_kwargs: Any) -> Response:
+        return Response(**data)

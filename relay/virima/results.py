@@ -1,0 +1,146 @@
+"""What Virima's answers come to, as values. None of them can hold a password, a session id or a second factor's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class LookupReason(StrEnum):
+    """Why a lookup did not find its user."""
+
+    UNREACHABLE = "unreachable"
+    SERVER_ERROR = "server_error"
+    RATE_LIMITED = "rate_limited"
+    REDIRECTED = "redirected"
+    UNEXPECTED_ANSWER = "unexpected_answer"
+    INCOMPLETE_ANSWER = "incomplete_answer"
+    REFUSED = "refused"
+    ANOTHER_USER = "another_user"
+    WRONG_CREDENTIALS = "wrong_credentials"
+    WRONG_URL = "wrong_url"
+    SERVICE_ACCOUNT_MFA = "service_account_mfa"
+    NO_EMAIL = "no_email"
+
+
+@dataclass(frozen=True, slots=True)
+class UserDetails:
+    """A user as Virima tells it, less its secrets; what was not there, or of no use, is None."""
+
+    id: int
+    email: str | None = None
+    user_name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    display_name: str | None = None
+    phone: str | None = None
+    unique_id: str | None = None
+    time_stamp: str | None = None
+    file_name: str | None = None
+    bucket_name: str | None = None
+    wiki_link: str | None = None
+    logo_pic: str | None = None
+    theme: str | None = None
+    url: str | None = None
+    landing_page: str | None = None
+    currency: str | None = None
+    language: str | None = None
+    is_local_storage: str | None = None
+    download_link: str | None = None
+    storage_type: str | None = None
+    drive_link: str | None = None
+    drive_link_for_organization: str | None = None
+    chat_server_address: str | None = None
+    organization_name: str | None = None
+    service_now_domain: str | None = None
+    server_port: str | None = None
+    netty_port: str | None = None
+    sever_address: str | None = None
+    ivanti_domain: str | None = None
+    jira_domain: str | None = None
+    subscribed_modules: str | None = None
+    mfa_type: str | None = None
+    timezone: str | None = None
+    is_admin: bool | None = None
+    is_end_user: bool | None = None
+    is_customer: bool | None = None
+    is_vendor: bool | None = None
+    is_super_admin: bool | None = None
+    is_super_end_user: bool | None = None
+    integration_enabled: bool | None = None
+    is_cherwell_integration_enabled: bool | None = None
+    new_ui_enabled: bool | None = None
+    enable_mfa: bool | None = None
+    mfa_checked: bool | None = None
+
+    @property
+    def is_mfa_pending(self) -> bool:
+        """Whether a second factor is asked for and not known to be given."""
+        return self.enable_mfa is True and self.mfa_checked is not True
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionMessage:
+    """What dologout answers. Its text is the server's own: it stays out of the repr."""
+
+    id: int
+    record_id: str | None = None
+    message: str | None = field(default=None, repr=False)
+    status: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the operations about passwords answer. Its text is the server's own: it stays out of the repr."""
+
+    id: int
+    response: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A user whom Virima knows."""
+
+    status: int
+    user: UserDetails
+
+
+@dataclass(frozen=True, slots=True)
+class MfaPending:
+    """A user whose second factor is still to come: the session is not known to be good for anything."""
+
+    status: int
+    user: UserDetails
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """There is no such user."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Virima does not let this account or session do it."""
+
+    status: int
+    reason: LookupReason = LookupReason.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer of use; `detail` is for people, and holds no word of the answer."""
+
+    status: int | None
+    reason: LookupReason
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoSession:
+    """There was nothing to log out: the server had set no cookie. Nothing was asked."""
+
+
+Unanswered = NotFound | Refused | Failed
+UserAnswer = Found | MfaPending | Unanswered

@@ -1,0 +1,74 @@
+"""Puts a web process together: its connections to Redis, intake, operations, and the watch for the probes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from relay.clock import now_ms
+from relay.foundation import Foundation, connect, new_id, open_catalogue, queues
+from relay.intake.accept import Intake
+from relay.intake.drainer import Drainer
+from relay.intake.journal import Journal
+from relay.mapping_files.catalogue import Catalogue
+from relay.mapping_files.mapping_audit import MappingAudit
+from relay.operations.operations import Operations
+from relay.operations.wiring import build_operations
+from relay.store.connection import Connection
+from relay.store.delivery_reader import DeliveryReader
+from relay.store.heartbeats import Heartbeats
+from relay.store.rate import Rates
+from relay.store.trail import Trail
+from relay.web.auth import Gatekeeper
+from relay.web.connections import connect_probes, connect_rates, connect_webhooks
+from relay.web.refusals import Refusals
+from relay.web.watch import StoreWatch, make_watch
+from relay.web.webhooks import WebhookParts
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """What the endpoints of a web process are made of."""
+
+    catalogue: Catalogue
+    webhooks: WebhookParts
+    operations: Operations
+    watch: StoreWatch
+
+
+def build_web(foundation: Foundation) -> WebParts:
+    """Return the parts of a web process, its background threads started. Neither Redis nor mapping files need be there."""
+    settings = foundation.settings
+    connection = connect_webhooks(settings)
+    catalogue = _follow_mappings(foundation, connection)
+    threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
+    journal = Journal(settings.journal, most_bytes=settings.journal_max) if settings.journal else None
+    if journal:
+        # On a patient connection: nobody waits for the drainer.
+        Drainer(journal, queues(settings, connect(settings)), now_ms).start()
+    webhooks = WebhookParts(
+        catalogue,
+        Gatekeeper(foundation.secrets),
+        Intake(queues(settings, connection), now_ms=now_ms, new_id=new_id, journal=journal),
+        DeliveryReader(connection),
+        settings.max_body,
+        journal,
+        Rates(connect_rates(settings)),
+        Refusals(),
+    )
+    # A connection of its own: an operator's slow query must not make intake believe that Redis hangs.
+    operations = build_operations(settings, connect(settings), catalogue)
+    watch = make_watch(Heartbeats(connect_probes(settings)), catalogue, journal, lambda: connection.is_resting)
+    return WebParts(catalogue, webhooks, operations, watch)
+
+
+def _follow_mappings(foundation: Foundation, connection: Connection) -> Catalogue:
+    """Return the integrations, kept current, with changes recorded in the audit trail."""
+    catalogue, reloader = open_catalogue(foundation, connection, "web")
+    audit = MappingAudit(Trail(connection), catalogue, now_ms)
+    reloader.start(
+        threading.Event(),
+        within=foundation.settings.reload_interval,
+        looked=lambda changed: audit.write() if changed else None,
+    )
+    return catalogue

@@ -1,0 +1,79 @@
+"""Puts a worker process together: the delivery loop, and the runtime with everything that works beside it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from relay.core.seal import SealingKey
+from relay.foundation import Foundation, connect, process_name, queues
+from relay.mapping_files.catalogue import Catalogue
+from relay.mapping_files.mapping_audit import MappingAudit
+from relay.mapping_files.parser import NAME
+from relay.store.circuit import Circuit
+from relay.store.connection import Connection
+from relay.store.registry import Registry
+from relay.store.seals import Chain
+from relay.store.trail import Trail
+from relay.worker.lane_factory import LaneFactory
+from relay.worker.lookups import CALLS_AT_ONCE, Lookups
+from relay.worker.loop import AttemptPool, Worker
+from relay.worker.maintenance import RetentionLimits
+from relay.worker.orphaned_integrations import OrphanedIntegrations
+from relay.worker.publishing import Publisher
+from relay.worker.runtime import WorkerRuntime
+from relay.worker.sealing import Sealer
+
+#: Integrations whose lookups never wait for one another's.
+_MAX_LOOKUP_LANES = 64
+#: Integrations that publish to IEM at the same time.
+_MAX_PUBLISHING_AT_ONCE = 64
+
+
+def build_worker(foundation: Foundation, catalogue: Catalogue, connection: Connection) -> Worker:
+    """Return the delivery loop that the settings and the mapping files describe."""
+    settings = foundation.settings
+    orphaned = OrphanedIntegrations(catalogue, Registry(connection), Circuit(connection), queues(settings, connection))
+    return Worker(
+        process_name(),
+        LaneFactory(foundation, connection).deliveries(catalogue.usable()),
+        connection,
+        AttemptPool(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
+        keep=RetentionLimits(settings.max_dead, orphaned),
+        clock=foundation.clock,
+    )
+
+
+def build_runtime(foundation: Foundation, catalogue: Catalogue, worker: Worker) -> WorkerRuntime:
+    """Return what keeps `worker` in line with the mapping files, with the lookups and publications of this process."""
+    connection = connect(foundation.settings)
+    # One thread for each call that can be in progress, created on demand: a slow Virima holds up no other integration.
+    lookup_pool = ThreadPoolExecutor(_MAX_LOOKUP_LANES * CALLS_AT_ONCE, thread_name_prefix="lookup")
+    publish_pool = ThreadPoolExecutor(_MAX_PUBLISHING_AT_ONCE, thread_name_prefix="publish")
+    return WorkerRuntime(
+        catalogue,
+        foundation.secrets,
+        LaneFactory(foundation, connection),
+        worker,
+        Lookups([], lookup_pool, foundation.clock),
+        Publisher(process_name(), [], publish_pool, foundation.clock),
+        MappingAudit(Trail(connection), catalogue, foundation.clock.now_ms),
+    )
+
+
+def build_sealer(foundation: Foundation, catalogue: Catalogue) -> Sealer:
+    """Return what seals the audit trails, on a connection of its own."""
+    settings = foundation.settings
+    connection = connect(settings)
+    registry, key = Registry(connection), SealingKey(settings.audit_key)
+
+    def names() -> list[str]:
+        return sorted({*registry.names(), *(file.name for file in catalogue.files() if NAME.fullmatch(file.name))})
+
+    return Sealer(
+        Trail(connection),
+        Chain(connection),
+        key,
+        names,
+        retention=settings.audit_retention,
+        now_ms=foundation.clock.now_ms,
+    )

@@ -1,0 +1,48 @@
+"""Whatever listens where web should, and answers for its readiness: a line, or a sentence that says web does not answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from properties import examples
+from raw_server import BODIES, Answering, answers
+
+from relay.doctor.web import NoAnswerError, ask_readiness, tell_readiness
+from relay.settings import load_settings
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.sampled_from(["pass", "fail"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["status", "output", "checks"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+CONTENTS = st.dictionaries(st.sampled_from(["status", "checks"]), st.dictionaries(st.text(max_size=3), VALUES) | VALUES)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Answering]:
+    with Answering() as made:
+        yield made
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(answers(BODIES | CONTENTS.map(lambda content: json.dumps(content).encode())))
+def test_any_answer_is_told_in_a_line_or_is_none_of_webs(server: Answering, sent: bytes) -> None:
+    server.sent = sent
+    bind = server.url.removeprefix("http://")
+
+    try:
+        status, content = ask_readiness(load_settings({"RELAY_BIND": bind}), {})
+    except NoAnswerError as error:
+        said, begins = str(error), f"web does not answer at {bind}: "
+    else:
+        said, begins = tell_readiness(content), str(content.get("status"))
+        assert 100 <= status <= 999
+
+    assert said.startswith(begins)

@@ -1,0 +1,57 @@
+"""A relay of one's own for each test: its Redis, its simulated IEM, its processes, all ended afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from harness import RedisServer, Relay, mapping, simulated_iem, wait_until, write_mapping
+
+from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that a delivery passes through."""
+
+    redis: RedisServer
+    server: SimulatorServer
+    iem: SimulatedIem
+    relay: Relay
+
+    def pushed(self) -> list[str]:
+        """Return the sys_ids that IEM was told of, in order."""
+        return [push.sysid for push in self.iem.pushes]
+
+    def wait_for_pushes(self, count: int, *, patience: float = 20) -> None:
+        """Wait until IEM was told of `count` different tickets."""
+        wait_until(lambda: len(set(self.pushed())) >= count, f"{count} tickets are pushed", patience=patience)
+
+
+@contextmanager
+def open_site() -> Iterator[Site]:
+    """A site with the integration `acme`; nothing of the relay runs yet."""
+    with tempfile.TemporaryDirectory(prefix="relay-run-") as name, simulated_iem() as server:
+        folder = Path(name)
+        redis = RedisServer(folder).start()
+        relay = Relay(folder, redis.url)
+        write_mapping(relay.mappings, "acme", mapping(server.url))
+        iem = server.service
+        assert isinstance(iem, SimulatedIem)
+        try:
+            yield Site(redis, server, iem, relay)
+        finally:
+            relay.stop()
+            redis.stop()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A site of the test's own."""
+    with open_site() as opened:
+        yield opened

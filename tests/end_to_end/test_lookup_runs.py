@@ -1,0 +1,154 @@
+"""The whole way: a webhook is accepted, pushed, and its resolver looked up. Real web, worker and Redis; Virima in any mood."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from harness import Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from virima.site import JANE, SERVICE, url_of, virima_of
+
+from relay.simulators.faults import SimulatedFault
+from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
+from relay.store.connection import Connection
+from relay.store.delivery_reader import DeliveryReader
+
+TOKEN = "operator-token-1"
+CANARY = "another-users-pass-word"
+
+
+@pytest.fixture
+def iem() -> Iterator[SimulatorServer]:
+    with simulated_iem() as server:
+        yield server
+
+
+@pytest.fixture
+def relay(
+    tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer, server: SimulatorServer
+) -> Iterator[Relay]:
+    relay = Relay(tmp_path, redis_url, {"RELAY_ADMIN_TOKEN": TOKEN, "VIRIMA_PASSWORD": SERVICE.password})
+    block = {
+        "url": url_of(server),
+        "username": SERVICE.email,
+        "password": {"env": "VIRIMA_PASSWORD"},
+        "lookup": "impersonate",
+    }
+    write_mapping(relay.mappings, "acme", mapping(iem.url, virima={**block, "timeout": "1s"}))
+    write_mapping(relay.mappings, "plain", mapping(iem.url))
+    yield relay
+    relay.stop()
+
+
+def resolved(ticket: int, by: str = JANE.email) -> dict[str, str]:
+    return {"sys_id": sys_id(ticket), "state": "6", "number": f"INC{ticket}", "resolved_by": by}
+
+
+def records(relay: Relay, **filters: str) -> list[dict[str, Any]]:
+    answer = requests.get(
+        f"{relay.url}/api/v1/audit",
+        params={"type": "virima_lookup", **filters},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=5,
+    )
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+def test_the_api_tells_who_resolved_a_ticket(relay: Relay, server: SimulatorServer) -> None:
+    relay.start_web(processes=1)
+    worker = relay.start_worker()
+    delivery = relay.post(resolved(1)).json()["delivery_id"]
+
+    wait_until(lambda: records(relay, delivery_id=delivery), "the lookup is recorded")
+
+    [record] = records(relay, number="INC1")
+    assert (record["outcome"], record["user"]["displayName"]) == ("found", JANE.display_name)
+    assert [one["delivery_id"] for one in records(relay, user=JANE.email.upper())] == [delivery]
+    url = f"{relay.url}/api/v1/deliveries/{delivery}"
+    told = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5).json()
+    assert {one["type"] for one in told["audit"]} == {"accepted", "delivered", "virima_lookup"}
+    metrics = requests.get(f"{relay.url}/metrics", timeout=5).text
+    everything = worker.log + metrics + str(told) + str(record) + relay.processes[0].log
+    for secret in {*virima_of(server).secrets_sent(), SERVICE.password, JANE.password}:
+        assert secret not in everything
+    assert JANE.email not in worker.log, "no person in a log line"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "status"),
+    [
+        (SimulatedFault(status=200, body="<html>log in</html>", content_type="text/html"), "unexpected_answer", 200),
+        (SimulatedFault(status=500), "server_error", 500),
+        (SimulatedFault(drop="before"), "unreachable", None),
+        (SimulatedFault(status=200, body='{"id": 7, "email": "jane@exam'), "unexpected_answer", 200),
+        (
+            SimulatedFault(status=200, body={"id": 7, "email": "somebody@else.example.com", "password": CANARY}),
+            "another_user",
+            200,
+        ),
+        (SimulatedFault(oversize=50 << 20), "incomplete_answer", 200),
+        (SimulatedFault(delay=30), "unreachable", None),
+    ],
+    ids=["html", "500", "nothing", "half", "another user", "50 MB", "silence"],
+)
+def test_a_virima_that_fails_leaves_one_record_and_delays_no_push(
+    relay: Relay, iem: SimulatorServer, server: SimulatorServer, fault: SimulatedFault, reason: str, status: int | None
+) -> None:
+    server.faults.add(fault)
+    relay.start_web(processes=1)
+    worker = relay.start_worker()
+    wait_until(lambda: "worker started" in worker.log, "the worker runs")
+
+    began = time.monotonic()
+    delivery = relay.post(resolved(1)).json()["delivery_id"]
+    wait_until(lambda: relay.delivery_status(delivery) == "delivered", "it is delivered")
+    took = time.monotonic() - began
+    wait_until(lambda: records(relay, delivery_id=delivery), "the lookup is recorded")
+
+    [record] = records(relay, delivery_id=delivery)
+    assert took < 1
+    assert record["outcome"] == "failed"
+    assert (record["reason"], record["status"]) == (reason, status)
+    assert "Traceback" not in worker.log
+    assert CANARY not in worker.log + str(record)
+    assert isinstance(iem.service, SimulatedIem)
+    assert len(iem.service.pushes) == 1
+
+
+def test_a_push_is_hardly_later_with_lookups_than_without(
+    relay: Relay, redis: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the times in the deliveries' records: how often this test looks is no part of them."""
+    deliveries = DeliveryReader(redis)
+    relay.start_web(processes=1)
+    worker = relay.start_worker()
+    wait_until(lambda: "worker started" in worker.log, "the worker runs")
+    took: dict[str, list[float]] = {"acme": [], "plain": []}
+
+    for ticket in range(60):
+        for name in ("acme", "plain") if ticket % 2 else ("plain", "acme"):
+            delivery = relay.post(resolved(ticket, f"person{ticket}@example.com"), name=name).json()["delivery_id"]
+            wait_until(lambda: deliveries.status_of(name, delivery) == "delivered", "it is delivered")  # noqa: B023 - at once
+            took[name].append(milliseconds_of(deliveries.find(name, delivery)))
+
+    medians = {name: statistics.median(times) for name, times in took.items()}
+    with capsys.disabled():
+        print(
+            f"\nlookups: accepted to delivered {medians['acme']:.1f} ms with, {medians['plain']:.1f} ms without, at the median"
+        )
+    assert medians["acme"] - medians["plain"] < 5
+
+
+def milliseconds_of(delivery: dict[str, Any] | None) -> float:
+    assert delivery
+    began, ended = (datetime.fromisoformat(delivery[name]) for name in ("created_at", "finished_at"))
+    return (ended - began) / timedelta(milliseconds=1)

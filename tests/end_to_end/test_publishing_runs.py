@@ -1,0 +1,84 @@
+"""The relay inside IEM: real workers tell a simulated IEM of themselves, and it costs deliveries nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+
+from relay.clock import now_ms
+from relay.simulators.faults import SimulatedFault
+from relay.simulators.server import SimulatorServer
+from relay.simulators.simulated_iem import SimulatedIem
+from relay.store.circuit import Circuit
+from relay.store.connection import Connection
+
+PUBLISH = {"heartbeat": "5m", "metrics": "5m", "events": True, "topology": True}
+
+
+@pytest.fixture
+def iem() -> Iterator[SimulatorServer]:
+    with simulated_iem() as server:
+        yield server
+
+
+@pytest.fixture
+def relay(tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer) -> Iterator[Relay]:
+    relay = Relay(tmp_path, redis_url)
+    write_mapping(relay.mappings, "acme", mapping(iem.url, publish=PUBLISH))
+    relay.start_web(processes=1)
+    yield relay
+    relay.stop()
+
+
+def published(iem: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
+    assert isinstance(iem.service, SimulatedIem)
+    return iem.service.published
+
+
+def test_of_several_workers_one_tells_iem_how_the_integration_stands(
+    relay: Relay, iem: SimulatorServer, redis: Connection
+) -> None:
+    for _ in range(3):
+        relay.start_worker()
+    wait_until(lambda: len(published(iem)["metrics"]) == 6, "the first metrics are told")
+    circuit = Circuit(redis)
+    circuit.park("acme", actor="ann", why="", now=now_ms())
+    wait_until(lambda: len(published(iem)["events"]) == 1, "the parking is told")
+    circuit.resume("acme", actor="ann", why="", now=now_ms())
+    wait_until(lambda: len(published(iem)["events"]) == 2, "its end is told")
+
+    counts = {kind: len(bodies) for kind, bodies in published(iem).items()}
+    assert counts == {"entity": 1, "service": 1, "healthcheck": 1, "metrics": 6, "events": 2}
+    assert iem.record.count("/api/v1/user/token") == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        SimulatedFault(delay=30, path="/publish/"),
+        SimulatedFault(status=401, body={"message": "Invalid access token"}, path="/publish/"),
+        SimulatedFault(status=200, body="<html>login</html>", path="/publish/"),
+    ],
+    ids=["hangs", "refuses the token", "login page"],
+)
+def test_a_publish_service_that_fails_costs_deliveries_nothing(
+    relay: Relay, iem: SimulatorServer, fault: SimulatedFault
+) -> None:
+    iem.faults.add(fault)
+    relay.start_worker()
+    wait_until(lambda: iem.record.in_flight or iem.record.count("/publish/"), "something is to be told")
+
+    began = time.monotonic()
+    for number in range(20):
+        relay.post({"sys_id": sys_id(number), "state": "6"})
+    assert isinstance(iem.service, SimulatedIem)
+    service = iem.service
+    wait_until(lambda: len(service.pushes) == 20, "all are delivered", patience=10)
+
+    assert time.monotonic() - began < 5
+    assert len(iem.service.pushes) == 20

@@ -1,0 +1,194 @@
+"""The text of a new mapping file: good whatever the answers are, and read back as they were given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from relay.core.integration import BasicAuth, Env, File, HeaderAuth, HmacAuth, Integration, Plain
+from relay.mapping_files.draft import QUESTIONS, Draft, env_name, quote, write_draft
+from relay.mapping_files.parser import NAME, parse_mapping_file
+from relay.mapping_files.reference_readers import is_env_name
+from relay.mapping_files.schema import SOURCES
+from relay.mapping_files.sources import load_presets, load_template
+
+NAMES = st.from_regex(NAME, fullmatch=True)
+#: Everything that UTF-8 can write, and what YAML would take for something else.
+TEXTS = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1),
+    st.sampled_from(
+        ["0042", "no", "1e3", "a: b", "#x", "a #b", "null", "~", "'", '"', '\\"', "\\", "{{name}}", "{{iem_url}}", "*a"]
+    ),
+    st.sampled_from(
+        ["- a", "? a", "!!int 6", "---", "[", "{a}", "%YAML", "&a", "<<", "2026-11-22", "12:30:45", "\ufeff"]
+    ),
+).filter(lambda text: bool(text.strip()))
+FOLDERS = st.just("") | TEXTS.map(lambda text: f"/{text}")
+
+
+def draft(**changes: str) -> Draft:
+    answers: dict[str, Any] = {
+        "name": "acme",
+        "source": "servicenow",
+        "customer_id": "ACME",
+        "integration_id": "42",
+        "iem_url": "https://iem.example.com",
+        "iem_username": "relay-api@example.com",
+    }
+    return Draft(**{**answers, **changes})
+
+
+def read_back(draft: Draft) -> Integration:
+    parsed = parse_mapping_file(draft.name, write_draft(draft, load_template), load_presets())
+    assert parsed.faults == ()
+    assert parsed.warnings == ()
+    assert parsed.integration
+    return parsed.integration
+
+
+@given(TEXTS)
+@example("\x85\u2028\u2029\x00\x7f\U0001f600\ufffe")
+@example(" padded ")
+@example("x " * 200)
+def test_a_quoted_text_is_one_line_and_any_yaml_reader_reads_it_back(text: str) -> None:
+    written = quote(text)
+
+    assert len(written.splitlines()) == 1
+    assert yaml.safe_load(f"a: {written}  # remark") == {"a": text}
+    assert yaml.safe_load(f"a: {{b: {written}}}") == {"a": {"b": text}}
+
+
+@given(
+    name=NAMES,
+    source=st.sampled_from(SOURCES),
+    auth=st.sampled_from(["basic", "hmac", "header"]),
+    texts=st.tuples(TEXTS, TEXTS, TEXTS, TEXTS, TEXTS),
+    secrets_from=FOLDERS,
+)
+def test_a_written_file_has_no_fault_and_holds_exactly_the_answers(
+    name: str, source: str, auth: str, texts: tuple[str, str, str, str, str], secrets_from: str
+) -> None:
+    customer_id, integration_id, iem_username, description, virima_username = texts
+
+    one = read_back(
+        draft(
+            name=name,
+            source=source,
+            auth=auth,
+            description=description,
+            customer_id=customer_id,
+            integration_id=integration_id,
+            iem_username=iem_username,
+            virima_url="https://virima.example.com/www_em/",
+            virima_username=virima_username,
+            secrets_from=secrets_from,
+        )
+    )
+
+    assert (one.name, one.source, one.description) == (name, source, description)
+    assert (one.iem.customer_id, one.iem.integration_id) == (customer_id, integration_id)
+    assert (one.iem.url, one.iem.username) == (Plain("https://iem.example.com"), Plain(iem_username))
+    assert one.virima
+    assert (one.virima.url, one.virima.username) == (
+        Plain("https://virima.example.com/www_em/"),
+        Plain(virima_username),
+    )
+    folder = secrets_from.rstrip("/")
+    expected = File(f"{folder}/{name}-iem-password") if secrets_from else Env(env_name(name, "iem-password"))
+    assert one.iem.password == expected
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_written_file_has_two_or_three_tests_that_pass_and_reads_as_its_source_does(source: str) -> None:
+    one = read_back(draft(source=source))
+
+    presets = parse_mapping_file("acme", _shortest(source), load_presets()).integration
+    assert presets
+    assert [bool(test.state) + test.ignored * 2 + bool(test.rejected) * 4 for test in one.tests] == [1, 2, 4]
+    assert (one.records, one.fields, one.states) == (presets.records, presets.fields, presets.states)
+    assert one.sys_id_pattern == presets.sys_id_pattern
+
+
+def test_of_service_exchange_no_number_is_taken_for_a_state() -> None:
+    text = write_draft(draft(source="service-exchange"), load_template)
+
+    assert not any(key.isdigit() for key in read_back(draft(source="service-exchange")).states)
+    assert "field mapping sheet" in text
+    assert "No number does: what a number means is told by your sheet alone" in text
+    for key in ("records", "fields", "sys_id_pattern", "states", "tests"):
+        assert "# CHANGE" in next(line for line in text.splitlines() if line.startswith(f"{key}:"))
+
+
+def test_each_way_to_authenticate_names_its_secret() -> None:
+    ways = {auth: read_back(draft(name="a-b", auth=auth)).authentications for auth in ("basic", "hmac", "header")}
+
+    assert ways["basic"] == (BasicAuth("servicenow", Env("A_B_WEBHOOK_PASSWORD")),)
+    assert ways["hmac"] == (HmacAuth("X-Relay-Signature", "sha256", "any", (Env("A_B_WEBHOOK_KEY"),)),)
+    assert ways["header"] == (HeaderAuth("X-API-Key", Env("A_B_WEBHOOK_KEY")),)
+
+
+def test_without_virima_and_without_a_description_the_file_has_none_and_the_name() -> None:
+    one = read_back(draft())
+
+    assert one.virima is None
+    assert one.description == "acme"
+
+
+def test_nobody_is_impersonated_by_default() -> None:
+    one = read_back(draft(virima_url="https://virima.example.com", virima_username="a"))
+
+    assert one.virima
+    assert one.virima.lookup == "session"
+
+
+@given(NAMES)
+def test_a_variable_of_any_name_is_one(name: str) -> None:
+    assert is_env_name(env_name(name, "iem-password"))
+
+
+@given(NAMES, NAMES)
+def test_two_integrations_never_share_a_variable(one: str, other: str) -> None:
+    kinds = ("webhook-password", "webhook-key", "iem-password", "virima-password")
+    shared = {env_name(one, kind) for kind in kinds} & {env_name(other, kind) for kind in kinds}
+
+    assert bool(shared) == (one == other)
+
+
+def test_every_field_of_a_draft_is_asked_for() -> None:
+    assert {question.field for question in QUESTIONS} == set(Draft.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("field", "answer", "complaint"),
+    [
+        ("name", "Acme_Prod", "'Acme_Prod' is not an integration's name: a-z, 0-9 and -, at most 63"),
+        ("source", "servicnow", "did you mean 'servicenow'?"),
+        ("auth", "standard-webhooks", "expected one of basic, hmac, header"),
+        ("iem_url", "http://iem.example.com", "http would send credentials in the clear"),
+        ("iem_url", "iem.example.com", "expected a URL such as https://iem.example.com"),
+        ("iem_url", "https://u:p@iem.example.com", "a base URL has no user, query or fragment"),
+        ("virima_url", "http://virima.example.com", "http would send credentials in the clear"),
+        ("customer_id", "  ", "expected text, found nothing"),
+        ("secrets_from", "secrets", "expected a folder's path from the root"),
+    ],
+)
+def test_a_wrong_answer_is_told_as_a_mapping_file_tells_it(field: str, answer: str, complaint: str) -> None:
+    question = next(one for one in QUESTIONS if one.field == field)
+
+    assert complaint in (question.check(answer) or "")
+
+
+@pytest.mark.parametrize(
+    ("field", "answer"), [("iem_url", "http://127.0.0.1:9000"), ("virima_url", "none"), ("customer_id", "0")]
+)
+def test_a_good_answer_has_no_fault(field: str, answer: str) -> None:
+    assert next(one for one in QUESTIONS if one.field == field).check(answer) is None
+
+
+def _shortest(source: str) -> str:
+    iem = "{url: https://iem.example.com, customer_id: A, integration_id: 4, username: a, password: {env: A}}"
+    return f"source: {source}\nauth: none\niem: {iem}\n"

@@ -1,0 +1,162 @@
+"""No secret is ever told: not by a message, an excerpt or a key, however a file that holds one plainly is broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from properties import examples
+
+from relay.cli.mappings import _as_json
+from relay.core.redact import Redactor
+from relay.mapping_files.checker import inspect
+from relay.mapping_files.excerpt import excerpt
+from relay.mapping_files.folder import parse_mapping
+from relay.secrets import SecretReader
+
+#: Like nothing else in the file, and with parts that are like known keys.
+SECRET = "Zq9Secret7"
+FILE = """\
+source: servicenow
+auth:
+  - type: basic
+    username: servicenow
+    password: SECRET
+  - type: hmac
+    header: X-Relay-Signature
+    secret: [SECRET, {env: ACME_OLD}]
+  - {type: header, header: X-API-Key, value: SECRET}
+iem:
+  url: https://iem.example.com
+  customer_id: ACME
+  integration_id: "42"
+  username: relay@example.com
+  password: SECRET
+  timeout: 10s
+  max_in_flight: 8
+virima:
+  url: https://v.example.com
+  username: u
+  password: SECRET
+  lookup: session
+fields:
+  state: [state, incident_state]
+states:
+  6: 6
+description: "of people"
+"""
+#: How a secret may be written, `S` standing for it. `⏎` begins a line of its own; ⇥ is a tab, ␇ a control character.
+FORMS = (
+    r"""
+S¦"S"¦'S'¦{S}¦{value: S}¦{env: "S x"}¦{env: "S!"}¦[S]¦>-⏎a⏎S¦"a⏎S"¦S: x¦:S: x¦"S¦'S¦{env: A} S¦
+{env: A} # S¦!S¦!<S>¦&S x¦&S¦*S¦%S¦@S¦? S¦- S¦{env: A, S: b}¦⇥S¦S #x¦S⏎S¦{plain: S}¦{env: {S: 1}}¦
+{env: [S]}¦xS␇¦{file: [S]}¦{? S : 1}¦!S!b x¦"\xS"¦"\uS"¦"S\q"¦{env: A, env: S}¦"a" S¦!!S x¦
+!!binary S¦{S: S, S: 1}¦⏎S¦⏎- S⏎- S¦⏎S: S¦⏎S: S⏎S: 2¦{S: 1, S: 2, a}¦a\S¦S, S¦S: S: S¦[S, S: {S¦
+{{S}}¦`S`¦{$env: S}¦"S\ud800"¦https://a:S@b¦https://S:S¦"S": "S"¦S:¦*S S¦!S &S S¦&S !S¦&S {S: 1}¦
+!S {S: 1}¦!S [S]¦{evn: S}
+""".replace("\n", "")
+    .replace("⏎", "\n      ")
+    .replace("⇥", "\t")
+    .replace("␇", "\x07")
+    .split("¦")
+)
+#: Slips of the pen anywhere else: what is replaced, by what.
+SLIPS = [
+    (": ", ":"),
+    (": ", " "),
+    (":\n", "\n"),
+    ("\n", ""),
+    ("\n", " "),
+    ("    ", "   "),
+    ("    ", "     "),
+    ("  ", ""),
+    ("  ", "\t"),
+    ("- ", "-"),
+    ('"', ""),
+    ("type: basic", "type: SECRET"),
+    ("password", "passwrd"),
+    ("password: ", "password "),
+    ("password: ", "password:"),
+    ("    password: ", "    password:\n    "),
+    ("  password: ", "  password\n    : "),
+    ("username: ", 'username: "'),
+    ("url: ", "url: {"),
+    ("https://", "https://SECRET@"),
+    ("timeout: 10s", "timeout: SECRET"),
+    ("max_in_flight: 8", "max_in_flight: SECRET"),
+    ("lookup: session", "lookup: SECRET"),
+    ("customer_id: ACME", "SECRET: ACME"),
+    ("header: X", "header: SECRET X"),
+    ("}", ""),
+    ("[", ""),
+    ("iem", "imm"),
+    ("virima:", "virima"),
+    ("auth:", "auth: {"),
+]
+
+
+def told_of(text: str) -> str:
+    """Return everything that is told about a file: messages, excerpts, JSON."""
+    file = parse_mapping(Path("acme.yaml"), text.encode())
+    (checked,) = inspect([file], SecretReader({}, Redactor()))
+    told = [*checked.complaints(), json.dumps(_as_json(checked))]
+    assert file.document
+    told += [
+        shown.line for one in (*checked.faults, *checked.warnings) if (shown := excerpt(file.document, one.position))
+    ]
+    return "\n".join(told)
+
+
+def write(forms: list[str]) -> str:
+    """Return FILE with the secrets in it in `forms`, one after the other."""
+    parts = FILE.split("SECRET")
+    written = [form.replace("S", SECRET) if "S" in form else form for form in forms]
+    return "".join(part + form for part, form in zip(parts, [*written, ""], strict=True))
+
+
+def assert_untold(text: str) -> None:
+    """No four characters of the secret in a row that are nowhere else are told."""
+    told = told_of(text)
+    for scrap in ("Zq9", "q9Se", "9Sec", "ret7"):
+        assert scrap not in told, told
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("which", range(5))
+def test_a_secret_that_stands_plainly_is_untold(form: str, which: int) -> None:
+    forms = ["{env: A}"] * 5
+    forms[which] = form
+
+    assert_untold(write(forms))
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(
+    st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
+    st.lists(st.tuples(st.sampled_from(SLIPS), st.integers(0, 40)), max_size=3),
+)
+@example(["{env: A}"] * 4 + ["S"], [(("password: ", "password "), 2)])
+def test_a_secret_is_untold_whatever_else_is_wrong(forms: list[str], slips: list[tuple[tuple[str, str], int]]) -> None:
+    text = write(forms)
+    for (wrong, slip), where in slips:
+        parts = text.split(wrong)
+        at = 1 + where % (len(parts) - 1) if len(parts) > 1 else len(parts)
+        text = wrong.join(parts[:at]) + (slip.replace("SECRET", SECRET) + wrong.join(parts[at:]) if parts[at:] else "")
+
+    assert_untold(text)
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(
+    st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
+    st.lists(st.tuples(st.integers(0, 900), st.integers(0, 3), st.text(' \n:-{}[]"&*!#a6', max_size=3)), max_size=3),
+)
+def test_a_secret_is_untold_whatever_is_typed_or_deleted(forms: list[str], edits: list[tuple[int, int, str]]) -> None:
+    text = write(forms)
+    for where, gone, typed in edits:
+        text = text[:where] + typed + text[where + gone :]
+
+    assert_untold(text)

@@ -1,0 +1,397 @@
+"""Whatever happens to the folder of mapping files: what is good is taken, what is bad is not. Real files, real Redis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from store.bench import MAPPING
+
+from relay.mapping_files.catalogue import Catalogue
+from relay.mapping_files.document import Fault, Position
+from relay.mapping_files.folder import MappingFile
+from relay.mapping_files.reloader import MissingSecrets, Reloader
+from relay.operations.dry_run import DryRun
+from relay.store.connection import Connection
+from relay.store.keys import key
+from relay.store.last_good import LastGood
+
+BROKEN = "source: servicenow\nstats: {6: 6}\n"
+FAILING = MAPPING + "tests: [{name: it is not so, payload: {sys_id: x, state: 6}, expect: {state: 7}}]\n"
+
+
+class Process:
+    """A process that works with the folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        redis: Connection,
+        *,
+        keeps: bool = True,
+        missing: MissingSecrets = lambda _file: (),
+    ) -> None:
+        self.catalogue = Catalogue([], folder=folder)
+        self.reloader = Reloader(self.catalogue, folder, LastGood(redis), missing=missing, keeps=keeps)
+        self.reloader.look()
+
+    def look(self, times: int = 1) -> list[bool]:
+        return [self.reloader.look() for _ in range(times)]
+
+    @property
+    def customers(self) -> dict[str, str]:
+        """The IEM customer of each usable integration: what tells its versions apart."""
+        return {one.name: one.iem.customer_id for one in self.catalogue.usable()}
+
+    @property
+    def broken(self) -> list[str]:
+        return [file.name for file in self.catalogue.broken()]
+
+
+def version(customer: str) -> str:
+    return MAPPING.replace("ACME", customer)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "mappings"
+    folder.mkdir()
+    (folder / "acme.yaml").write_text(version("one"))
+    (folder / "other.yaml").write_text(version("other"))
+    return folder
+
+
+@pytest.fixture
+def process(folder: Path, redis: Connection) -> Process:
+    return Process(folder, redis)
+
+
+def test_nothing_changes_where_nothing_was_changed(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").touch()
+
+    assert process.look(3) == [False, False, False]
+
+
+def test_new_and_changed_files_are_taken(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").write_text(version("two"))
+    (folder / "new.yaml").write_text(version("new"))
+
+    assert process.look(2) == [False, True]
+    assert process.customers == {"acme": "two", "other": "other", "new": "new"}
+
+
+def test_a_change_that_keeps_size_and_time_is_taken(folder: Path, process: Process) -> None:
+    path = folder / "acme.yaml"
+    status = path.stat()
+    path.write_text(version("two"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    process.look(2)
+
+    assert process.customers["acme"] == "two"
+
+
+def test_an_editor_that_renames_a_file_over_the_old_one(folder: Path, process: Process) -> None:
+    (folder / ".acme.yaml.swp").write_text("half a fi")
+    (folder / "acme.yaml~").write_text(version("one"))
+    (folder / "acme.yaml").rename(folder / "acme.yaml.bak")
+    looks = process.look()
+    (folder / "new").write_text(version("two"))
+    (folder / "new").rename(folder / "acme.yaml")
+
+    assert looks == [False], "gone for one look is not removed"
+    assert process.look(2) == [False, True]
+    assert process.customers == {"acme": "two", "other": "other"}
+
+
+def test_a_folder_whose_symbolic_links_are_swapped_at_once(tmp_path: Path, redis: Connection) -> None:
+    # As Kubernetes mounts a ConfigMap: acme.yaml -> ..data/acme.yaml, ..data -> ..2026_1
+    mount = tmp_path / "mount"
+    for number, customer in (("..1", "one"), ("..2", "two")):
+        (mount / number).mkdir(parents=True)
+        (mount / number / "acme.yaml").write_text(version(customer))
+    (mount / "..data").symlink_to("..1")
+    (mount / "acme.yaml").symlink_to("..data/acme.yaml")
+    process = Process(mount, redis)
+    (mount / "..tmp").symlink_to("..2")
+    (mount / "..tmp").rename(mount / "..data")
+
+    assert process.look(2) == [False, True]
+    assert process.customers == {"acme": "two"}
+
+
+@pytest.mark.parametrize("content", [BROKEN, FAILING, "", "\t- :", "source: [", b"\xff\xfe"])
+def test_a_bad_edit_keeps_the_last_good_version_at_work(folder: Path, process: Process, content: str | bytes) -> None:
+    raw = content if isinstance(content, bytes) else content.encode()
+    (folder / "acme.yaml").write_bytes(raw)
+
+    assert process.look(3) == [False, True, False]
+    assert process.customers == {"acme": "one", "other": "other"}
+    assert process.broken == ["acme"]
+    found = process.catalogue.find("acme")
+    assert found is not None
+    assert found.complaints()[0].startswith(f"{folder}/acme.yaml:")
+
+
+def test_a_mended_file_is_taken(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").write_text(BROKEN)
+    process.look(2)
+    (folder / "acme.yaml").write_text(version("two"))
+
+    assert process.look(2) == [False, True]
+    assert (process.customers["acme"], process.broken) == ("two", [])
+
+
+def test_a_bad_edit_that_is_taken_back_is_good_again(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").write_text(BROKEN)
+    process.look(2)
+    (folder / "acme.yaml").write_text(version("one"))
+
+    assert process.look(2) == [False, True]
+    assert process.broken == []
+
+
+def test_the_last_good_version_outlives_a_restart(folder: Path, process: Process, redis: Connection) -> None:
+    (folder / "acme.yaml").write_text(version("two"))
+    process.look(2)
+    (folder / "acme.yaml").write_text(BROKEN)
+
+    restarted = Process(folder, redis)
+
+    assert restarted.customers == {"acme": "two", "other": "other"}
+    assert restarted.broken == ["acme"]
+
+
+def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process: Process, redis: Connection) -> None:
+    class Away(LastGood):
+        """The last good versions, of a Redis that can be away."""
+
+        is_away = True
+
+        def load(self, integration: str) -> str | None:
+            return (
+                Connection(f"unix://{folder}/nothing.sock", timeout=1).call("GET")
+                if self.is_away
+                else super().load(integration)
+            )
+
+    (folder / "acme.yaml").write_text(BROKEN)
+    catalogue, last_good = Catalogue([], folder=folder), Away(redis)
+    reloader = Reloader(catalogue, folder, last_good)
+    reloader.look()
+    usable_before = [one.name for one in catalogue.usable()]
+    last_good.is_away = False
+
+    assert reloader.look()
+    assert usable_before == ["other"]
+    assert [one.name for one in catalogue.usable()] == ["acme", "other"]
+
+
+def test_a_file_that_never_was_good_is_of_no_use_and_says_so(folder: Path, process: Process) -> None:
+    (folder / "new.yaml").write_text(BROKEN)
+
+    process.look(2)
+
+    assert "new" not in process.customers
+    assert process.broken == ["new"]
+
+
+def test_a_removed_file_counts_after_two_looks(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").unlink()
+
+    assert process.look(3) == [False, True, False]
+    assert process.customers == {"other": "other"}
+
+
+def test_an_empty_or_missing_folder_removes_nothing(folder: Path, process: Process) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    process.look(3)
+    empty, told = process.customers, process.catalogue.fault
+    shutil.rmtree(folder)
+    process.look(3)
+
+    assert empty == process.customers == {"acme": "one", "other": "other"}
+    assert told is not None
+    assert "empty" in told
+    folder.mkdir()
+    (folder / "acme.yaml").write_text(version("two"))
+    (folder / "other.yaml").write_text(version("other"))
+    process.look(2)
+    assert (process.customers["acme"], process.catalogue.fault) == ("two", None)
+
+
+def test_a_command_that_only_looks_replaces_no_good_version(folder: Path, process: Process, redis: Connection) -> None:
+    (folder / "acme.yaml").write_text(version("tried"))
+    Process(folder, redis, keeps=False)
+    (folder / "acme.yaml").write_text(BROKEN)
+
+    assert Process(folder, redis).customers["acme"] == "one"
+
+
+def test_half_a_file_is_not_taken_though_it_is_good_by_itself(folder: Path, process: Process) -> None:
+    whole = version("two") + "states: {Resolved: 6}\n"
+    (folder / "acme.yaml").write_text(version("tw"))
+    process.look()
+    (folder / "acme.yaml").write_text(whole)
+
+    assert process.look() == [False]
+    assert process.look() == [True]
+    assert process.customers["acme"] == "two"
+
+
+def test_a_new_file_is_taken_at_the_second_look(folder: Path, process: Process) -> None:
+    (folder / "new.yaml").write_text(version("new"))
+
+    assert process.look(3) == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nothing", "pipe"])
+def test_a_file_that_cannot_be_read_for_a_while_is_good_again_with_the_same_content(
+    folder: Path, process: Process, kind: str
+) -> None:
+    path = folder / "acme.yaml"
+    path.unlink()
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.symlink_to("nothing")
+    process.look(2)
+    told = process.broken
+    path.rmdir() if kind == "folder" else path.unlink()
+    path.write_text(version("one"))
+
+    assert told == ["acme"]
+    assert process.look(2) == [False, True]
+    assert (process.customers["acme"], process.broken) == ("one", [])
+
+
+def test_a_pipe_or_a_very_long_file_is_a_fault_of_its_own_and_holds_nothing_up(folder: Path, process: Process) -> None:
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "long.yaml").write_text("# a comment\n" * 20_000)
+    (folder / "acme.yaml").write_text(version("two"))
+
+    process.look(2)
+
+    assert process.customers["acme"] == "two"
+    complaints = [one.complaints()[0].partition(": ")[2] for one in process.catalogue.broken()]
+    assert complaints == [
+        "the file cannot be read: it is larger than 128 KiB",
+        "the file cannot be read: it is no regular file",
+    ]
+
+
+@pytest.mark.parametrize("name", ["acme.yml", "acme.YAML"])
+def test_a_file_of_almost_the_same_name_is_a_fault_of_its_own(folder: Path, process: Process, name: str) -> None:
+    (folder / name).write_text(version("another"))
+    process.look(2)
+    (folder / "acme.yaml").write_text(version("two"))
+
+    assert process.look(3) == [False, True, False]
+    assert process.customers == {"acme": "two", "other": "other"}
+    assert process.broken == [name]
+
+
+def test_a_deploy_that_removes_a_file_and_brings_a_broken_one_takes_nothing_down(
+    folder: Path, process: Process
+) -> None:
+    (folder / "acme.yaml").unlink()
+    process.look(2)
+    removed = process.customers
+    (folder / "acme.yaml").write_text(BROKEN)
+    process.look(2)
+
+    assert removed == {"other": "other"}
+    assert process.customers == {"acme": "one", "other": "other"}
+    assert process.broken == ["acme"]
+
+
+def test_a_removed_integration_is_forgotten_in_a_day_unless_a_good_file_comes_back(
+    folder: Path, process: Process, redis: Connection
+) -> None:
+    (folder / "acme.yaml").unlink()
+    process.look(2)
+    left = redis.call("TTL", key("acme", "mapping:good"))
+    (folder / "acme.yaml").write_text(version("one"))
+    process.look(2)
+
+    assert 86_000 < left <= 86_400
+    assert redis.call("TTL", key("acme", "mapping:good")) == -1
+
+
+class Secrets:
+    """Which secrets are not there, of the process that asks."""
+
+    def __init__(self) -> None:
+        self.missing_of: set[str] = set()
+
+    def missing(self, file: MappingFile) -> tuple[Fault, ...]:
+        assert file.integration
+        lost = file.integration.iem.customer_id in self.missing_of
+        return (Fault(Position(4, 1), "password: NOPE is not set"),) if lost else ()
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets()
+
+
+@pytest.fixture
+def careful(folder: Path, redis: Connection, secrets: Secrets) -> Process:
+    """A process that looks after its secrets."""
+    return Process(folder, redis, missing=secrets.missing)
+
+
+def test_a_version_whose_secret_is_missing_does_not_replace_the_good_one(
+    folder: Path, careful: Process, secrets: Secrets
+) -> None:
+    secrets.missing_of = {"two"}
+    (folder / "acme.yaml").write_text(version("two"))
+    careful.look(2)
+    refused = careful.customers["acme"], careful.broken
+    secrets.missing_of = set()
+
+    assert refused == ("one", ["acme"])
+    assert careful.look() == [True], "as soon as the secret is there"
+    assert (careful.customers["acme"], careful.broken) == ("two", [])
+
+
+def test_after_a_restart_too_unless_the_good_one_lacks_its_secret_as_well(
+    folder: Path, careful: Process, secrets: Secrets, redis: Connection
+) -> None:
+    secrets.missing_of = {"two"}
+    (folder / "acme.yaml").write_text(version("two"))
+
+    restarted = Process(folder, redis, missing=secrets.missing)
+    secrets.missing_of = {"one", "two"}
+    without_any = Process(folder, redis, missing=secrets.missing)
+
+    assert (restarted.customers["acme"], restarted.broken) == ("one", ["acme"])
+    assert (without_any.customers["acme"], without_any.broken) == ("two", ["acme"])
+
+
+def test_a_secret_of_the_version_at_work_that_goes_away_is_told_at_the_second_look(
+    careful: Process, secrets: Secrets
+) -> None:
+    secrets.missing_of = {"one"}
+
+    assert careful.look(3) == [False, True, False]
+    assert (careful.customers["acme"], careful.broken) == ("one", ["acme"])
+
+
+def test_a_trial_on_a_faulty_file_goes_by_the_version_at_work_and_its_lines(folder: Path, process: Process) -> None:
+    (folder / "acme.yaml").write_bytes(b"\xff\xfe")
+    process.look(2)
+    file = process.catalogue.find("acme")
+    assert file is not None
+
+    told = DryRun(file).try_payload({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"})
+
+    assert file.integration is not None
+    assert told["mapping"] == file.integration.digest
+    assert told["results"][0]["result"] == "relayed"

@@ -1,0 +1,183 @@
+"""`relay explain` tells a ticket's whole story; a person who was woken up by it understands each line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+from store.bench import DELIVERED, MINUTE, NOT_NOW, REFUSED, SECOND, WRONG_CREDENTIALS, Bench
+
+from relay.clock import now_ms
+from relay.core.mapping import map_record
+from relay.core.model import Update
+from relay.mapping_files.folder import read_mapping
+from relay.store.circuit import Circuit
+from relay.store.connection import Connection
+from relay.store.lookup_queue import LookedUp, LookupQueue
+
+SYS_ID = "9d385017c611228701d22104cc95c371"
+VIRIMA = {"url": "https://virima.example.com", "username": "u", "password": {"env": "PW"}, "lookup": "impersonate"}
+Explain = Callable[..., str]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, redis: Connection) -> Bench:
+    path = write_mapping(
+        tmp_path / "mappings", "acme", mapping("https://iem.example.com", virima=VIRIMA, states={"6": "6", "7": "7"})
+    )
+    integration = read_mapping(path).integration
+    assert integration
+    bench = Bench(redis, integration)
+    bench.now = now_ms()  # the trail goes by the clock of Redis
+    return bench
+
+
+@pytest.fixture
+def explain(tmp_path: Path, redis_url: str) -> Explain:
+    environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": redis_url}
+
+    def run(wanted: str, *, status: int = 0) -> str:
+        command = [sys.executable, "-m", "relay", "explain", wanted]
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=30, check=False, encoding="utf-8"
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    return run
+
+
+def accept(bench: Bench, version: str, **record: str) -> str:
+    """Accept a record as the mapping maps it."""
+    content = {"sys_id": SYS_ID, "incident_state": "6", "number": "INC0010023", "sys_mod_count": version, **record}
+    mapped = map_record(bench.integration, content)
+    assert isinstance(mapped, Update)
+    return bench.accept(replace(mapped)).id
+
+
+def test_the_story_of_a_delivered_ticket(bench: Bench, explain: Explain) -> None:
+    delivery = accept(bench, "7", resolved_by="beth.anglin@example.com")
+    accept(bench, "7", resolved_by="beth.anglin@example.com")
+    bench.attempt(NOT_NOW, delay=SECOND)
+    bench.wait(SECOND)
+    bench.attempt(DELIVERED)
+    queue = LookupQueue(bench.redis, "acme", config="c")
+    [wanted], _ = queue.take(1, lease=SECOND, now=bench.now)
+    user = {
+        "id": 1001,
+        "userName": "beth",
+        "displayName": "Beth Anglin",
+        "email": "beth.anglin@example.com",
+        "organizationName": "ACME",
+    }
+    record = {
+        "lookup": "impersonate",
+        "email": "beth.anglin@example.com",
+        "outcome": "found",
+        "cached": False,
+        "user": user,
+    }
+    queue.settle([LookedUp(wanted, record)], failures=5, now=bench.now)
+
+    story = explain("INC0010023")
+
+    assert story == explain(SYS_ID) == explain(delivery)
+    lines = [line.strip() for line in story.splitlines()]
+    assert lines[0] == f"Ticket INC0010023 (sys_id {SYS_ID}) of the integration acme"
+    assert lines[2] == f"Delivery {delivery}"
+    assert lines[3].endswith("received from servicenow")
+    assert f"sys_id      {SYS_ID} from `sys_id`" in lines
+    assert "state       6 from `incident_state`" in lines, "the second of the paths that the preset has"
+    assert "version     7 from `sys_mod_count`" in lines
+    assert any(line.startswith("state 6 there is state 6 in IEM (mapping ") for line in lines)
+    assert "verdict: queued; it came 1 more time, and that changed nothing" in lines
+    assert any(line.endswith("pushed to IEM: retry, not_now, 40 ms") for line in lines)
+    assert any(line.endswith("pushed to IEM: delivered, 40 ms") for line in lines)
+    assert any(line.endswith("by Virima: Beth Anglin <beth.anglin@example.com> (id 1001, ACME)") for line in lines)
+    assert lines[-1].startswith("now: IEM said Success at ")
+
+
+def test_what_is_superseded_and_what_waits(bench: Bench, explain: Explain) -> None:
+    older = accept(bench, "7")
+    newer = accept(bench, "8", incident_state="7")
+    late = accept(bench, "6")
+    bench.attempt(NOT_NOW, delay=10 * MINUTE)
+
+    story = explain(SYS_ID)
+
+    assert story.count("Delivery ") == 3
+    assert f"now: A newer update took its place ({newer})" in story
+    assert f"verdict: superseded: a newer update was accepted before this one came ({newer})" in story
+    assert "now: It waits for the next attempt, at " in story
+    assert "who resolved it, by Virima: skipped: no_resolver (nobody was named)" in story
+    assert story.index(older) < story.index(newer) < story.index(f"Delivery {late}")
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "told"),
+    [(True, "by beth, because: maintenance"), (False, "(wrong_credentials). The oldest delivery is tried at ")],
+)
+def test_a_parked_ticket_tells_what_it_waits_for(bench: Bench, explain: Explain, *, by_hand: bool, told: str) -> None:
+    accept(bench, "7")
+    if by_hand:
+        Circuit(bench.redis).park("acme", actor="beth", why="maintenance", now=bench.now)
+    else:
+        bench.attempt(WRONG_CREDENTIALS)
+
+    story = explain(SYS_ID)
+
+    assert "now: The integration is parked since " in story
+    assert told in story
+
+
+def test_a_dead_letter_tells_what_to_do(bench: Bench, explain: Explain) -> None:
+    delivery = accept(bench, "7")
+    bench.attempt(REFUSED)
+
+    assert f"`relay deliveries replay {delivery}`" in explain(delivery)
+
+
+def test_a_mapping_that_has_changed_since_is_not_taken_for_the_one_of_then(
+    bench: Bench, explain: Explain, tmp_path: Path
+) -> None:
+    accept(bench, "7")
+    write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", fields={"state": "other_state"}))
+
+    story = explain(SYS_ID)
+
+    assert "from `" not in story
+    assert "state       6" in story
+
+
+def test_what_nobody_knows_is_told_so(bench: Bench, explain: Explain) -> None:
+    told = explain("INC9999999", status=1)
+
+    assert "nothing is known of INC9999999" in told
+
+
+def test_one_number_in_two_integrations_is_two_tickets(
+    bench: Bench, explain: Explain, tmp_path: Path, redis: Connection
+) -> None:
+    path = write_mapping(tmp_path / "mappings", "globex", mapping("https://iem.example.com"))
+    other = read_mapping(path).integration
+    assert other
+    accept(bench, "7")
+    second = Bench(redis, other)
+    second.now = bench.now
+    accept(second, "7")
+
+    story = explain("INC0010023")
+
+    assert story.count("Ticket INC0010023") == 2
+    assert "of the integration acme\n" in story
+    assert "of the integration globex\n" in story
+
+
+def test_nothing_is_no_name(bench: Bench, explain: Explain) -> None:
+    assert "name a ticket" in explain("", status=2)

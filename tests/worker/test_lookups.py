@@ -1,0 +1,363 @@
+"""Who resolved it: lookups wait in Redis, are made once per person, and leave one record each. Real Redis, simulated Virima."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+from harness import AtOnce, wait_until
+from store.bench import DELIVERED, MINUTE, RETENTION, SECOND, Bench, make_integration, resolution
+from virima.site import (
+    ACCOUNT,
+    JANE,
+    MAX,
+    SERVICE,
+    TIMEOUT,
+    calls,
+    logged_in,
+    make_client,
+    make_lookup,
+    url_of,
+    virima_of,
+)
+
+from relay.clock import Clock
+from relay.core.integration import Env, Plain, VirimaBlock
+from relay.core.model import Update
+from relay.http.account import Account
+from relay.simulators.faults import SimulatedFault
+from relay.simulators.server import SimulatorServer
+from relay.simulators.virima_people import Person
+from relay.store.connection import Connection
+from relay.store.heartbeats import Heartbeats
+from relay.store.lookup_queue import LookedUp, LookupQueue
+from relay.store.trail import Trail, TrailQuery
+from relay.virima.lookup import Lookup, LookupResult
+from relay.worker.lookups import LookupLane, Lookups
+
+Mode = Literal["impersonate", "session"]
+CACHE = 3600.0
+
+
+class Site:
+    """An integration with a `virima` block, with the clock in the test's hand, and processes that look up for it."""
+
+    def __init__(self, redis: Connection, server: SimulatorServer, mode: Mode = "impersonate") -> None:
+        self.redis = redis
+        self.server = server
+        self.mode: Mode = mode
+        block = VirimaBlock(Plain("http://127.0.0.1:9"), Plain("u"), Env("PW"), mode, CACHE, TIMEOUT)
+        self.bench = Bench(redis, replace(make_integration(), virima=block))
+
+    def process(self, *, pool: Executor | None = None, account: Account = ACCOUNT, config: str = "config-1") -> Lookups:
+        clock = Clock(now_ms=lambda: self.bench.now, monotonic=lambda: self.bench.now / 1000)
+        lookup = make_lookup(url_of(self.server), self.mode, account=account)
+        lane = LookupLane("acme", self.mode, lookup, LookupQueue(self.redis, "acme", config=config), CACHE, TIMEOUT)
+        return Lookups([lane], pool or AtOnce(), clock)
+
+    def accept(self, email: str | None, *, ticket: int = 1) -> str:
+        update = resolution("1", ticket=ticket)
+        return self.bench.accept(Update(replace(update.facts, resolved_by=email), 6)).id
+
+    def run(self, lookups: Lookups, *, turns: int = 1) -> None:
+        for _ in range(turns):
+            lookups.turn()
+            self.bench.wait(2 * SECOND)
+
+    def records(self, delivery: str | None = None) -> list[dict[str, Any]]:
+        query = TrailQuery(type="virima_lookup", delivery_id=delivery)
+        return list(reversed(Trail(self.redis).page(["acme"], query, limit=500).items))
+
+    @property
+    def waiting(self) -> int:
+        return Heartbeats(self.redis).backlogs(["acme"])[0].lookups
+
+    @property
+    def parked(self) -> str | None:
+        return Heartbeats(self.redis).backlogs(["acme"])[0].virima_parked
+
+
+def all_of(redis: Connection, name: str) -> Any:
+    """Return what a key holds."""
+    commands = {
+        "string": ("GET", name),
+        "hash": ("HGETALL", name),
+        "set": ("SMEMBERS", name),
+        "zset": ("ZRANGE", name, 0, -1),
+        "stream": ("XRANGE", name, "-", "+"),
+    }
+    return redis.call(*commands[redis.call("TYPE", name)])
+
+
+@pytest.fixture
+def site(redis: Connection, server: SimulatorServer) -> Site:
+    return Site(redis, server)
+
+
+def test_the_resolver_of_an_accepted_update_is_recorded(site: Site) -> None:
+    delivery = site.accept(JANE.email)
+
+    site.run(site.process())
+
+    [record] = site.records()
+    assert record["delivery_id"] == delivery
+    assert (record["sys_id"], record["number"]) == (site.bench.record(delivery)["sys_id"], "INC0000001")
+    assert (record["lookup"], record["email"], record["outcome"]) == ("impersonate", JANE.email, "found")
+    assert (record["cached"], record["status"]) == (False, 200)
+    assert record["user"]["email"] == JANE.email
+    assert record["user"]["displayName"] == JANE.display_name
+    assert site.waiting == 0
+    assert logged_in(site.server) == [SERVICE.email]
+
+
+@pytest.mark.parametrize(
+    ("resolver", "reason"),
+    [
+        (None, "no_resolver"),
+        ("681b365ec0a80164000fb0b05854a0cd", "no_email"),
+        ("jane.doe", "no_email"),
+        ("a b@c.d", "no_email"),
+    ],
+)
+def test_where_nobody_can_be_asked_for_that_is_recorded_at_once(site: Site, resolver: str | None, reason: str) -> None:
+    delivery = site.accept(resolver)
+
+    [record] = site.records()
+    assert (record["outcome"], record["reason"], record["delivery_id"]) == ("skipped", reason, delivery)
+    assert record.get("resolver") == resolver
+    assert site.waiting == 0
+    assert calls(site.server) == {}
+
+
+def test_in_session_mode_it_is_the_relays_own_account_whoever_resolved_it(
+    redis: Connection, server: SimulatorServer
+) -> None:
+    site = Site(redis, server, "session")
+    site.accept(None, ticket=1)
+    site.accept(JANE.email, ticket=2)
+
+    site.run(site.process())
+
+    assert [(one["outcome"], one["user"]["email"], one["cached"]) for one in site.records()] == [
+        ("found", SERVICE.email, False),
+        ("found", SERVICE.email, True),
+    ]
+    assert calls(site.server) == {"dologin": 1, "get-logged-in-user": 1}
+
+
+def test_an_integration_without_virima_looks_nobody_up(redis: Connection) -> None:
+    bench = Bench(redis)
+    bench.accept(resolution("1"))
+
+    assert Heartbeats(redis).backlogs(["acme"])[0].lookups == 0
+    assert [one["type"] for one in Trail(redis).walk("acme")] == ["accepted"]
+
+
+def test_a_person_is_asked_for_once_within_the_cache_time_by_all_processes(site: Site) -> None:
+    people = [Person(f"person{number}@example.com", f"Person {number}", f"pass-word-{number}") for number in range(20)]
+    for person in people:
+        virima_of(site.server).set_person(person)
+    deliveries = [site.accept(people[number % 20].email, ticket=number) for number in range(1_000)]
+
+    with ThreadPoolExecutor(8) as pool:
+        processes = [site.process(pool=pool) for _ in range(3)]
+
+        def is_done() -> bool:
+            for one in processes:
+                one.turn()
+            site.bench.wait(SECOND)
+            return site.waiting == 0
+
+        wait_until(is_done, "all are looked up", patience=60)
+
+    records = list(Trail(site.redis).walk("acme"))
+    looked_up = [one for one in records if one["type"] == "virima_lookup"]
+    assert sorted(one["delivery_id"] for one in looked_up) == sorted(deliveries), "one record each"
+    assert {one["outcome"] for one in looked_up} == {"found"}
+    assert sum(not one["cached"] for one in looked_up) == 20
+    assert calls(site.server)["dologin-impersonate"] == 20
+    assert set(logged_in(site.server)) == {SERVICE.email}
+
+
+def test_who_is_not_known_and_whose_second_factor_is_missing(site: Site) -> None:
+    site.accept("nobody@example.com", ticket=1)
+    site.accept(MAX.email, ticket=2)
+
+    site.run(site.process())
+
+    found = {one["email"]: (one["outcome"], one["status"]) for one in site.records()}
+    assert found == {"nobody@example.com": ("not_found", 404), MAX.email: ("mfa_pending", 200)}
+
+
+def test_a_virima_that_is_down_costs_one_record_each_and_is_left_alone_then(site: Site) -> None:
+    deliveries = [site.accept(f"person{ticket}@example.com", ticket=ticket) for ticket in range(12)]
+    site.server.faults.add(SimulatedFault(status=500))
+
+    site.run(site.process(), turns=9)
+
+    failed = site.records()
+    assert 5 <= len(failed) <= 7
+    assert {(one["outcome"], one["reason"], one["status"]) for one in failed} == {("failed", "server_error", 500)}
+    assert len({one["delivery_id"] for one in failed}) == len(failed)
+    assert site.parked == "down"
+    site.server.faults.clear()
+    site.bench.wait(10 * MINUTE)
+    site.run(site.process(), turns=8)
+    assert [site.parked, site.waiting] == [None, 0]
+    assert sorted(one["delivery_id"] for one in site.records()) == sorted(deliveries)
+
+
+def test_wrong_credentials_are_tried_once_and_then_seldom(site: Site) -> None:
+    wrong = Account(SERVICE.email, "not the pass word")
+    for ticket in range(10):
+        site.accept(JANE.email, ticket=ticket)
+    process = site.process(account=wrong)
+
+    site.run(process, turns=20)
+
+    assert site.parked == "wrong_credentials"
+    [record] = site.records()
+    assert (record["outcome"], record["reason"], record["status"]) == ("failed", "wrong_credentials", 401)
+    assert calls(site.server)["dologin"] == 1
+    site.bench.wait(5 * MINUTE)
+    site.run(process)
+    assert calls(site.server)["dologin"] == 2
+
+
+def test_a_corrected_password_is_tried_at_once(site: Site) -> None:
+    for ticket in range(10):
+        site.accept(JANE.email, ticket=ticket)
+    site.run(site.process(account=Account(SERVICE.email, "not the pass word"), config="wrong"), turns=3)
+
+    site.run(site.process(config="right"), turns=3)
+
+    assert [site.parked, site.waiting] == [None, 0]
+
+
+def test_what_a_killed_process_was_at_is_looked_up_by_another_with_one_record(site: Site) -> None:
+    delivery = site.accept(JANE.email)
+    lost, _ = LookupQueue(site.redis, "acme", config="config-1").take(10, lease=10 * SECOND, now=site.bench.now)
+
+    site.run(site.process())
+    assert site.records() == []
+    site.bench.wait(10 * SECOND)
+    site.run(site.process())
+
+    assert [one.id for one in lost] == [delivery]
+    assert len(site.records()) == 1
+
+
+def test_a_late_result_of_a_process_that_lost_its_lease_is_no_second_record(site: Site) -> None:
+    site.accept(JANE.email)
+    queue = LookupQueue(site.redis, "acme", config="config-1")
+    [lost], _ = queue.take(10, lease=10 * SECOND, now=site.bench.now)
+    site.bench.wait(10 * SECOND)
+    site.run(site.process())
+
+    late = queue.settle([LookedUp(lost, {"outcome": "found", "cached": False})], failures=5, now=site.bench.now)
+
+    assert late == [False]
+    assert len(site.records()) == 1
+
+
+def test_a_lookup_that_is_never_made_leaves_a_record_when_its_delivery_goes(site: Site) -> None:
+    delivery = site.accept(JANE.email)
+    site.bench.attempt(DELIVERED)
+    site.bench.wait(RETENTION + SECOND)
+
+    site.bench.queue.sweep(cap=10, now=site.bench.now)
+
+    [record] = site.records()
+    assert (record["outcome"], record["reason"], record["delivery_id"]) == ("failed", "given_up", delivery)
+    assert site.waiting == 0
+
+
+def test_no_secret_of_virimas_reaches_redis(site: Site) -> None:
+    site.accept(JANE.email)
+    site.run(site.process())
+
+    everything = str([all_of(site.redis, name) for name in site.redis.call("KEYS", "*")])
+    assert JANE.display_name in everything
+    for secret in {*virima_of(site.server).secrets_sent(), SERVICE.password, JANE.password}:
+        assert secret not in everything
+
+
+def test_a_bug_in_a_lookup_is_recorded_and_not_repeated(site: Site) -> None:
+    class Buggy(Lookup):
+        """A lookup that was written in haste."""
+
+        def look_up(self, email: str) -> LookupResult:
+            raise ZeroDivisionError(email)
+
+    site.accept(JANE.email)
+    site.accept(JANE.email, ticket=2)
+    process = site.process()
+    [lane] = process._lanes
+    lane.lookup = Buggy(make_client(url_of(site.server)), mode="impersonate", timeout=TIMEOUT, clock=Clock())
+
+    site.run(process, turns=3)
+
+    assert [(one["outcome"], one["reason"]) for one in site.records()] == [("failed", "bug")] * 2
+    assert site.waiting == 0
+
+
+def test_an_old_password_beside_a_new_one_is_not_tried_again_and_again(site: Site) -> None:
+    old = site.process(account=Account(SERVICE.email, "the old pass word"), config="old")
+    new = site.process(config="new")
+    for ticket in range(30):
+        site.accept(f"person{ticket}@example.com", ticket=ticket)
+
+    for _ in range(60):
+        site.run(old)
+        site.run(new)
+
+    refused = [one for one in site.records() if one["reason"] == "wrong_credentials"]
+    assert len(refused) <= 2, "as many as were under way when the first was refused"
+    assert len(site.records()) == 30
+    assert site.waiting == 0
+
+
+def test_what_another_process_found_out_a_moment_ago_is_not_asked_again(site: Site) -> None:
+    class Slow(LookupQueue):
+        """A queue whose process sleeps between its look at the cache and its lock."""
+
+        def lock(self, mode: str, email: str, *, for_ms: int) -> str | None:
+            if not self.slept:
+                self.slept = True
+                site.run(site.process())
+            return super().lock(mode, email, for_ms=for_ms)
+
+        slept = False
+
+    site.accept(JANE.email, ticket=1)
+    process = site.process()
+    [lane] = process._lanes
+    lane.queue = Slow(site.redis, "acme", config="config-1")
+    site.accept(JANE.email, ticket=2)
+    held = lane.queue.take(1, lease=MINUTE, now=site.bench.now)
+    site.bench.queue.settle([], now=site.bench.now)
+
+    process._begin(lane, JANE.email, held[0], has_room=True)
+
+    assert calls(site.server)["dologin-impersonate"] == 1
+    assert [one["cached"] for one in site.records()] == [False, True]
+
+
+def test_two_people_whose_emails_look_alike_are_two(site: Site) -> None:
+    for email, name in (("strasse@example.com", "Strasse"), ("stra\u00dfe@example.com", "Straße")):
+        virima_of(site.server).set_person(Person(email, name))
+        site.accept(email, ticket=len(name))
+        site.run(site.process(), turns=2)
+
+    assert [one["user"]["displayName"] for one in site.records()] == ["Strasse", "Straße"]
+
+
+def test_a_long_id_is_recorded_as_it_is(site: Site) -> None:
+    virima_of(site.server).set_person(Person("long@example.com", "Long Id", details={"id": 123456789012345678}))
+    site.accept("long@example.com")
+
+    site.run(site.process())
+
+    assert isinstance(site.records()[0]["user"]["id"], int)

@@ -1,0 +1,87 @@
+"""A worker follows the secret files that its mapping files name, and forgives one that is away for a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import base_environ, mapping, write_mapping
+
+from relay.core.redact import Redactor
+from relay.foundation import Foundation, connect, open_catalogue
+from relay.secrets import SecretReader
+from relay.settings import load_settings
+from relay.store.connection import Connection
+from relay.worker.loop import Worker
+from relay.worker.runtime import WorkerRuntime
+from relay.worker.wiring import build_runtime, build_worker
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """The file with IEM's password."""
+    path = tmp_path / "iem-password"
+    path.write_text("the first one", "utf-8")
+    return path
+
+
+@pytest.fixture
+def worker_and_runtime(tmp_path: Path, secret: Path, redis_url: str, redis: Connection) -> tuple[Worker, WorkerRuntime]:
+    """A worker that does not run, and its runtime."""
+    iem = {"password": {"file": str(secret)}}
+    write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", iem=iem))
+    environ = {**base_environ(), "RELAY_REDIS_URL": redis_url, "RELAY_MAPPINGS": str(tmp_path / "mappings")}
+    redactor = Redactor()
+    foundation = Foundation(load_settings(environ), SecretReader(environ, redactor), redactor)
+    connection = connect(foundation.settings)
+    catalogue, _ = open_catalogue(foundation, connection)
+    worker = build_worker(foundation, catalogue, connection)
+    return worker, build_runtime(foundation, catalogue, worker)
+
+
+def lane_after_looking(worker: Worker, runtime: WorkerRuntime) -> tuple[str, str | None]:
+    """Have the runtime look once more, and return the config and the fault that the worker delivers by then."""
+    runtime.look_again(changed=False)
+    worker._gather(0.0)
+    lane = worker._lanes["acme"]
+    return lane.config, lane.fault
+
+
+def test_a_new_password_in_the_file_is_taken_up(worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path) -> None:
+    worker, runtime = worker_and_runtime
+    before = lane_after_looking(worker, runtime)
+
+    secret.write_text("another one", "utf-8")
+
+    after = lane_after_looking(worker, runtime)
+    assert after[0] != before[0]
+    assert (before[1], after[1]) == (None, None)
+
+
+def test_a_file_that_is_gone_for_one_look_changes_nothing(
+    worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path
+) -> None:
+    worker, runtime = worker_and_runtime
+    before = lane_after_looking(worker, runtime)
+
+    secret.unlink()
+    while_gone = lane_after_looking(worker, runtime)
+    secret.write_text("the first one", "utf-8")
+
+    assert while_gone == before
+    assert lane_after_looking(worker, runtime) == before
+
+
+def test_a_file_that_stays_away_is_told_and_taken_up_when_it_is_back(
+    worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path
+) -> None:
+    worker, runtime = worker_and_runtime
+    before = lane_after_looking(worker, runtime)
+
+    secret.unlink()
+    lane_after_looking(worker, runtime)
+    _, fault = lane_after_looking(worker, runtime)
+    secret.write_text("the first one", "utf-8")
+
+    assert fault == f"the secret file {secret} cannot be read: No such file or directory"
+    assert lane_after_looking(worker, runtime) == before
