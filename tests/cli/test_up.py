@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from docs.markdown import blocks, read_text
 from harness import base_environ, free_port, wait_until
 
 
@@ -110,6 +111,54 @@ def test_the_demos_curl_command_sends_another_one(up: Up) -> None:
 
     assert answer.stdout.startswith('{"status":"queued"')
     assert up.stop(signal.SIGINT) == 0
+
+
+def test_the_quickstart_shows_what_the_demo_prints(up: Up) -> None:
+    shown = {block.title: block.text for block in blocks(read_text("docs/getting-started/quickstart.md"))}
+    up.start("--demo")
+    up.wait_for("Health:")
+    environ = {
+        **base_environ(),
+        "RELAY_REDIS_URL": f"unix://{up.folder}/.relay/demo/redis/redis.sock",
+        "RELAY_MAPPINGS": str(up.folder / ".relay/demo/mappings"),
+    }
+
+    def sh(command: str) -> str:
+        return subprocess.run(
+            ["/bin/sh", "-c", command], env=environ, capture_output=True, text=True, check=True
+        ).stdout
+
+    faults, resolution = re.search(r"curl \S+/_simulator/faults .*", up.said), re.search(r"curl -u .*", up.said)
+    assert faults
+    assert resolution
+    sh(faults[0])
+    sh(resolution[0])
+    number = re.findall(r"INC\d{7}", resolution[0])[0]
+    explain, expected = f"{sys.executable} -m relay explain {number}", constant(shown["relay explain"])
+    wait_until(
+        lambda: constant(sh(explain)) == expected or "attempt=2" in up.said, "the attempt and the lookup are there"
+    )
+
+    assert constant(sh(explain)) == expected
+    printed = constant(up.said).splitlines()
+    for title in ("The demo's lines", "A failed attempt"):
+        assert [line for line in constant(shown[title]).splitlines() if line not in printed] == []
+
+
+def constant(text: str) -> str:
+    """Return `text` without what is different in each run."""
+    for pattern, stand_in in (
+        (r"\b[0-9A-Z]{26}\b", "ID"),
+        (r"\b[0-9a-f]{32}\b", "SYS_ID"),
+        (r"\b[0-9a-f]{12}\b", "VERSION"),
+        (r"\bINC\d{7}\b", "NUMBER"),
+        (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
+        (r"\b\d\d:\d\d:\d\d\b", "TIME"),
+        (r"127\.0\.0\.1:\d+", "ADDRESS"),
+        (r"\b\d+ ms|(?<=_ms=)\d+", "DURATION"),
+    ):
+        text = re.sub(pattern, stand_in, text)
+    return text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = "README.md"
+#: The pages of the site.
+PAGES = tuple(sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")))
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 
 
@@ -19,6 +21,8 @@ class Block:
 
     language: str
     text: str
+    #: The path of the file whose content it is; `Output` for what the commands before it print; empty where it is neither.
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,14 @@ def section(title: str, page: str = README) -> str:
     return text[start : ends[0].start()] if ends else text[start:]
 
 
+def headings(text: str) -> list[str]:
+    """Return the titles of all headings of `text`, in order."""
+    return [heading[2] for heading in _headings(text)]
+
+
 def blocks(text: str) -> list[Block]:
     """Return the fenced blocks of `text`, in order."""
-    return [Block(match[1], match[2]) for match in _FENCE.finditer(text)]
+    return [Block(match[1], match[3], match[2] or "") for match in _FENCE.finditer(text)]
 
 
 def without_blocks(text: str) -> str:

@@ -146,11 +146,13 @@ def test_a_new_mapping_file_is_written_in_the_words_of_the_example(path: Path) -
         assert [line for line in written[key] if line not in example[key]] == []
 
 
-def test_the_command_of_the_readme_writes_a_good_file(tmp_path: Path) -> None:
-    (command,) = (block.text for block in blocks(section("Your first integration")) if block.language == "sh")
+@pytest.mark.parametrize(("page", "name"), [("servicenow", "acme"), ("service-exchange", "globex")])
+def test_the_command_on_the_page_writes_a_good_file(tmp_path: Path, page: str, name: str) -> None:
+    text = section("1. Write the mapping file", f"docs/getting-started/first-{page}-integration.md")
+    (command,) = (block.text for block in blocks(text) if block.language == "sh")
     _, *arguments = shlex.split(command.replace("\\\n", ""))
 
     result = CliRunner().invoke(relay, arguments, env={"RELAY_MAPPINGS": str(tmp_path)})
 
     assert result.exit_code == 0, result.output
-    assert read_mapping(tmp_path / "acme.yaml").faults == ()
+    assert read_mapping(tmp_path / f"{name}.yaml").faults == ()

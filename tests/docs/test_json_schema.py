@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from docs.markdown import ROOT, blocks, read_text
+from docs.markdown import ROOT, read_text
+from docs.site_mappings import whole_files
 from jsonschema import Draft202012Validator
 
 from relay.cli.main import relay
@@ -92,11 +93,8 @@ def test_a_good_file_is_valid(text: str) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(as_json(text))] == []
 
 
-def test_each_whole_file_of_the_readme_is_valid() -> None:
-    texts = [block.text for block in blocks(read_text()) if block.language == "yaml" and "source:" in block.text]
-
-    assert texts
-    assert [error.message for text in texts for error in VALIDATOR.iter_errors(as_json(text))] == []
+def test_each_mapping_file_on_the_pages_is_valid() -> None:
+    assert [error.message for text in whole_files() for error in VALIDATOR.iter_errors(as_json(text))] == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from docs.markdown import ROOT, blocks, code, read_text, section, tables
+from docs.markdown import ROOT, blocks, code, section, tables
 from prometheus_client import Counter, Histogram
 
 from relay import metrics
@@ -102,18 +102,6 @@ def test_the_runbook_names_503_answers_by_their_titles() -> None:
     assert set(told) <= set(_TITLES.values())
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_links_lead_to_what_is_there(document: str) -> None:
-    text = read_text(document)
-    anchors = {_anchor(title) for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
-
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://"):
-            assert (ROOT / target).exists(), target
-
-
 @pytest.mark.parametrize("line", ["web", "worker"])
 def test_the_procfile_is_as_documented(line: str) -> None:
     documented = {row[0]: code(row[1])[0] for row in tables(section("Running it in production"))[0].rows}
@@ -124,11 +112,6 @@ def test_the_procfile_is_as_documented(line: str) -> None:
 
 def _labels(names: tuple[str, ...]) -> str:
     return f"{{{','.join(names)}}}" if names else ""
-
-
-def _anchor(title: str) -> str:
-    """Return a heading's anchor as GitHub makes it."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def test_the_tests_that_show_a_guarantee_are_there() -> None:
