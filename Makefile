@@ -1,7 +1,7 @@
-# `make lint`, `make docs` and `make test` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
+# `make lint`, `make docs`, `make test` and `make test-slow` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
 PYTHON_BIN ?= .venv/bin
 
-.PHONY: lint docs test lock
+.PHONY: lint docs test test-slow lock
 
 lint:
 	$(PYTHON_BIN)/ruff check .
@@ -16,6 +16,11 @@ docs:
 
 test:
 	$(PYTHON_BIN)/pytest
+
+# The tests that measure, kill or simulate for long. Those that measure get the machine to themselves.
+test-slow:
+	$(PYTHON_BIN)/pytest -m "slow and not alone"
+	$(PYTHON_BIN)/pytest -m alone -n 0
 
 # Exact versions with hashes for production installs: `pip install --require-hashes -r requirements.lock`.
 lock:

@@ -28,7 +28,7 @@ def redis_url() -> Iterator[str]:
     if given:
         # Processes of pytest-xdist would empty it for one another.
         if "PYTEST_XDIST_WORKER" in os.environ:
-            pytest.fail("RELAY_TEST_REDIS_URL names one server, which each test empties: run pytest without -n")
+            pytest.fail("RELAY_TEST_REDIS_URL names one server, which each test empties: run pytest with -n 0")
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:

@@ -24,6 +24,8 @@ from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 
+pytestmark = pytest.mark.slow
+
 SEED = int(os.environ.get("RELAY_CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 SENDERS, VERSIONS = 5, 4
 TICKETS = int(os.environ.get("RELAY_CHAOS_UPDATES", "2000")) // 2 // VERSIONS

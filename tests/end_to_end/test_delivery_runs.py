@@ -80,6 +80,7 @@ def test_a_token_that_expired_early_is_replaced_once(site: Site) -> None:
     assert len(site.pushed()) == 30
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(site: Site) -> None:
     write_mapping(site.relay.mappings, "acme", mapping(site.server.url, iem={"timeout": "500ms"}))
     site.relay.start_web()
@@ -161,6 +162,7 @@ def test_without_redis_the_sender_is_told_within_two_seconds(site: Site, blow: s
     assert requests.get(f"{site.relay.url}/livez", timeout=5).json() == {"status": "pass"}
 
 
+@pytest.mark.slow
 def test_many_senders_at_once_are_told_within_two_seconds_that_redis_hangs(site: Site) -> None:
     site.relay.start_web()
     site.relay.post(incident(0))
@@ -177,6 +179,7 @@ def test_many_senders_at_once_are_told_within_two_seconds_that_redis_hangs(site:
     assert max(took for _, took in answers) < 2
 
 
+@pytest.mark.slow
 def test_web_and_workers_start_without_redis_and_go_on_when_it_comes(site: Site) -> None:
     site.redis.stop()
     site.relay.start_web()
@@ -190,6 +193,7 @@ def test_web_and_workers_start_without_redis_and_go_on_when_it_comes(site: Site)
     site.wait_for_pushes(1)
 
 
+@pytest.mark.slow
 def test_wrong_credentials_are_tried_once_however_many_wait(site: Site) -> None:
     site.relay.environ["ACME_IEM_PASSWORD"] = "changed-since"
     site.relay.start_web()
@@ -205,6 +209,7 @@ def test_wrong_credentials_are_tried_once_however_many_wait(site: Site) -> None:
     assert _ready(site)["status"] == "warn"
 
 
+@pytest.mark.slow
 def test_one_integration_that_hangs_does_not_delay_another(site: Site) -> None:
     with simulated_iem() as other:
         write_mapping(site.relay.mappings, "other", mapping(other.url))
@@ -224,6 +229,7 @@ def test_one_integration_that_hangs_does_not_delay_another(site: Site) -> None:
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.slow
 def test_pushes_of_one_ticket_go_out_in_order_and_the_newest_is_the_last(site: Site) -> None:
     write_mapping(
         site.relay.mappings,

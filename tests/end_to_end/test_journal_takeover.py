@@ -27,6 +27,8 @@ from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 
+pytestmark = pytest.mark.slow
+
 RESOLVED = {"state": "6", "sys_mod_count": "3"}
 
 

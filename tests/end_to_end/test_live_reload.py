@@ -69,6 +69,7 @@ def test_a_changed_and_a_new_file_are_at_work_within_the_interval_and_a_second(
     assert took < 1.2
 
 
+@pytest.mark.slow
 def test_a_bad_edit_is_told_and_harmless_even_over_a_restart(
     relay: Relay, iem: SimulatorServer, redis: Connection
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_bad_edit_is_told_and_harmless_even_over_a_restart(
     assert "mapping_loaded" in types
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_mapped_wrongly_while_a_file_is_edited_again_and_again(
     relay: Relay, iem: SimulatorServer
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_disabled_file_stops_and_an_enabled_one_goes_on(relay: Relay, iem: Sim
     wait_until(lambda: sys_id(1) in pushes(iem), "and delivers")
 
 
+@pytest.mark.slow
 def test_a_changed_secret_file_alone_is_taken_up_without_a_restart(
     relay: Relay, iem: SimulatorServer, tmp_path: Path
 ) -> None:
@@ -166,6 +169,7 @@ def test_a_changed_secret_file_alone_is_taken_up_without_a_restart(
     assert IEM_PASSWORD not in worker.log
 
 
+@pytest.mark.slow
 def test_a_file_from_mappings_new_is_at_work_without_a_restart_and_without_ever_being_refused(
     relay: Relay, iem: SimulatorServer, tmp_path: Path
 ) -> None:

@@ -124,6 +124,8 @@ def test_a_virima_that_fails_leaves_one_record_and_delays_no_push(
     assert len(iem.service.pushes) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_a_push_is_hardly_later_with_lookups_than_without(
     relay: Relay, redis: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:

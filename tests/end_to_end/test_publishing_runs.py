@@ -17,6 +17,8 @@ from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 
+pytestmark = pytest.mark.slow
+
 PUBLISH = {"heartbeat": "5m", "metrics": "5m", "events": True, "topology": True}
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from harness import Process, free_port, mapping, sys_id, wait_until, write_mapping
 from load import STATES, Load, steady_load, told
 
@@ -16,6 +17,8 @@ from relay.store.heartbeats import Heartbeats
 
 if TYPE_CHECKING:
     from end_to_end.conftest import Site
+
+pytestmark = pytest.mark.slow
 
 #: Tickets whose updates come in between two blows.
 BETWEEN = 25

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
 from harness import Process, mapping, sys_id, wait_until, write_mapping
 from load import STATES, told, update
 
@@ -13,6 +14,8 @@ from relay.store.connection import Connection
 
 if TYPE_CHECKING:
     from end_to_end.conftest import Site
+
+pytestmark = pytest.mark.slow
 
 #: The mapping's `max_in_flight`.
 TICKETS = 8

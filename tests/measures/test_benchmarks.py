@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 
+import pytest
 from harness import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 INTAKE = ["Intake, `appendfsync always`", "Intake, `appendfsync everysec`"]
 

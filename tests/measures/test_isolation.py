@@ -18,6 +18,8 @@ from relay.simulators.server import SimulatorServer
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 WAITING, UPDATES = 100_000, 12
 #: Seconds. Both measures together last longer than the rounds of a worker's housekeeping are apart.
 MOST, PACE = 1.0, 0.25

@@ -19,6 +19,8 @@ from relay.store.connection import Connection
 from relay.store.durability import parse_info
 from relay.store.queue import Assignment, Settlement
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 DELIVERIES = 20_000
 #: Bytes: a tenth above what it was when this was written.
 MOST_PENDING, MOST_FINISHED = 1_150, 1_020

@@ -23,6 +23,8 @@ from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import PUSH_PATH, SimulatedIem
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 SECONDS = float(os.environ.get("RELAY_OUTAGE_SECONDS", "10"))
 RATE = int(os.environ.get("RELAY_OUTAGE_RATE", "20"))
 MOST_PUSHES_PER_DELIVERY = 1.10

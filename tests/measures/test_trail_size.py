@@ -16,6 +16,8 @@ from relay.store.seals import Chain
 from relay.store.trail import Trail
 from relay.worker.sealing import Sealer
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 #: Ten times as many records may take so much more memory (MiB): what an allocator keeps.
 MOST_MORE = 8
 FILL = """

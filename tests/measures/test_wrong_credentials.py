@@ -15,6 +15,8 @@ from measures.backlog import fill
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 SECONDS = float(os.environ.get("RELAY_CREDENTIALS_SECONDS", "8"))
 WAITING, WORKERS, MOST_TOKEN_CALLS = 500, 3, 3
 

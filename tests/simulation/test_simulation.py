@@ -33,6 +33,8 @@ from simulation.wire import LATEST, Fate
 from relay.core.integration import Integration
 from relay.store.connection import Connection
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = settings(
     max_examples=int(os.environ.get("RELAY_SIMULATION_EXAMPLES", "100")),
     stateful_step_count=int(os.environ.get("RELAY_SIMULATION_STEPS", "50")),

@@ -39,6 +39,7 @@ def relay(tmp_path: Path, redis_url: str, redis: Connection) -> Iterator[Relay]:
 
 
 @pytest.mark.timeout(int(_EXAMPLES) * 6 + 60)
+@pytest.mark.slow
 def test_made_up_requests_are_answered_as_the_document_says(relay: Relay, tmp_path: Path) -> None:
     command = shutil.which("schemathesis", path=Path(sys.executable).parent)
     if command is None:
