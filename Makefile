@@ -1,7 +1,7 @@
 # `make lint`, `make docs`, `make test` and `make test-slow` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
 PYTHON_BIN ?= .venv/bin
 
-.PHONY: lint docs test test-slow lock
+.PHONY: lint prose docs test test-slow lock
 
 lint:
 	$(PYTHON_BIN)/ruff check .
@@ -9,6 +9,10 @@ lint:
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
 	$(PYTHON_BIN)/bandit --quiet --configfile pyproject.toml --recursive relay
+
+# The English of code, tests and documentation, against the word list in .ci/prose.toml.
+prose:
+	$(PYTHON_BIN)/python .ci/prose.py
 
 # The documentation site, in site/. A dead link, a missing anchor or a page outside the navigation fails.
 docs:
