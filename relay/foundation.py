@@ -129,7 +129,7 @@ def iem_service(integration: Integration, foundation: Foundation, connection: Co
     iem = integration.iem
     access = read_access(iem, foundation.secrets)
     caller = Caller(access.url, ca_file=iem.ca_file, connections=iem.max_in_flight, proxy=_prepare(access, foundation))
-    client = IemClient(caller, access.account)
+    client = IemClient(caller, access.credentials)
     tokens = TokenCache(
         TokenStore(connection, integration.name),
         client,
@@ -155,11 +155,11 @@ def virima_lookup(integration: Integration, foundation: Foundation) -> tuple[Loo
         raise ConfigurationError([f"{where}: add one with url, username, password and lookup"])
     access = read_access(virima, foundation.secrets)
     proxy = _prepare(access, foundation)
-    client = VirimaClient(access.url, access.account, ca_file=virima.ca_file, proxy=proxy)
+    client = VirimaClient(access.url, access.credentials, ca_file=virima.ca_file, proxy=proxy)
     return Lookup(client, mode=virima.lookup, timeout=virima.timeout, clock=foundation.clock), access.digest
 
 
 def _prepare(access: ServiceAccess, foundation: Foundation) -> str | None:
     """Keep the credentials that will be sent out of the log, and return the proxy to the service."""
-    foundation.redactor.add(access.account.basic.removeprefix("Basic "))
+    foundation.redactor.add(access.credentials.basic.removeprefix("Basic "))
     return foundation.proxy_to(access.url)

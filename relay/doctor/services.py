@@ -59,7 +59,7 @@ def examinations(integrations: Sequence[Integration], foundation: Foundation) ->
         except SecretMissingError as error:
             found.append(_not_asked(f"iem {one.name}", error))
             continue
-        way = (access.url, access.account, one.iem.ca_file, one.iem.auth)
+        way = (access.url, access.credentials, one.iem.ca_file, one.iem.auth)
         doors.setdefault(way, _Door([], access)).integrations.append(one)
     found += [_iem_examination(door, foundation) for door in doors.values()]
     return found + _virima_examinations(integrations, foundation)
@@ -90,7 +90,9 @@ def _examine_iem(door: _Door, foundation: Foundation, *, publishes: bool) -> lis
     way = reach(door.access.url, ca_file=iem.ca_file, timeout=iem.timeout, proxy=proxy)
     if isinstance(way, Unreached):
         return [Finding.fail(f"iem {names}", f"{door.access.url}: {way.fault}", _STEP_ADVICE[way.step])]
-    client = IemClient(Caller(door.access.url, ca_file=iem.ca_file, connections=1, proxy=proxy), door.access.account)
+    client = IemClient(
+        Caller(door.access.url, ca_file=iem.ca_file, connections=1, proxy=proxy), door.access.credentials
+    )
     with closing(client):
         answer = client.generate_token(timeout=iem.timeout)
         health = client.healthcheck(timeout=iem.timeout) if publishes else None

@@ -1,4 +1,4 @@
-"""How a service is reached as a mapping file and its secrets say now: URL, account, and a digest that changes with either."""
+"""How the relay reaches a service, from its mapping block and secrets: URL, credentials, and a digest of both."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from relay.core.integration import IemBlock, VirimaBlock
 from relay.core.urls import check_url
 from relay.errors import SecretMissingError
-from relay.http.account import Account
+from relay.http.credentials import Credentials
 from relay.secrets import SecretReader
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccess:
-    """A service's URL and the relay's account there."""
+    """A service's URL and the credentials that the relay uses there."""
 
     url: str
-    account: Account
+    credentials: Credentials
     #: Changes whenever what the service gets to see does: the block's keys and the secrets that it refers to.
     digest: str
 
@@ -31,7 +31,7 @@ def read_access(block: IemBlock | VirimaBlock, reader: SecretReader) -> ServiceA
     url = reader.read(block.url)
     if fault := check_url(url):
         raise SecretMissingError(f"{'iem' if isinstance(block, IemBlock) else 'virima'}.url: {fault}")
-    account = Account(reader.read(block.username), reader.read(block.password))
+    credentials = Credentials(reader.read(block.username), reader.read(block.password))
     own = (block.customer_id, block.integration_id, block.auth) if isinstance(block, IemBlock) else (block.lookup,)
-    parts = (url, *own, account.username, account.password, block.ca_file or "")
-    return ServiceAccess(url, account, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12])
+    parts = (url, *own, credentials.username, credentials.password, block.ca_file or "")
+    return ServiceAccess(url, credentials, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12])

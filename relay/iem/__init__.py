@@ -8,8 +8,8 @@ from __future__ import annotations
 from relay.clock import Clock
 from relay.core.urls import check_url
 from relay.errors import ConfigurationError
-from relay.http.account import Account
 from relay.http.caller import Caller
+from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient, Target
 from relay.iem.publish_bodies import Publication
 from relay.iem.service import Attempt, IemService
@@ -31,6 +31,6 @@ def connect(
     if fault := check_url(url):
         raise ConfigurationError([fault])
     clock = Clock()
-    client = IemClient(Caller(url, ca_file=ca_file, connections=connections), Account(username, password))
+    client = IemClient(Caller(url, ca_file=ca_file, connections=connections), Credentials(username, password))
     tokens = OwnToken(client, timeout=timeout, clock=clock)
     return IemService(client, tokens, auth="token", timeout=timeout, clock=clock)

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from relay.core.outcomes import IemAnswer
 from relay.errors import RequestBodyError
-from relay.http.account import Account
 from relay.http.caller import Caller, Reply
+from relay.http.credentials import Credentials
 from relay.iem.publish_bodies import PATHS, Publication
 
 TOKEN_PATH = "/api/v1/user/token"  # noqa: S105 - a path, not a token
@@ -45,13 +45,13 @@ class GrantedToken:
 class IemClient:
     """IEM as one account sees it. Nothing raises on what IEM answers: refusals are answers, for the table to classify."""
 
-    def __init__(self, caller: Caller, account: Account) -> None:
+    def __init__(self, caller: Caller, credentials: Credentials) -> None:
         self._caller = caller
-        self._account = account
+        self._credentials = credentials
 
     def generate_token(self, *, timeout: float) -> GrantedToken | IemAnswer:
         """Ask for a token with the account's credentials; return it, or the answer that holds none. `timeout` in seconds."""
-        headers = {"Authorization": self._account.basic}
+        headers = {"Authorization": self._credentials.basic}
         reply = self._caller.exchange("POST", TOKEN_PATH, headers=headers, body=None, timeout=timeout)
         data = (reply.content or {}).get("data")
         value = data.get("access_token") if isinstance(data, dict) else None
@@ -61,7 +61,9 @@ class IemClient:
 
     def push(self, target: Target, sys_id: str, state: int, token: str | None, *, timeout: float) -> IemAnswer:
         """Tell IEM a ticket's state, with `token` in the Cookie, or without one by basic authentication. `timeout` in seconds."""
-        credential = {"Authorization": self._account.basic} if token is None else {"Cookie": f"access_token={token}"}
+        credential = (
+            {"Authorization": self._credentials.basic} if token is None else {"Cookie": f"access_token={token}"}
+        )
         headers, body = {**PUSH_HEADERS, **credential}, push_body(sys_id, state)
         return _answer_of(self._caller.exchange("POST", push_path(target), headers=headers, body=body, timeout=timeout))
 

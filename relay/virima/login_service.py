@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from relay.http.account import Account
 from relay.http.caller import Caller, Reply
 from relay.http.cookies import Jar
+from relay.http.credentials import Credentials
 from relay.virima.classification import classify_logout, classify_response, classify_user
 from relay.virima.login_schemas import (
     SECRETS,
@@ -38,10 +38,16 @@ class VirimaClient:
     """
 
     def __init__(
-        self, url: str, account: Account, *, ca_file: str | None = None, connections: int = 8, proxy: str | None = None
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        ca_file: str | None = None,
+        connections: int = 8,
+        proxy: str | None = None,
     ) -> None:
         self._caller = Caller(url, ca_file=ca_file, connections=connections, proxy=proxy, omit=SECRETS)
-        self._account = account
+        self._credentials = credentials
 
     def log_in(
         self, email: str, password: str, session: LoginSession, *, timeout: float, more: Mapping[str, Any] | None = None
@@ -52,7 +58,7 @@ class VirimaClient:
 
     def log_in_service(self, session: LoginSession, *, timeout: float) -> UserAnswer:
         """Log the service account itself in; the cookies go into `session`."""
-        return self.log_in(self._account.username, self._account.password, session, timeout=timeout)
+        return self.log_in(self._credentials.username, self._credentials.password, session, timeout=timeout)
 
     def impersonate(
         self,
@@ -133,7 +139,7 @@ class VirimaClient:
         session: LoginSession | None = None,
         into: LoginSession | None = None,
     ) -> Reply:
-        headers = {"Authorization": self._account.basic}
+        headers = {"Authorization": self._credentials.basic}
         if body is not None:
             headers["Content-Type"] = "application/json"
         jar, kept = (one.jar if one else None for one in (session, into))

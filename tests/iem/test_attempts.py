@@ -13,8 +13,8 @@ from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 from relay.clock import Clock
 from relay.core.integration import Env, IemBlock, Plain
 from relay.core.outcomes import Delivered, Outcome, Park, Reason, Retry
-from relay.http.account import Account
 from relay.http.caller import Caller
+from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient, Target
 from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
@@ -48,7 +48,7 @@ class Line:
 def line(redis: Connection) -> Iterator[Line]:
     with simulated_iem() as server:
         caller = Caller(server.url, ca_file=None, connections=16)
-        client = IemClient(caller, Account(IEM_USER, IEM_PASSWORD))
+        client = IemClient(caller, Credentials(IEM_USER, IEM_PASSWORD))
         tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5, clock=Clock())
         iem = IemBlock(
             Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16

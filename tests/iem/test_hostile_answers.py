@@ -25,8 +25,8 @@ from relay.core.outcomes import (
     classify_push,
     classify_token,
 )
-from relay.http.account import Account
 from relay.http.caller import Caller
+from relay.http.credentials import Credentials
 from relay.iem.calls import GrantedToken, IemClient, Target, read_expiry
 
 VALUES = st.recursive(
@@ -57,7 +57,7 @@ def server() -> Iterator[Answering]:
 
 @pytest.fixture(scope="module")
 def client(server: Answering) -> Iterator[IemClient]:
-    made = IemClient(Caller(server.url, ca_file=None, connections=1), Account(IEM_USER, IEM_PASSWORD))
+    made = IemClient(Caller(server.url, ca_file=None, connections=1), Credentials(IEM_USER, IEM_PASSWORD))
     yield made
     made.close()
 

@@ -15,8 +15,8 @@ from harness import RedisServer, wait_until
 from relay.clock import Clock as RelayClock
 from relay.core.outcomes import IemAnswer, Park, Reason, Retry
 from relay.errors import StoreUnavailableError
-from relay.http.account import Account
 from relay.http.caller import Caller
+from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient
 from relay.iem.token_cache import TokenCache
 from relay.iem.token_source import NoToken
@@ -84,7 +84,7 @@ def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[Make
         caller = Caller(server.url, ca_file=None, connections=16)
         connection = Connection(url, timeout=2)
         opened.extend((caller, connection))
-        client = IemClient(caller, Account(user.email, user.password))
+        client = IemClient(caller, Credentials(user.email, user.password))
         return TokenCache(
             TokenStore(connection, "acme"),
             client,

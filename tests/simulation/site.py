@@ -15,7 +15,7 @@ from simulation.wire import Terms, Wire
 
 from relay.core.ids import make_id
 from relay.core.integration import Integration
-from relay.http.account import Account
+from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient
 from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
@@ -117,7 +117,7 @@ class WorkerProcess(Process):
 
     def _open_lane(self, integration: Integration) -> Lane:
         site, name = self._site, integration.name
-        client = IemClient(Line(site.customers[name], self), Account("u", "p"))
+        client = IemClient(Line(site.customers[name], self), Credentials("u", "p"))
         clock, timeout = site.stage.clock, integration.iem.timeout
         tokens = TokenCache(
             TokenStore(self.wire, name), client, config="c", lifetime=_TOKEN_LIFE, timeout=timeout, clock=clock

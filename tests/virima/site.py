@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from relay.clock import Clock
-from relay.http.account import Account
+from relay.http.credentials import Credentials
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
@@ -19,19 +19,19 @@ from relay.virima.lookup import Lookup, Mode
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 JANE = Person("jane@example.com", "Jane Doe", "jane-pass-word", organization="ACME")
 MAX = Person("max@example.com", "Max Factor", "max-pass-word", mfa_pending=True)
-ACCOUNT = Account(SERVICE.email, SERVICE.password)
+CREDENTIALS = Credentials(SERVICE.email, SERVICE.password)
 #: Of one call (seconds).
 TIMEOUT = 0.6
 
 
-def make_client(url: str, *, account: Account = ACCOUNT) -> VirimaClient:
+def make_client(url: str, *, credentials: Credentials = CREDENTIALS) -> VirimaClient:
     """Return a client of the Virima at `url`."""
-    return VirimaClient(url, account)
+    return VirimaClient(url, credentials)
 
 
-def make_lookup(url: str, mode: Mode = "impersonate", *, account: Account = ACCOUNT) -> Lookup:
+def make_lookup(url: str, mode: Mode = "impersonate", *, credentials: Credentials = CREDENTIALS) -> Lookup:
     """Return a lookup in the Virima at `url`."""
-    return Lookup(make_client(url, account=account), mode=mode, timeout=TIMEOUT, clock=Clock())
+    return Lookup(make_client(url, credentials=credentials), mode=mode, timeout=TIMEOUT, clock=Clock())
 
 
 def virima_of(server: SimulatorServer) -> SimulatedVirima:

@@ -6,7 +6,7 @@ import pytest
 from virima.site import JANE, MAX, SERVICE, TIMEOUT, logged_in, make_client, url_of, virima_of
 
 from relay.errors import RequestBodyError
-from relay.http.account import Account
+from relay.http.credentials import Credentials
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.login_service import LoginSession, VirimaClient
@@ -56,9 +56,9 @@ def test_a_login_with_further_members_of_a_credential(client: VirimaClient) -> N
     assert isinstance(answer, Found)
 
 
-@pytest.mark.parametrize("account", [Account(SERVICE.email, "wrong"), Account(JANE.email, JANE.password)])
-def test_wrong_credentials_are_refused(server: SimulatorServer, account: Account) -> None:
-    client = make_client(url_of(server), account=account)
+@pytest.mark.parametrize("credentials", [Credentials(SERVICE.email, "wrong"), Credentials(JANE.email, JANE.password)])
+def test_wrong_credentials_are_refused(server: SimulatorServer, credentials: Credentials) -> None:
+    client = make_client(url_of(server), credentials=credentials)
 
     assert client.log_in_service(LoginSession(), timeout=TIMEOUT) == Refused(401)
     client.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from virima.site import (
-    ACCOUNT,
+    CREDENTIALS,
     JANE,
     MAX,
     SERVICE,
@@ -24,7 +24,7 @@ from virima.site import (
 )
 
 from relay.clock import Clock
-from relay.http.account import Account
+from relay.http.credentials import Credentials
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.lookup import KnownUser, Lookup, LookupResult, Outcome
@@ -167,8 +167,8 @@ def test_a_refusal_in_a_session_that_is_new_is_not_for_its_age(lookup: Lookup, s
 
 @pytest.mark.parametrize("mode", ["impersonate", "session"])
 def test_a_refused_service_account_is_told_apart(server: SimulatorServer, mode: str) -> None:
-    account = Account(SERVICE.email, "wrong-pass-word")
-    lookup = make_lookup(url_of(server), "session" if mode == "session" else "impersonate", account=account)
+    credentials = Credentials(SERVICE.email, "wrong-pass-word")
+    lookup = make_lookup(url_of(server), "session" if mode == "session" else "impersonate", credentials=credentials)
 
     assert meaning(lookup.look_up(JANE.email)) == (Outcome.FAILED, LookupReason.WRONG_CREDENTIALS, 401)
     assert calls(server) == {"dologin": 1}
@@ -353,5 +353,5 @@ def test_a_failed_login_is_tried_again_by_the_next_lookup(lookup: Lookup, server
     assert lookup.look_up(JANE.email).user == JANE_USER
 
 
-def test_an_account_is_never_in_a_repr() -> None:
-    assert SERVICE.password not in repr(ACCOUNT)
+def test_credentials_are_never_in_a_repr() -> None:
+    assert SERVICE.password not in repr(CREDENTIALS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from harness import mapping, write_mapping
-from virima.site import ACCOUNT, JANE, MAX, SERVICE, TIMEOUT, RawServer, answer, make_client, make_lookup, virima_of
+from virima.site import CREDENTIALS, JANE, MAX, SERVICE, TIMEOUT, RawServer, answer, make_client, make_lookup, virima_of
 
 from relay.core.redact import Redactor
 from relay.foundation import Foundation, virima_lookup
@@ -52,7 +52,7 @@ def logged() -> Iterator[io.StringIO]:
 
 
 def secrets_of(server: SimulatorServer) -> set[str]:
-    basic = ACCOUNT.basic.removeprefix("Basic ")
+    basic = CREDENTIALS.basic.removeprefix("Basic ")
     return {*virima_of(server).secrets_sent(), SERVICE.password, JANE.password, MAX.password, basic}
 
 
@@ -160,4 +160,4 @@ def test_the_credentials_of_a_lookup_are_blotted_out_of_logs(tmp_path: Path) -> 
 
     virima_lookup(integration, foundation)[0].close()
 
-    assert redactor.redact(f"{SERVICE.password} {ACCOUNT.basic}") == "[redacted] Basic [redacted]"
+    assert redactor.redact(f"{SERVICE.password} {CREDENTIALS.basic}") == "[redacted] Basic [redacted]"

@@ -10,7 +10,7 @@ import pytest
 from harness import AtOnce, wait_until
 from store.bench import DELIVERED, MINUTE, RETENTION, SECOND, Bench, make_integration, resolution
 from virima.site import (
-    ACCOUNT,
+    CREDENTIALS,
     JANE,
     MAX,
     SERVICE,
@@ -26,7 +26,7 @@ from virima.site import (
 from relay.clock import Clock
 from relay.core.integration import Env, Plain, VirimaBlock
 from relay.core.model import Update
-from relay.http.account import Account
+from relay.http.credentials import Credentials
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.simulators.virima_people import Person
@@ -51,9 +51,11 @@ class Site:
         block = VirimaBlock(Plain("http://127.0.0.1:9"), Plain("u"), Env("PW"), mode, CACHE, TIMEOUT)
         self.bench = Bench(redis, replace(make_integration(), virima=block))
 
-    def process(self, *, pool: Executor | None = None, account: Account = ACCOUNT, config: str = "config-1") -> Lookups:
+    def process(
+        self, *, pool: Executor | None = None, credentials: Credentials = CREDENTIALS, config: str = "config-1"
+    ) -> Lookups:
         clock = Clock(now_ms=lambda: self.bench.now, monotonic=lambda: self.bench.now / 1000)
-        lookup = make_lookup(url_of(self.server), self.mode, account=account)
+        lookup = make_lookup(url_of(self.server), self.mode, credentials=credentials)
         lane = LookupLane("acme", self.mode, lookup, LookupQueue(self.redis, "acme", config=config), CACHE, TIMEOUT)
         return Lookups([lane], pool or AtOnce(), clock)
 
@@ -210,10 +212,10 @@ def test_a_virima_that_is_down_costs_one_record_each_and_is_left_alone_then(site
 
 
 def test_wrong_credentials_are_tried_once_and_then_seldom(site: Site) -> None:
-    wrong = Account(SERVICE.email, "not the pass word")
+    wrong = Credentials(SERVICE.email, "not the pass word")
     for ticket in range(10):
         site.accept(JANE.email, ticket=ticket)
-    process = site.process(account=wrong)
+    process = site.process(credentials=wrong)
 
     site.run(process, turns=20)
 
@@ -229,7 +231,7 @@ def test_wrong_credentials_are_tried_once_and_then_seldom(site: Site) -> None:
 def test_a_corrected_password_is_tried_at_once(site: Site) -> None:
     for ticket in range(10):
         site.accept(JANE.email, ticket=ticket)
-    site.run(site.process(account=Account(SERVICE.email, "not the pass word"), config="wrong"), turns=3)
+    site.run(site.process(credentials=Credentials(SERVICE.email, "not the pass word"), config="wrong"), turns=3)
 
     site.run(site.process(config="right"), turns=3)
 
@@ -304,7 +306,7 @@ def test_a_bug_in_a_lookup_is_recorded_and_not_repeated(site: Site) -> None:
 
 
 def test_an_old_password_beside_a_new_one_is_not_tried_again_and_again(site: Site) -> None:
-    old = site.process(account=Account(SERVICE.email, "the old pass word"), config="old")
+    old = site.process(credentials=Credentials(SERVICE.email, "the old pass word"), config="old")
     new = site.process(config="new")
     for ticket in range(30):
         site.accept(f"person{ticket}@example.com", ticket=ticket)

@@ -12,8 +12,8 @@ from harness import IEM_PASSWORD, IEM_USER, AtOnce, simulated_iem
 from relay.clock import Clock
 from relay.core.ids import make_id
 from relay.core.integration import PublishBlock
-from relay.http.account import Account
 from relay.http.caller import Caller
+from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient
 from relay.iem.reports import Subject
 from relay.iem.service import IemService
@@ -48,7 +48,7 @@ class Stage:
     ) -> PublishingLane:
         """Return one worker's lane of acme."""
         clock = Clock(now_ms=lambda: START + int(self.now * 1000), monotonic=lambda: self.now)
-        client = IemClient(Caller(self.server.url, ca_file=None, connections=1), Account(IEM_USER, password))
+        client = IemClient(Caller(self.server.url, ca_file=None, connections=1), Credentials(IEM_USER, password))
         tokens = TokenCache(
             TokenStore(self.redis, "acme"), client, config=password, lifetime=1e6, timeout=2.0, clock=clock
         )

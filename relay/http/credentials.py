@@ -1,4 +1,4 @@
-"""Who the relay is to a service that it calls."""
+"""The username and password that the relay authenticates with at another system."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """A service's user and the password; its repr has no password."""
+class Credentials:
+    """A username and its password. The repr contains no password."""
 
     username: str
     password: str = field(repr=False)
 
     @property
     def basic(self) -> str:
-        """The value of an Authorization header (RFC 7617)."""
+        """Return the value of an Authorization header (RFC 7617)."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
