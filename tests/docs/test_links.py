@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from docs.markdown import ROOT, headings, read_text
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
 
 
 def anchors_of(path: str) -> set[str]:

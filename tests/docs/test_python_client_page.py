@@ -1,4 +1,4 @@
-"""The README's example of IEM from Python runs as it stands there, against a simulated IEM."""
+"""The example of docs/iem/python-client.md runs unchanged against a simulated IEM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from relay.iem.publish_bodies import Publication
 
 
 def test_the_example_pushes_and_publishes() -> None:
-    [example] = [one.text for one in blocks(read_text()) if one.language == "python"]
+    [example] = [block.text for block in blocks(read_text("docs/iem/python-client.md")) if block.language == "python"]
     with simulated_iem() as server:
         example = example.replace("https://iem.example.com", server.url).replace("relay-api@example.com", IEM_USER)
 

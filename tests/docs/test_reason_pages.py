@@ -1,0 +1,85 @@
+"""The pages on response handling, the runbook and resolver lookups know every reason and the messages that they quote."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from docs.markdown import code, section, tables
+
+from relay.core.integration import OrphanReason
+from relay.core.outcomes import Reason
+from relay.errors import ConfigurationError
+from relay.settings import load_settings
+from relay.store.durability import Durability
+from relay.store.embedded import EmbeddedRedisError, _stamp, open_data_folder
+from relay.virima.lookup import Outcome
+from relay.virima.results import LookupReason
+from relay.web.responses import _TITLES
+
+RESPONSES = "docs/iem/response-handling.md"
+RUNBOOK = "docs/runbook.md"
+LOOKUPS = "docs/audit/resolver-lookups.md"
+#: Outcomes and reasons of lookups that were not made, or not to the end.
+SKIPPED, BROKEN_OFF = "skipped", {"bug", "given_up"}
+
+
+def first_codes(title: str, page: str, *, table: int = 0, column: int = 0) -> set[str]:
+    """Return the texts in code font in a column of a table."""
+    return {text for row in tables(section(title, page))[table].rows for text in code(row[column])}
+
+
+def test_every_reason_has_a_row_in_the_table_of_outcomes() -> None:
+    assert first_codes("Outcomes", RESPONSES, column=1) == set(Reason)
+
+
+def test_every_reason_to_park_or_give_up_is_in_the_runbook() -> None:
+    documented = first_codes("An integration is parked", RUNBOOK) | first_codes("Dead letters", RUNBOOK)
+
+    assert documented == set(Reason) | set(OrphanReason)
+
+
+def test_every_outcome_and_reason_of_a_lookup_is_documented() -> None:
+    assert first_codes("Outcomes", LOOKUPS) == {*Outcome, SKIPPED}
+    assert first_codes("Outcomes", LOOKUPS, table=1) == {*LookupReason, *BROKEN_OFF}
+
+
+def test_the_runbook_names_503_answers_by_their_titles() -> None:
+    titles = re.findall(r"^- `([^`]+)`", section("Webhooks are answered 503", RUNBOOK), re.MULTILINE)
+
+    assert titles
+    assert set(titles) <= set(_TITLES.values())
+
+
+def test_the_runbook_quotes_why_redis_is_refused(tmp_path: Path) -> None:
+    quoted = [code(row[0])[0] for row in tables(section("Redis is refused at the start", RUNBOOK))[0].rows]
+
+    messages = [*refusals_of_a_server(), *refusals_of_a_url(), *refusals_of_a_folder(tmp_path)]
+
+    assert len(quoted) == len(messages)
+    for quote in quoted:
+        pattern = re.compile(".*".join(re.escape(part.strip()) for part in quote.split("…")))
+        assert any(pattern.search(message) for message in messages), quote
+
+
+def refusals_of_a_server() -> list[str]:
+    server = Durability("redis", (6, 2), appendonly=False, appendfsync=None, eviction="allkeys-lru")
+    return server.refusals(volatile_allowed=False)
+
+
+def refusals_of_a_url() -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"RELAY_REDIS_URL": "memcached://127.0.0.1"})
+    return caught.value.problems
+
+
+def refusals_of_a_folder(folder: Path) -> list[str]:
+    (folder / "engine").write_text("redis 1\n", "utf-8")
+    with pytest.raises(EmbeddedRedisError) as other_version:
+        _stamp(folder, "valkey 9")
+    held = open_data_folder(folder / "held")
+    with pytest.raises(EmbeddedRedisError) as other_process:
+        open_data_folder(folder / "held")
+    held.lock.close()
+    return [str(other_version.value), str(other_process.value)]
