@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from harness import RedisServer, Relay, mapping, simulated_iem, wait_until, write_mapping
+from virima.conftest import served, server
 
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import SimulatedIem
+
+__all__ = ["Site", "open_site", "served", "server", "site"]
 
 
 @dataclass(frozen=True, slots=True)
