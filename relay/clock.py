@@ -1,30 +1,90 @@
-"""What time it is, as something that is handed in: a test's clock stands still until it is told to go on."""
+"""The clock that every part is given, so that a test can set the time; and the background loops."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
+
+from relay.errors import StoreUnavailableError
+
+_LOG = logging.getLogger("relay.background")
+
+_T = TypeVar("_T")
 
 
 def now_ms() -> int:
-    """Return the Unix milliseconds now."""
+    """Return the current Unix time in milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def wait(seconds: float) -> None:
-    """Return after some seconds."""
+    """Block for `seconds`."""
     threading.Event().wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Two clocks, one that machines share and one that never jumps; and waiting by them."""
+    """The wall clock, a clock that never jumps, and a way to wait."""
 
     #: Unix milliseconds.
     now_ms: Callable[[], int] = now_ms
-    #: Seconds since no matter when.
+    #: Seconds since an arbitrary moment.
     monotonic: Callable[[], float] = time.monotonic
-    #: Seconds.
+    #: Takes seconds.
     wait: Callable[[float], None] = wait
+
+
+def every(
+    seconds: float,
+    turn: Callable[[], bool | None],
+    *,
+    name: str,
+    stopping: threading.Event,
+    wake_up: threading.Event | None = None,
+    at_once: bool = False,
+) -> threading.Thread:
+    """Call `turn` every `seconds` in a daemon thread, until `stopping` is set. Return the thread.
+
+    A turn that returns True is followed by the next one without a wait. Setting `wake_up` ends a wait early.
+    `at_once`: the first turn does not wait. An exception ends a turn, never the loop: see `contain`. While Redis is away
+    turns fail silently, because the delivery loop logs that.
+    """
+
+    def is_more_to_do() -> bool:
+        with suppress(StoreUnavailableError):
+            return bool(contain(turn, lambda: None, what=f"the background loop {name}"))
+        return False
+
+    def run() -> None:
+        pause = 0.0 if at_once else seconds
+        while True:
+            (wake_up or stopping).wait(pause)
+            if stopping.is_set():
+                return
+            if wake_up:
+                wake_up.clear()
+            pause = 0.0 if is_more_to_do() else seconds
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def contain(work: Callable[[], _T], on_bug: Callable[[], _T], *, what: str) -> _T:
+    """Return the result of `work`. If it raises, log the traceback as a bug in `what`, and return the result of `on_bug`.
+
+    For work on one of several items, when a bug with one must not stop the others. StoreUnavailableError is not a bug:
+    it is passed on.
+    """
+    try:
+        return work()
+    except StoreUnavailableError:
+        raise
+    except Exception:  # noqa: BLE001 - the one broad handler outside web: background work must survive a bug
+        _LOG.exception("a bug in %s", what)
+        return on_bug()

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import IO
 
 from relay import metrics
+from relay.clock import every
 from relay.errors import BacklogFullError, JournalError, StoreUnavailableError
 from relay.intake.journal import Entry, Journal
 from relay.logs import log
@@ -35,31 +36,27 @@ class Drainer:
         self._now_ms = now_ms
         self._lock: IO[bytes] | None = None
         self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
         self._told: dict[str | None, str] = {}
 
-    def start(self) -> threading.Thread:
-        """Drain in a thread of its own, for as long as the process lives."""
-        thread = threading.Thread(target=self.run, name="drainer", daemon=True)
-        thread.start()
-        return thread
+    def start(self) -> None:
+        """Drain in a background thread. One process of a machine drains; the others take over when it ends."""
+        self._thread = every(_LOOK_EVERY, self._turn, name="drainer", stopping=self._stopping, at_once=True)
 
-    def stop(self) -> None:
-        """Let `run` return soon."""
+    def close(self) -> None:
+        """Stop draining, and let another process take over."""
         self._stopping.set()
-
-    def run(self) -> None:
-        """Drain whatever comes, until `stop`. Of all processes of a machine one does so: the others wait for its end."""
-        while not self._stopping.is_set():
-            try:
-                if self._is_the_one() and self.drain():
-                    continue
-            except (JournalError, OSError) as error:
-                self._tell(str(error))
-            except Exception:  # noqa: BLE001 - the loop of a thread: who holds the lock must not end with it
-                _LOG.exception("a bug in draining the journal")
-            self._stopping.wait(_LOOK_EVERY)
+        if self._thread:
+            self._thread.join()
         if self._lock:
             self._lock.close()
+
+    def _turn(self) -> bool:
+        try:
+            return self._has_lock() and self.drain() > 0
+        except (JournalError, OSError) as error:
+            self._tell(str(error))
+            return False
 
     def drain(self) -> int:
         """Hand over some of what waits, of one integration after the other; returns how many webhooks. Raises JournalError."""
@@ -98,7 +95,7 @@ class Drainer:
         for verdict in self._queue_of(integration).accept_records(records, self._now_ms()):
             metrics.DRAINED.labels(integration, verdict.status).inc()
 
-    def _is_the_one(self) -> bool:
+    def _has_lock(self) -> bool:
         if self._lock is None:
             lock = (self._journal.folder / _LOCK).open("ab")
             try:

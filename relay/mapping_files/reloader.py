@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from relay.clock import every
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.logs import log
 from relay.mapping_files.catalogue import Catalogue
@@ -64,19 +65,15 @@ class Reloader:
     def start(
         self, stopping: threading.Event, *, within: float, looked: Callable[[bool], None] = lambda _changed: None
     ) -> None:
-        """Look in a thread until `stopping` is set, so that a change is taken `within` so many seconds: that takes two looks.
+        """Look in a thread until `stopping` is set. A change, which takes two looks, takes effect `within` these seconds.
 
-        `looked` is told each time whether something has changed.
+        After each look `looked` is called with whether the catalogue changed.
         """
 
-        def run() -> None:
-            while not stopping.wait(within / 2):
-                try:
-                    looked(self.look())
-                except Exception:  # noqa: BLE001 - the loop of a thread: a bug must not end reloading
-                    _LOG.exception("a bug in reloading mapping files")
+        def turn() -> None:
+            looked(self.look())
 
-        threading.Thread(target=run, name="reloader", daemon=True).start()
+        every(within / 2, turn, name="reloader", stopping=stopping)
 
     def look(self) -> bool:
         """Read what is in the folder; True where the catalogue is another one since. The first look takes everything as it is."""

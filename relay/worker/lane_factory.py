@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
+from relay.clock import contain
 from relay.core.integration import Integration
 from relay.errors import SecretMissingError
 from relay.foundation import Foundation, iem_service, virima_lookup
@@ -48,15 +50,19 @@ class LaneFactory:
 
     def _delivery_lane(self, integration: Integration) -> Lane:
         queue = DeliveryQueue(self._connection, integration.name, retention=self._foundation.settings.retention)
-        try:
-            service, config = iem_service(integration, self._foundation, self._connection)
-        except SecretMissingError as error:
-            log(_LOG, logging.ERROR, "integration cannot deliver", integration=integration.name, fault=str(error))
-            return Lane(integration, queue, None, _UNREADABLE, str(error))
-        except Exception:  # noqa: BLE001 - a bug in one integration's set-up must not keep the others from being delivered
-            _LOG.exception("a bug in setting up the integration %s: its deliveries are parked", integration.name)
-            return Lane(integration, queue, None, _UNREADABLE, "a bug of the relay, see the log")
-        return Lane(integration, queue, service, config)
+
+        def open_lane() -> Lane:
+            try:
+                service, config = iem_service(integration, self._foundation, self._connection)
+            except SecretMissingError as error:
+                log(_LOG, logging.ERROR, "integration cannot deliver", integration=integration.name, fault=str(error))
+                return Lane(integration, queue, None, _UNREADABLE, str(error))
+            return Lane(integration, queue, service, config)
+
+        def parked_lane() -> Lane:
+            return Lane(integration, queue, None, _UNREADABLE, "a bug in the relay, see the log")
+
+        return contain(open_lane, parked_lane, what=f"setting up {integration.name}: its deliveries are parked")
 
     def _lookup_lane(self, integration: Integration) -> LookupLane | None:
         virima = integration.virima
@@ -89,10 +95,8 @@ class LaneFactory:
 
 def _open_each(integrations: Iterable[Integration], open_lane: Callable[[Integration], _L | None]) -> list[_L]:
     """Return the lanes of those integrations that get one."""
-    lanes = []
-    for integration in integrations:
-        try:
-            lanes.append(open_lane(integration))
-        except Exception:  # noqa: BLE001 - a bug in one integration's set-up must not keep the others from theirs
-            _LOG.exception("a bug in setting up the integration %s", integration.name)
-    return [lane for lane in lanes if lane is not None]
+
+    def opened(integration: Integration) -> _L | None:
+        return contain(partial(open_lane, integration), lambda: None, what=f"setting up {integration.name}")
+
+    return [lane for integration in integrations if (lane := opened(integration)) is not None]

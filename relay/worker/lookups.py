@@ -13,10 +13,11 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from relay import metrics
-from relay.clock import Clock
+from relay.clock import Clock, contain, every
 from relay.errors import StoreUnavailableError
 from relay.logs import log
 from relay.store.lookup_queue import LookedUp, LookupQueue, Parking, Wanted
@@ -102,33 +103,21 @@ class Lookups:
             thread.join(max(0.0, deadline - self._clock.monotonic()))
 
     def start(self, stopping: threading.Event) -> threading.Thread:
-        """Look up in threads of their own until `stopping` is set. What is under way then is done again by another process."""
-
-        def run() -> None:
-            while not stopping.is_set():
-                self._has_room.wait(_LOOK_EVERY)
-                self._has_room.clear()
-                try:
-                    self.turn()
-                except StoreUnavailableError:
-                    continue  # the worker tells that Redis is away; lookups wait there
-
-        thread = threading.Thread(target=run, name="lookups", daemon=True)
-        thread.start()
-        return thread
+        """Look up in background threads until `stopping` is set. Another process repeats the lookups in progress then."""
+        return every(_LOOK_EVERY, self.turn, name="lookups", stopping=stopping, wake_up=self._has_room)
 
     def turn(self) -> None:
         """Take what waits and may be asked for now. Raises StoreUnavailableError."""
         for lane in self._lanes:
-            try:
-                while lane.calls < CALLS_AT_ONCE and self._clock.monotonic() >= lane.look_at:
-                    if not self._take(lane):
-                        break
-            except StoreUnavailableError:
-                raise
-            except Exception:  # noqa: BLE001 - a bug with one integration must not keep the others waiting
-                _LOG.exception("a bug in looking for lookups")
-                lane.look_at = self._clock.monotonic() + _LOOK_EVERY
+            contain(partial(self._begin_due, lane), partial(self._pause, lane), what=f"lookups for {lane.integration}")
+
+    def _begin_due(self, lane: LookupLane) -> None:
+        while lane.calls < CALLS_AT_ONCE and self._clock.monotonic() >= lane.look_at:
+            if not self._take(lane):
+                break
+
+    def _pause(self, lane: LookupLane) -> None:
+        lane.look_at = self._clock.monotonic() + _LOOK_EVERY
 
     def _take(self, lane: LookupLane) -> bool:
         """Take some lookups; False where no more are to be had now."""
@@ -169,17 +158,19 @@ class Lookups:
         return True
 
     def _ask(self, lane: LookupLane, email: str, group: Sequence[Wanted], owner: str) -> None:
-        try:
+        def ask() -> None:
             result = lane.lookup.look_up(email)
             metrics.LOOKUP_SECONDS.labels(lane.integration).observe(result.duration_ms / 1000)
             self._write_down(lane, email, group, result)
+
+        def record_bug() -> None:
+            bug = _BUG | {"lookup": lane.mode, "email": email or None}
+            self._settle(lane, [LookedUp(wanted, bug) for wanted in group])
+
+        try:
+            contain(ask, record_bug, what=f"a lookup for {lane.integration}")
         except StoreUnavailableError:
             log(_LOG, logging.WARNING, "Redis is away: a lookup is made again", integration=lane.integration)
-        except Exception:  # noqa: BLE001 - the same for one of them: it is told, and not made again and again
-            _LOG.exception("a bug in a lookup")
-            bug = _BUG | {"lookup": lane.mode, "email": email or None}
-            with suppress(StoreUnavailableError):
-                self._settle(lane, [LookedUp(one, bug) for one in group])
         finally:
             self._count(lane, -1)
             with suppress(StoreUnavailableError):

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 
 from relay import metrics
-from relay.clock import Clock
+from relay.clock import Clock, contain, every
 from relay.core.integration_health import IntegrationHealth, Known, Notice
 from relay.core.outcomes import Delivered, Park, Reason
 from relay.errors import StoreUnavailableError
@@ -70,13 +71,8 @@ class Publisher:
             self._lanes.update((lane.name, lane) for lane in lanes)
 
     def start(self, stopping: threading.Event) -> None:
-        """Tell in threads of their own until `stopping` is set."""
-
-        def run() -> None:
-            while not stopping.wait(_TURN_EVERY):
-                self.turn()
-
-        threading.Thread(target=run, name="publisher", daemon=True).start()
+        """Publish in background threads until `stopping` is set."""
+        every(_TURN_EVERY, self.turn, name="publisher", stopping=stopping)
 
     def turn(self) -> None:
         """Have everybody told of who is due, and whom nobody tells of at this moment."""
@@ -111,13 +107,11 @@ class Publisher:
 
     def _visit(self, lane: PublishingLane, *, is_leaving: bool) -> None:
         wait = _LOOK_EVERY
+        visit = partial(self._take_leave if is_leaving else self._tell, lane)
         try:
-            wait = self._take_leave(lane) if is_leaving else self._tell(lane)
+            wait = contain(visit, lambda: _AFTER_A_BUG, what=f"publishing to IEM for {lane.name}")
         except StoreUnavailableError:
-            pass  # the worker tells that Redis is away
-        except Exception:  # noqa: BLE001 - a bug in telling of one integration must not end the telling of the others
-            _LOG.exception("a bug in publishing to IEM")
-            wait = _AFTER_A_BUG
+            pass  # the delivery loop logs that Redis is away
         finally:
             with self._lock:
                 self._look_at[lane.name] = self._clock.monotonic() + wait

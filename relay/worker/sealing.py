@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 
+from relay.clock import contain, every
 from relay.core.seal import MOST_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
-from relay.errors import StoreUnavailableError
 from relay.logs import log
 from relay.store.seals import Chain
 from relay.store.trail import Trail
@@ -15,7 +16,7 @@ from relay.store.trail import Trail
 _LOG = logging.getLogger("relay.audit")
 
 #: How often new records are sealed (seconds), and in how many seals at most at once.
-_EVERY, _SEALS_AT_ONCE = 5.0, 20
+_SEAL_EVERY, _SEALS_AT_ONCE = 5.0, 20
 #: Seals that are dropped in one step at most.
 _DROPPED_AT_ONCE = 100
 
@@ -45,29 +46,19 @@ class Sealer:
         self._alarmed: set[str] = set()
 
     def start(self, stopping: threading.Event) -> threading.Thread:
-        """Seal in a thread of its own until `stopping` is set."""
-
-        def run() -> None:
-            while not stopping.wait(_EVERY):
-                try:
-                    self.seal_all()
-                except StoreUnavailableError:
-                    continue  # the worker tells that Redis is away; what is new is sealed when it is back
-
-        thread = threading.Thread(target=run, name="sealer", daemon=True)
-        thread.start()
-        return thread
+        """Seal in a background thread until `stopping` is set."""
+        return every(_SEAL_EVERY, self.seal_all, name="sealer", stopping=stopping)
 
     def seal_all(self) -> None:
         """Seal what is new in every trail, and drop what is old. Raises StoreUnavailableError."""
+
+        def seal_one(name: str) -> None:
+            self.seal(name)
+            self.drop_old(name)
+
         for name in self._names():
-            try:
-                self.seal(name)
-                self.drop_old(name)
-            except StoreUnavailableError:
-                raise
-            except Exception:  # noqa: BLE001 - one trail that somebody damaged must not keep the others from being sealed
-                _LOG.exception("a trail cannot be sealed")
+            # A damaged trail must not keep the others from being sealed.
+            contain(partial(seal_one, name), lambda: None, what=f"sealing the audit trail of {name}")
 
     def seal(self, integration: str) -> int:
         """Seal what is new in one trail; returns how many records were sealed. Raises StoreUnavailableError."""

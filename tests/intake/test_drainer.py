@@ -189,16 +189,14 @@ def test_an_integration_that_never_gets_empty_leaves_others_their_turn(redis: Co
 def test_one_process_drains_and_another_takes_over_when_it_ends(bench: Bench, journal: Journal) -> None:
     one, other = drainer(journal, bench), drainer(journal, bench)
     [first] = write_down(journal, bench, resolution("3", ticket=1))
-    thread = one.start()
+    one.start()
     wait_until(lambda: bench.record(first.id), "the first one drains")
 
-    assert not other._is_the_one()
+    assert not other._has_lock()
 
-    one.stop()
-    thread.join()
-    assert other._is_the_one()
-    other.stop()
-    other.run()
+    one.close()
+    assert other._has_lock()
+    other.close()
 
 
 def test_redis_away_leaves_everything_where_it_is(bench: Bench, journal: Journal, tmp_path: Path) -> None:
