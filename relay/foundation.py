@@ -33,8 +33,8 @@ from relay.mapping_files.reloader import Reloader
 from relay.secrets import SecretReader
 from relay.settings import Settings, load_settings, read_environment
 from relay.store.connection import Connection
-from relay.store.last_good import LastGood
-from relay.store.queue import DeliveryQueue
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.last_good import LastGoodMappings
 from relay.store.token_store import TokenStore
 from relay.virima.login_service import VirimaClient
 from relay.virima.lookup import Lookup
@@ -89,7 +89,7 @@ def open_catalogue(
     def missing(file: MappingFile) -> tuple[Fault, ...]:
         return missing_secrets(file, foundation.secrets, side) if side else ()
 
-    reloader = Reloader(catalogue, folder, LastGood(connection), missing=missing, keeps=side is not None)
+    reloader = Reloader(catalogue, folder, LastGoodMappings(connection), missing=missing, keeps=side is not None)
     reloader.look()
     return catalogue, reloader
 

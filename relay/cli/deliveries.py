@@ -13,7 +13,7 @@ import click
 from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
 from relay.core.values import parse_date_time
 from relay.operations.operations import HinderedError, Operations, UnknownError
-from relay.store.delivery_reader import STATUSES, Query
+from relay.store.delivery_reader import STATUSES, DeliveryQuery
 
 
 class Moment(click.ParamType[int]):
@@ -60,7 +60,7 @@ def deliveries() -> None:
 def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
     """List deliveries, newest first."""
     names = operations.names(integration)
-    found = list(islice(operations.deliveries.walk(names, Query(**wanted)), limit))
+    found = list(islice(operations.deliveries.walk(names, DeliveryQuery(**wanted)), limit))
     if as_json:
         print_json(found)
         return
@@ -133,7 +133,7 @@ def _chosen(operations: Operations, ids: tuple[str, ...], wanted: dict[str, Any]
     if not any(wanted.values()):
         raise click.UsageError("name deliveries, or give a filter such as --integration")
     integration = wanted.pop("integration")
-    return list(operations.dead_letters(integration, Query(status="dead", **wanted)))
+    return list(operations.dead_letters(integration, DeliveryQuery(status="dead", **wanted)))
 
 
 def _each(

@@ -22,7 +22,7 @@ def rejections() -> None:
 @with_operations
 def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool) -> None:
     """List rejections, the last seen first."""
-    found = list(islice(operations.letters.walk_rejections(operations.names(integration)), limit))
+    found = list(islice(operations.rejection_store.walk(operations.names(integration)), limit))
     if as_json:
         print_json(found)
         return
@@ -79,4 +79,4 @@ def _chosen(operations: Operations, ids: tuple[str, ...], integration: str | Non
         raise click.UsageError("name rejections, or give --integration")
     if ids:
         return list(ids)
-    return [one["id"] for one in operations.letters.walk_rejections(operations.names(integration))][::-1]
+    return [one["id"] for one in operations.rejection_store.walk(operations.names(integration))][::-1]

@@ -81,12 +81,12 @@ def examine_redis(connection: Connection, settings: Settings, clock: Clock) -> F
     return Finding.warn("redis", says, doubt) if doubt else Finding.ok("redis", says)
 
 
-def _latency(pulse: Heartbeats, clock: Clock) -> float:
+def _latency(heartbeats: Heartbeats, clock: Clock) -> float:
     """Return the median time of a write (ms)."""
     times = []
     for _ in range(_WRITES):
         began = clock.monotonic()
-        pulse.probe_write(clock.now_ms())
+        heartbeats.probe_write(clock.now_ms())
         times.append(1000 * (clock.monotonic() - began))
     return statistics.median(times)
 
@@ -103,10 +103,10 @@ def _doubt(durability: Durability, took: float) -> str | None:
     return None
 
 
-def examine_workers(pulse: Heartbeats, clock: Clock) -> Finding:
+def examine_workers(heartbeats: Heartbeats, clock: Clock) -> Finding:
     """Examine whether anybody delivers. Raises StoreUnavailableError."""
     now = clock.now_ms()
-    at_work = [name for name, at in pulse.workers().items() if now - at <= SILENT_AFTER]
+    at_work = [name for name, at in heartbeats.workers().items() if now - at <= SILENT_AFTER]
     if not at_work:
         return Finding.fail("workers", "none has been heard of lately: nothing is delivered", "start `relay worker`")
     return Finding.ok("workers", f"{len(at_work)} at work")

@@ -14,7 +14,8 @@ from relay.core.mapping import MAX_RECORDS, find_records, map_records
 from relay.core.model import FieldError, Ignored, Mapped, Rejected
 from relay.errors import JournalError, StoreUnavailableError, TooManyRecordsError
 from relay.intake.journal import Journal
-from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.submissions import Submission, Verdict, encode_submissions
 
 #: Senders are told within 2 s, whatever Redis and the journal's disk do (ms).
 _TOLD_WITHIN = 1_900
@@ -82,7 +83,7 @@ class Intake:
         self, integration: Integration, submissions: Sequence[Submission], received_at: int, now: int
     ) -> list[Verdict]:
         """Store in Redis, or else in the journal. While updates of the integration wait there, new ones wait behind them."""
-        records = encode(integration, submissions, now)
+        records = encode_submissions(integration, submissions, now)
 
         def in_redis() -> list[Verdict]:
             return self._queue_of(integration.name).accept_records(records, now)

@@ -14,7 +14,7 @@ from relay.clock import every
 from relay.errors import BacklogFullError, JournalError, StoreUnavailableError
 from relay.intake.journal import Entry, Journal
 from relay.logs import log
-from relay.store.queue import DeliveryQueue
+from relay.store.delivery_queue import DeliveryQueue
 
 _LOG = logging.getLogger("relay.journal")
 

@@ -43,7 +43,7 @@ _LEAST_FREE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One webhook that waits; `records` are as `store.queue` sends them to its accept script."""
+    """One webhook that waits; `records` are as `store.submissions` encodes them for the accept script."""
 
     number: int
     integration: str

@@ -30,7 +30,7 @@ class MappingAudit:
                 continue  # no integration of that name can be
             digest = file.integration.digest if file.integration and not file.faults else None
             try:
-                self._trail.note_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
+                self._trail.record_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
             except StoreUnavailableError as error:
                 fault = str(error)
                 log(_LOG, logging.ERROR, "the trail could not be told of a mapping", integration=file.name, fault=fault)

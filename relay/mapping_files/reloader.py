@@ -19,7 +19,7 @@ from relay.logs import log
 from relay.mapping_files.catalogue import Catalogue
 from relay.mapping_files.document import Fault
 from relay.mapping_files.folder import MappingFile, mapping_paths, parse_mapping, read_content
-from relay.store.last_good import LastGood
+from relay.store.last_good import LastGoodMappings
 
 _LOG = logging.getLogger("relay.mappings")
 
@@ -42,7 +42,7 @@ class Reloader:
         self,
         catalogue: Catalogue,
         folder: Path,
-        last_good: LastGood,
+        last_good: LastGoodMappings,
         *,
         missing: MissingSecrets = lambda _file: (),
         keeps: bool = True,
@@ -185,9 +185,9 @@ class Reloader:
         for name, text in list(self._unkept.items()):
             try:
                 if text is None:
-                    self._last_good.let_go(name)
+                    self._last_good.expire(name)
                 else:
-                    self._last_good.keep(name, text)
+                    self._last_good.save(name, text)
             except StoreUnavailableError:
                 return  # at the next look
             del self._unkept[name]

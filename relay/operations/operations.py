@@ -14,11 +14,12 @@ from relay.mapping_files.catalogue import Catalogue
 from relay.mapping_files.folder import MappingFile
 from relay.operations.replay import Replay, Replayed
 from relay.store.circuit import Circuit, CircuitState
-from relay.store.dead_letters import DeadLetters
-from relay.store.delivery_reader import DeliveryPage, DeliveryReader, Query
+from relay.store.dead_letter_store import DeadLetterStore
+from relay.store.delivery_reader import DeliveryPage, DeliveryQuery, DeliveryReader
 from relay.store.heartbeats import Backlog, Heartbeats
 from relay.store.registry import Registry
-from relay.store.seals import Chain
+from relay.store.rejection_store import RejectionStore
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail, TrailQuery
 
 #: Why nobody resumes it by hand.
@@ -49,13 +50,14 @@ class Operations:
 
     catalogue: Catalogue
     deliveries: DeliveryReader
-    letters: DeadLetters
+    dead_letter_store: DeadLetterStore
+    rejection_store: RejectionStore
     circuit: Circuit
     replay: Replay
-    pulse: Heartbeats
+    heartbeats: Heartbeats
     registry: Registry
     trail: Trail
-    chain: Chain
+    chain: SealChain
     now_ms: Callable[[], int]
 
     def names(self, integration: str | None = None) -> list[str]:
@@ -87,7 +89,7 @@ class Operations:
         if state and state.reason in _ABSENT:
             raise HinderedError(f"{name} {_ABSENT[state.reason]}")
         before = self.circuit.resume(name, actor=actor, why=why, now=self.now_ms())
-        [backlog] = self.pulse.backlogs([name])
+        [backlog] = self.heartbeats.backlogs([name])
         if before is None and backlog.virima_parked is None:
             raise HinderedError(f"{name} is not parked")
         return self.integration(name)
@@ -128,12 +130,12 @@ class Operations:
     def _verify(self, name: str, keys: Sequence[SealingKey]) -> Report:
         while True:
             anchor = self.chain.anchor(name)
-            report = verify(name, self.trail.walk_behind(name, None), self.chain.seals(name), keys, anchor)
+            report = verify(name, self.trail.walk_after(name, None), self.chain.seals(name), keys, anchor)
             # What was dropped while we read is not missing.
             if report.finding is None or self.chain.anchor(name) == anchor:
                 return report
 
-    def page(self, integration: str | None, query: Query, *, limit: int, cursor: str | None) -> DeliveryPage:
+    def page(self, integration: str | None, query: DeliveryQuery, *, limit: int, cursor: str | None) -> DeliveryPage:
         """Return some deliveries, newest first."""
         return self.deliveries.page(self.names(integration), query, limit=limit, cursor=cursor)
 
@@ -145,25 +147,27 @@ class Operations:
         )
         return _or_hindered(replayed, delivery_id)
 
-    def dead_letters(self, integration: str | None, query: Query) -> Iterator[dict[str, Any]]:
+    def dead_letters(self, integration: str | None, query: DeliveryQuery) -> Iterator[dict[str, Any]]:
         """Return the dead letters that a filter means, the oldest first: the order in which they are replayed."""
         yield from reversed(list(self.deliveries.walk(self.names(integration), query)))
 
     def discard_delivery(self, delivery_id: str, *, actor: str, why: str) -> dict[str, Any]:
         """Close one dead letter."""
         letter = self.delivery(delivery_id)
-        if not self.letters.discard(letter["integration"], [delivery_id], actor=actor, why=why, now=self.now_ms()):
+        if not self.dead_letter_store.discard(
+            letter["integration"], [delivery_id], actor=actor, why=why, now=self.now_ms()
+        ):
             raise HinderedError(f"{delivery_id}: it is not a dead letter (any more), but {letter['status']}")
         return self.delivery(delivery_id)
 
     def rejections(self, integration: str | None, *, limit: int, cursor: str | None) -> DeliveryPage:
         """Return some rejections, the last seen first."""
-        return self.letters.rejections(self.names(integration), limit=limit, cursor=cursor)
+        return self.rejection_store.page(self.names(integration), limit=limit, cursor=cursor)
 
     def rejection(self, rejection_id: str) -> dict[str, Any]:
         """Return one rejection, with what was sent."""
         for name in self.names():
-            if found := self.letters.find_rejection(name, rejection_id):
+            if found := self.rejection_store.find(name, rejection_id):
                 return found
         raise UnknownError(f"there is no rejection {rejection_id[:64]}")
 
@@ -176,12 +180,12 @@ class Operations:
     def discard_rejection(self, rejection_id: str, *, actor: str, why: str) -> None:
         """Close one rejection."""
         name = self.rejection(rejection_id)["integration"]
-        self.letters.discard(name, [rejection_id], actor=actor, why=why, now=self.now_ms())
+        self.rejection_store.discard(name, [rejection_id], actor=actor, why=why, now=self.now_ms())
 
     def stats(self) -> dict[str, Any]:
         """Return the backlog of every integration, and the workers that were heard of."""
-        backlogs = self.pulse.backlogs(self.names())
-        workers = self.pulse.workers()
+        backlogs = self.heartbeats.backlogs(self.names())
+        workers = self.heartbeats.workers()
         return {
             "integrations": [{"integration": one.integration, **self._counts(one)} for one in backlogs],
             "workers": [{"worker": name, "last_heartbeat_at": format_time(at)} for name, at in workers.items()],
@@ -198,8 +202,8 @@ class Operations:
     def _show(self, name: str) -> dict[str, Any]:
         file, state = self.catalogue.find(name), self.circuit.read(name)
         one = file.integration if file else None
-        [backlog] = self.pulse.backlogs([name])
-        noted = self.trail.mapping_noted_at(name)
+        [backlog] = self.heartbeats.backlogs([name])
+        noted = self.trail.mapping_recorded_at(name)
         return {
             "name": name,
             "status": _standing(file, state),

@@ -10,7 +10,8 @@ from relay.core.integration import Integration
 from relay.core.mapping import is_whole_payload, map_payload, map_record, relayed_state
 from relay.core.model import Facts, Mapped, Rejected, Update
 from relay.core.values import parse_date_time
-from relay.store.queue import DeliveryQueue, Submission
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.submissions import Submission
 
 #: Why a dead letter was not replayed, for people.
 HINDRANCES = {

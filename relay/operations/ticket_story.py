@@ -8,7 +8,7 @@ from typing import Any
 from relay.core.integration import FIELDS, Integration
 from relay.core.values import format_time
 from relay.operations.operations import Operations, UnknownError
-from relay.store.delivery_reader import Query
+from relay.store.delivery_reader import DeliveryQuery
 from relay.store.heartbeats import SILENT_AFTER
 
 Delivery = Mapping[str, Any]
@@ -48,7 +48,7 @@ def explain(operations: Operations, wanted: str) -> list[str]:
 def _find(operations: Operations, wanted: str) -> list[Delivery]:
     """Return deliveries, oldest first: of a ticket all, of a delivery's id that one."""
     names = operations.names()
-    for query in (Query(sys_id=wanted), Query(number=wanted)):
+    for query in (DeliveryQuery(sys_id=wanted), DeliveryQuery(number=wanted)):
         if found := list(operations.deliveries.walk(names, query)):
             return sorted(found, key=lambda one: (one["created_at"], one["id"]))
     if one := operations.deliveries.locate(names, wanted):
@@ -141,7 +141,7 @@ def _outlook(operations: Operations, delivery: Delivery) -> str:
         return _parked(operations, delivery["integration"])
     if delivery["next_attempt_at"]:
         return f"It waits for the next attempt, at {delivery['next_attempt_at']} ({delivery['reason']})."
-    youngest = operations.pulse.youngest_beat()
+    youngest = operations.heartbeats.youngest_beat()
     if youngest is None or operations.now_ms() - youngest > SILENT_AFTER:
         return "It waits for a worker: none has been heard of lately. Start `relay worker`."
     return "It is pushed as soon as a worker is free, or is being pushed right now."

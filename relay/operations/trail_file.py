@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from relay.core.seal import Anchor, Record, Report, Seal, SealingKey, TrailFinding, id_order, verify
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail, TrailQuery
 
 _VERSION = 1
@@ -21,7 +21,7 @@ _ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 
 def write_sealed(
-    trail: Trail, chain: Chain, integration: str, *, since: int | None = None, until: int | None = None
+    trail: Trail, chain: SealChain, integration: str, *, since: int | None = None, until: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Return the lines of one integration's section, from `since` to `until` (Unix ms), rounded outwards to whole seals."""
     anchor = chain.anchor(integration)
@@ -71,7 +71,7 @@ def check_file(lines: Iterable[dict[str, Any]], keys: Sequence[SealingKey]) -> I
 
 
 def _records(trail: Trail, integration: str, behind: str | None, up_to: str) -> Iterator[dict[str, Any]]:
-    return ({"record": record} for record in trail.walk_behind(integration, behind, up_to=up_to))
+    return ({"record": record} for record in trail.walk_after(integration, behind, up_to=up_to))
 
 
 class _TrailReader:

@@ -11,11 +11,12 @@ from relay.operations.replay import Replay
 from relay.settings import Settings
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.dead_letters import DeadLetters
+from relay.store.dead_letter_store import DeadLetterStore
 from relay.store.delivery_reader import DeliveryReader
 from relay.store.heartbeats import Heartbeats
 from relay.store.registry import Registry
-from relay.store.seals import Chain
+from relay.store.rejection_store import RejectionStore
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
 
 
@@ -24,13 +25,14 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
     return Operations(
         catalogue=catalogue,
         deliveries=DeliveryReader(connection),
-        letters=DeadLetters(connection),
+        dead_letter_store=DeadLetterStore(connection),
+        rejection_store=RejectionStore(connection),
         circuit=Circuit(connection),
         replay=Replay(queues(settings, connection), now_ms=now_ms, new_id=new_id),
-        pulse=Heartbeats(connection),
+        heartbeats=Heartbeats(connection),
         registry=Registry(connection),
         trail=Trail(connection),
-        chain=Chain(connection),
+        chain=SealChain(connection),
         now_ms=now_ms,
     )
 

@@ -24,7 +24,7 @@ _NO_ADDRESS = (
 
 
 @dataclass(frozen=True, slots=True)
-class SeveralHosts:
+class MultiHostAddress:
     """The hosts to ask for the server, or for the cluster's nodes."""
 
     kind: Literal["sentinel", "cluster"]
@@ -35,7 +35,7 @@ class SeveralHosts:
     database: int
 
 
-def read_address(url: str) -> SeveralHosts | None:
+def read_address(url: str) -> MultiHostAddress | None:
     """Return the several hosts that `url` names; None: it names one server, in redis-py's own form.
 
     Raises:
@@ -47,7 +47,7 @@ def read_address(url: str) -> SeveralHosts | None:
             redis.Redis.from_url(url).connection_pool.make_connection()  # which connects when it is used
             return None
         service, _, database = (match["path"] or "/").strip("/").partition("/")
-        return SeveralHosts(
+        return MultiHostAddress(
             "cluster" if match["kind"] == "cluster" else "sentinel",
             tuple(_read_host(text) for text in match["hosts"].split(",")),
             unquote(match["user"] or "") or None,

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from relay.errors import StoreUnavailableError
-from relay.store.address import SeveralHosts, read_address
+from relay.store.address import MultiHostAddress, read_address
 from relay.store.scripts import script_text
 
 #: A command that failed sooner than this (seconds) met a connection that Redis had closed: it is sent once more.
@@ -43,16 +43,16 @@ class Client(Protocol):
 class Connection:
     """Talks to the Redis of one URL. Threads share it; processes do not (make it after the fork)."""
 
-    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 0.7, rest: float = 0.0) -> None:
+    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 0.7, cooldown: float = 0.0) -> None:
         """`timeout` and `connect_timeout` in seconds: how long one answer, and one connection, may take.
 
-        For `rest` seconds after Redis did not answer in time it is not asked again: those who queue up behind are told at once.
+        After Redis did not answer in time, calls fail at once for `cooldown` seconds, so that threads do not queue up.
 
         Raises:
             ConfigurationError: the URL names nothing that could be connected to.
         """
         address = read_address(url)
-        self._rest = rest
+        self._cooldown = cooldown
         self._asked_again_at = 0.0
         self._make = lambda: _make_client(url, address, timeout, connect_timeout)
         self._client: Client | None = None
@@ -106,7 +106,7 @@ class Connection:
                 self.call("SCRIPT LOAD", script_text(script))
 
     @property
-    def is_resting(self) -> bool:
+    def is_cooling_down(self) -> bool:
         """Whether Redis did not answer in time a moment ago."""
         return time.monotonic() < self._asked_again_at
 
@@ -132,7 +132,7 @@ class Connection:
                 return action(self._connected())
         except (RedisError, RedisClusterException, OSError) as error:
             if isinstance(error, redis.exceptions.TimeoutError):
-                self._asked_again_at = time.monotonic() + self._rest
+                self._asked_again_at = time.monotonic() + self._cooldown
             raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
 
     def _connected(self) -> Client:
@@ -186,7 +186,7 @@ def _sha_of(script: str) -> str:
     return hashlib.sha1(script_text(script).encode(), usedforsecurity=False).hexdigest()
 
 
-def _make_client(url: str, address: SeveralHosts | None, timeout: float, connect_timeout: float) -> Client:
+def _make_client(url: str, address: MultiHostAddress | None, timeout: float, connect_timeout: float) -> Client:
     options: dict[str, Any] = {
         "decode_responses": True,
         # What is no UTF-8 is none of ours: it is shown, and raises nothing.

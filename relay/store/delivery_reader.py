@@ -22,7 +22,7 @@ _FACTS = ("sys_id", "number", "table", "itsm_state", "version", "resolved_by", "
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class DeliveryQuery:
     """Which deliveries are wanted. Times in Unix milliseconds; None: any."""
 
     status: str | None = None
@@ -63,7 +63,9 @@ class DeliveryReader:
         """Return the record of a delivery of any of `integrations`, or None."""
         return next((found for name in integrations if (found := self.find(name, delivery_id))), None)
 
-    def page(self, integrations: Sequence[str], query: Query, *, limit: int, cursor: str | None = None) -> DeliveryPage:
+    def page(
+        self, integrations: Sequence[str], query: DeliveryQuery, *, limit: int, cursor: str | None = None
+    ) -> DeliveryPage:
         """Return up to `limit` deliveries of `integrations`, newest first, that come after `cursor`."""
         items: list[dict[str, Any]] = []
         ends: list[str] = []
@@ -77,7 +79,7 @@ class DeliveryReader:
             return DeliveryPage(tuple(page), page[-1]["id"])
         return DeliveryPage(tuple(page), max(ends) if ends else None)
 
-    def walk(self, integrations: Sequence[str], query: Query) -> Iterator[dict[str, Any]]:
+    def walk(self, integrations: Sequence[str], query: DeliveryQuery) -> Iterator[dict[str, Any]]:
         """Return all deliveries that `query` wants, newest first, a page at a time."""
         cursor: str | None = None
         while True:
@@ -87,7 +89,7 @@ class DeliveryReader:
             if cursor is None:
                 return
 
-    def _page_of(self, name: str, query: Query, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str]:
+    def _page_of(self, name: str, query: DeliveryQuery, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str]:
         parked = self._parked(name)
         if query.sys_id or query.number:
             return self._of_ticket(name, query, limit, cursor, parked=parked), ""
@@ -108,7 +110,9 @@ class DeliveryReader:
         items = [_read(name, an_id, pairs(flat), parked) for an_id, flat in found]
         return items, last if more else ""
 
-    def _of_ticket(self, name: str, query: Query, limit: int, cursor: str, *, parked: bool) -> list[dict[str, Any]]:
+    def _of_ticket(
+        self, name: str, query: DeliveryQuery, limit: int, cursor: str, *, parked: bool
+    ) -> list[dict[str, Any]]:
         """Return a ticket's deliveries: its hash lists them all, the last one and those before it."""
         sys_id = query.sys_id or self._connection.call("HGET", key(name, "numbers"), query.number)
         fields = pairs(self._connection.call("HGETALL", key(name, f"t:{sys_id}"))) if sys_id else {}
@@ -136,7 +140,7 @@ def _index_of(status: str) -> str:
     return "pending" if status in _PENDING or status == "parked" else status
 
 
-def _matches(item: Mapping[str, Any], query: Query) -> bool:
+def _matches(item: Mapping[str, Any], query: DeliveryQuery) -> bool:
     return (
         (query.status is None or item["status"] == query.status)
         and (query.number is None or item["number"] == query.number)

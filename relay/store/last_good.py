@@ -9,17 +9,17 @@ from relay.store.keys import key
 _STAYS = 86_400
 
 
-class LastGood:
+class LastGoodMappings:
     """Mapping files as they last were good. They refer to secrets, and hold none. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def keep(self, integration: str, text: str) -> None:
+    def save(self, integration: str, text: str) -> None:
         """Remember a good version."""
         self._connection.call("SET", key(integration, "mapping:good"), text)
 
-    def let_go(self, integration: str) -> None:
+    def expire(self, integration: str) -> None:
         """Forget an integration whose file was removed in a day, unless a good one comes back: a deploy may remove it first."""
         self._connection.call("EXPIRE", key(integration, "mapping:good"), _STAYS)
 

@@ -15,7 +15,7 @@ from relay.store.token_store import UNLOCK_IF
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LookupAssignment:
     """A lookup that was lent to this process; `due` (Unix ms) is the fence that its settlement must show."""
 
     id: str
@@ -25,7 +25,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Parking:
+class LookupParking:
     """What a failure that speaks of Virima as a whole parks the lookups as, and how often they are probed then (ms)."""
 
     reason: str
@@ -35,13 +35,13 @@ class Parking:
 
 
 @dataclass(frozen=True, slots=True)
-class LookedUp:
+class LookupSettlement:
     """What became of one: `record` for the trail, or `again` (Unix ms) where nothing was found out."""
 
-    wanted: Wanted
+    wanted: LookupAssignment
     record: dict[str, Any] | None = None
     again: int | None = None
-    parking: Parking | None = None
+    parking: LookupParking | None = None
 
 
 class LookupQueue:
@@ -54,13 +54,13 @@ class LookupQueue:
         self._config = config
         self._key = key(integration, "queue")
 
-    def take(self, most: int, *, lease: int, now: int) -> tuple[list[Wanted], int | None]:
+    def take(self, most: int, *, lease: int, now: int) -> tuple[list[LookupAssignment], int | None]:
         """Lend up to `most` lookups for `lease` milliseconds; also when to look again (Unix ms). Where parked, only a probe."""
         again, *taken = self._connection.run("lookups", self._key, [now, "take", self._config, most, lease])
-        wanted = [Wanted(an_id, int(due), by, bool(probe)) for an_id, due, by, probe in taken]
+        wanted = [LookupAssignment(an_id, int(due), by, bool(probe)) for an_id, due, by, probe in taken]
         return wanted, int(float(again)) if again else None
 
-    def settle(self, results: Sequence[LookedUp], *, failures: int, now: int) -> list[bool]:
+    def settle(self, results: Sequence[LookupSettlement], *, failures: int, now: int) -> list[bool]:
         """Write down what lookups came to, each with its record in the trail; False where it was lent to another since."""
         arguments = [json.dumps(self._settled(one), separators=(",", ":")) for one in results]
         found = self._connection.run("lookups", self._key, [now, "settle", self._config, failures, *arguments])
@@ -90,7 +90,7 @@ class LookupQueue:
         text = "\0".join((self._config, mode, email.strip().lower()))
         return key(self._integration, f"virima:{hashlib.sha256(text.encode()).hexdigest()[:24]}")
 
-    def _settled(self, result: LookedUp) -> dict[str, Any]:
+    def _settled(self, result: LookupSettlement) -> dict[str, Any]:
         settled: dict[str, Any] = {"id": result.wanted.id, "due": result.wanted.due}
         if result.wanted.is_probe:
             settled["probe"] = True

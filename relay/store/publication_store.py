@@ -16,7 +16,7 @@ from relay.store.keys import key
 class PublicationState:
     """How an integration stands, and what was remembered of what IEM was told."""
 
-    standing: IntegrationHealth
+    health: IntegrationHealth
     memory: Mapping[str, str]
 
 
@@ -36,7 +36,7 @@ class PublicationStore:
             found
         )
         counts = Counts(int(delivered), int(retried), int(dead_ever), int(latency))
-        standing = IntegrationHealth(
+        health = IntegrationHealth(
             at=now,
             counts=counts,
             pending=int(pending),
@@ -47,7 +47,7 @@ class PublicationStore:
             parked=parked or None,
             parked_since=int(float(since)) if since else None,
         )
-        return PublicationState(standing, pairs(memory))
+        return PublicationState(health, pairs(memory))
 
     def remember(self, owner: str, changes: Mapping[str, str], *, now: int) -> bool:
         """Remember what IEM was told, in one step; an empty text is forgotten. False where another process tells by now."""

@@ -1,4 +1,4 @@
-"""The audit trails: reading them, by page, by filter, from one end to the other. `store.seals` has what vouches for them."""
+"""The audit trails: reading them, by page, by filter, from one end to the other. `store.seal_chain` has what vouches for them."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ class Trail:
                 return
             start = f"({found[-1][0]}"
 
-    def walk_behind(self, integration: str, after: str | None, *, up_to: str = "+") -> Iterator[dict[str, Any]]:
+    def walk_after(self, integration: str, after: str | None, *, up_to: str = "+") -> Iterator[dict[str, Any]]:
         """Return the records behind the record `after`, none behind `up_to`, oldest first, a page at a time."""
-        while records := self.behind(integration, after, up_to=up_to):
+        while records := self.read_after(integration, after, up_to=up_to):
             yield from records
             after = records[-1]["id"]
 
@@ -132,7 +132,7 @@ class Trail:
             top = f"({found[-1][0]}"
         return records, _place(found[-1][0], name)
 
-    def note_mapping(self, integration: str, *, digest: str | None, faults: Sequence[str], now: int) -> bool:
+    def record_mapping(self, integration: str, *, digest: str | None, faults: Sequence[str], now: int) -> bool:
         """Record which mapping is at work, or why its file was refused (`digest` None), unless that is what was recorded last."""
         kind = "mapping_loaded" if digest else "mapping_refused"
         told = {"mapping": digest} if digest else {"faults": list(faults)[:_MOST_FAULTS]}
@@ -140,17 +140,17 @@ class Trail:
         arguments: list[str | int] = [now, "mapping", kind, state, json.dumps(told)]
         return bool(self._connection.run("trail", key(integration, "queue"), arguments))
 
-    def mapping_noted_at(self, integration: str) -> int | None:
+    def mapping_recorded_at(self, integration: str) -> int | None:
         """Return since when (Unix ms) the mapping file is as the trail recorded it last."""
         since = self._connection.call("HGET", key(integration, "mapping"), "since")
         return int(since) if since else None
 
-    def behind(
-        self, integration: str, after: str | None, *, up_to: str = "+", most: int = _PAGE
+    def read_after(
+        self, integration: str, after: str | None, *, up_to: str = "+", limit: int = _PAGE
     ) -> list[dict[str, Any]]:
-        """Return up to `most` records behind the record `after` (None: from the beginning), none behind `up_to`."""
+        """Return up to `limit` records behind the record `after` (None: from the beginning), none behind `up_to`."""
         start = "-" if after is None else f"({after}"
-        found = self._connection.call("XRANGE", key(integration, "audit"), start, up_to, "COUNT", most)
+        found = self._connection.call("XRANGE", key(integration, "audit"), start, up_to, "COUNT", limit)
         return [_read(integration, an_id, flat) for an_id, flat in found]
 
 

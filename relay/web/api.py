@@ -16,7 +16,7 @@ from relay.errors import BacklogFullError, StoreUnavailableError, TooManyRecords
 from relay.operations.dry_run import DryRun
 from relay.operations.operations import HinderedError, Operations, UnknownError
 from relay.operations.replay import Replayed
-from relay.store.delivery_reader import STATUSES, DeliveryPage, Query
+from relay.store.delivery_reader import STATUSES, DeliveryPage, DeliveryQuery
 from relay.store.trail import TYPES, TrailQuery
 from relay.web.body import read_json, read_members
 from relay.web.refusals import Refusals, too_many_refusals
@@ -260,13 +260,13 @@ def _read_letters_filter() -> dict[str, Any]:
     return body
 
 
-def _read_filter(given: Mapping[str, Any]) -> tuple[str | None, Query]:
+def _read_filter(given: Mapping[str, Any]) -> tuple[str | None, DeliveryQuery]:
     """Return the integration and the query that parameters or a body mean; 422 says what is wrong with them."""
     texts = {name: given.get(name) or None for name in _FILTERS}
     status = texts["status"]
     if status is not None and status not in STATUSES:
         raise ProblemError(422, f"status: expected one of {', '.join(STATUSES)}")
-    query = Query(
+    query = DeliveryQuery(
         status, texts["sys_id"], texts["number"], texts["reason"], _when(texts, "since"), _when(texts, "until")
     )
     return texts["integration"], query

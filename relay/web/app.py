@@ -17,7 +17,7 @@ from relay import metrics
 from relay.clock import now_ms
 from relay.foundation import Foundation
 from relay.logs import log
-from relay.store.rate import Rates
+from relay.store.rate_limiter import RateLimiter
 from relay.web.addresses import ForwardedFor
 from relay.web.api import make_api
 from relay.web.arrivals import has_arrived
@@ -53,7 +53,7 @@ def create_app(foundation: Foundation) -> Flask:
         proxied = ProxyFix(app.wsgi_app, x_for=0, x_proto=count, x_host=count)
         app.wsgi_app = ForwardedFor(proxied, count)  # type: ignore[method-assign]  # Flask's way
     app.register_blueprint(make_webhooks(parts.webhooks))
-    take_call = partial(_take_call, parts.webhooks.rates, settings.api_rate)
+    take_call = partial(_take_call, parts.webhooks.rate_limiter, settings.api_rate)
     app.register_blueprint(make_api(parts.operations, settings.admin_token, take_call))
     app.register_blueprint(make_health(parts.watch, parts.catalogue, settings))
     app.register_blueprint(make_metrics(parts.watch))
@@ -66,9 +66,9 @@ def create_app(foundation: Foundation) -> Flask:
     return app
 
 
-def _take_call(rates: Rates, per_second: int) -> float:
+def _take_call(rate_limiter: RateLimiter, per_second: int) -> float:
     # No integration can have this name.
-    return rates.take("_api", per_second, now=now_ms())
+    return rate_limiter.take("_api", per_second, now=now_ms())
 
 
 def _begin() -> None:

@@ -64,14 +64,14 @@ class StoreWatch:
 
     def __init__(
         self,
-        pulse: Heartbeats,
+        heartbeats: Heartbeats,
         names: Callable[[], list[str]],
         journal: Journal | None,
-        is_resting: Callable[[], bool] = lambda: False,
+        is_cooling_down: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`is_resting`: whether webhooks have just found that Redis does not answer; then it is not asked again."""
-        self._is_resting = is_resting
-        self._pulse = pulse
+        """`is_cooling_down`: whether webhooks have just found that Redis does not answer; then it is not asked again."""
+        self._is_cooling_down = is_cooling_down
+        self._heartbeats = heartbeats
         self._names = names
         self._journal = journal
         self._redis_look = _Background(self._look)
@@ -86,7 +86,7 @@ class StoreWatch:
         deadline = time.monotonic() + _PATIENCE
         self._redis_look.begin()
         self._journal_look.begin()
-        found = self._redis_look.result(time.monotonic() if self._is_resting() else deadline)
+        found = self._redis_look.result(time.monotonic() if self._is_cooling_down() else deadline)
         found = found or StoreSnapshot(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
         if self._journal:
             journal = self._journal_look.result(deadline)
@@ -99,22 +99,25 @@ class StoreWatch:
 
     def _look(self) -> StoreSnapshot:
         try:
-            self._pulse.probe_write(now_ms())
+            self._heartbeats.probe_write(now_ms())
             return StoreSnapshot(
                 now_ms(),
-                durability=read_durability(self._pulse.connection),
-                youngest_beat=self._pulse.youngest_beat(),
-                backlogs=tuple(self._pulse.backlogs(self._names())),
+                durability=read_durability(self._heartbeats.connection),
+                youngest_beat=self._heartbeats.youngest_beat(),
+                backlogs=tuple(self._heartbeats.backlogs(self._names())),
             )
         except StoreUnavailableError as error:
             return StoreSnapshot(now_ms(), fault=str(error))
 
 
 def make_watch(
-    pulse: Heartbeats, catalogue: Catalogue, journal: Journal | None, is_resting: Callable[[], bool]
+    heartbeats: Heartbeats, catalogue: Catalogue, journal: Journal | None, is_cooling_down: Callable[[], bool]
 ) -> StoreWatch:
     """Return the watch over Redis, over the integrations of `catalogue` and over the journal, if there is one."""
-    registry = Registry(pulse.connection)
+    registry = Registry(heartbeats.connection)
     return StoreWatch(
-        pulse, lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}), journal, is_resting
+        heartbeats,
+        lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}),
+        journal,
+        is_cooling_down,
     )

@@ -20,7 +20,7 @@ from relay.intake.accept import Intake, Receipt, Sender
 from relay.intake.journal import Journal
 from relay.mapping_files.catalogue import Catalogue
 from relay.store.delivery_reader import DeliveryReader
-from relay.store.rate import Rates
+from relay.store.rate_limiter import RateLimiter
 from relay.web.auth import Gatekeeper
 from relay.web.body import receive_body
 from relay.web.refusals import Refusals, too_many_refusals
@@ -47,7 +47,7 @@ class WebhookParts:
     deliveries: DeliveryReader
     max_body: int
     journal: Journal | None
-    rates: Rates
+    rate_limiter: RateLimiter
     refusals: Refusals
 
 
@@ -63,7 +63,7 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         parts.gatekeeper.check_address(integration, request.remote_addr)
         body = _read_body(parts.max_body)
         sender = _recognise(parts, integration, body, received_at)
-        _check_rate(parts.rates, integration, received_at)
+        _check_rate(parts.rate_limiter, integration, received_at)
         _check_type()
         return _answer(name, _accept(parts.intake, integration, body, sender, received_at))
 
@@ -159,12 +159,12 @@ def _recognise(parts: WebhookParts, integration: Integration, body: bytes, recei
     return Sender(f"{name}@{request.remote_addr}", read_idempotency_key())
 
 
-def _check_rate(rates: Rates, integration: Integration, now: int) -> None:
+def _check_rate(rate_limiter: RateLimiter, integration: Integration, now: int) -> None:
     """Refuse (429) what comes faster than the mapping allows. With Redis away nobody counts: the journal has its own limit."""
     if integration.rate_limit is None:
         return
     with suppress(StoreUnavailableError):
-        if wait := rates.take(integration.name, integration.rate_limit, now=now):
+        if wait := rate_limiter.take(integration.name, integration.rate_limit, now=now):
             detail = f"more than {integration.rate_limit} webhooks a second: send it again later"
             raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 

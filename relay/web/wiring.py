@@ -17,7 +17,7 @@ from relay.operations.wiring import build_operations
 from relay.store.connection import Connection
 from relay.store.delivery_reader import DeliveryReader
 from relay.store.heartbeats import Heartbeats
-from relay.store.rate import Rates
+from relay.store.rate_limiter import RateLimiter
 from relay.store.trail import Trail
 from relay.web.auth import Gatekeeper
 from relay.web.connections import connect_probes, connect_rates, connect_webhooks
@@ -53,12 +53,12 @@ def build_web(foundation: Foundation) -> WebParts:
         DeliveryReader(connection),
         settings.max_body,
         journal,
-        Rates(connect_rates(settings)),
+        RateLimiter(connect_rates(settings)),
         Refusals(),
     )
     # A connection of its own: an operator's slow query must not make intake believe that Redis hangs.
     operations = build_operations(settings, connect(settings), catalogue)
-    watch = make_watch(Heartbeats(connect_probes(settings)), catalogue, journal, lambda: connection.is_resting)
+    watch = make_watch(Heartbeats(connect_probes(settings)), catalogue, journal, lambda: connection.is_cooling_down)
     return WebParts(catalogue, webhooks, operations, watch)
 
 

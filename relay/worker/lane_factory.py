@@ -16,9 +16,9 @@ from relay.iem.reports import Subject
 from relay.iem.service import CALLS_PER_TURN
 from relay.logs import log
 from relay.store.connection import Connection
+from relay.store.delivery_queue import DeliveryQueue
 from relay.store.lookup_queue import LookupQueue
 from relay.store.publication_store import PublicationStore
-from relay.store.queue import DeliveryQueue
 from relay.worker.lanes import Lane
 from relay.worker.lookups import LookupLane
 from relay.worker.publications import PublishingLane

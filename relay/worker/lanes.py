@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from relay.core.integration import Integration
 from relay.iem.calls import Target
 from relay.iem.service import IemService
-from relay.store.queue import DeliveryQueue
+from relay.store.delivery_queue import DeliveryQueue
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from relay import metrics
 from relay.clock import Clock, contain, every
 from relay.errors import StoreUnavailableError
 from relay.logs import log
-from relay.store.lookup_queue import LookedUp, LookupQueue, Parking, Wanted
+from relay.store.lookup_queue import LookupAssignment, LookupParking, LookupQueue, LookupSettlement
 from relay.virima.lookup import Lookup, LookupResult, Outcome
 from relay.virima.results import LookupReason
 
@@ -126,7 +126,7 @@ class Lookups:
         if not wanted:
             wait = _LOOK_EVERY if again is None else min(_LOOK_EVERY, max(0.0, (again - now) / 1000))
             lane.look_at = self._clock.monotonic() + wait
-        by_email: dict[str, list[Wanted]] = defaultdict(list)
+        by_email: dict[str, list[LookupAssignment]] = defaultdict(list)
         for one in wanted:
             by_email[self._asked_for(lane, one)].append(one)
         room = CALLS_AT_ONCE - lane.calls
@@ -134,10 +134,10 @@ class Lookups:
             room -= self._begin(lane, email, group, has_room=room > 0)
         return len(wanted) == _TAKEN_AT_ONCE and room > 0
 
-    def _asked_for(self, lane: LookupLane, wanted: Wanted) -> str:
+    def _asked_for(self, lane: LookupLane, wanted: LookupAssignment) -> str:
         return wanted.resolved_by.strip() if lane.mode == "impersonate" else ""
 
-    def _begin(self, lane: LookupLane, email: str, group: Sequence[Wanted], *, has_room: bool) -> bool:
+    def _begin(self, lane: LookupLane, email: str, group: Sequence[LookupAssignment], *, has_room: bool) -> bool:
         """Settle a group by what is known of its email, or have it asked for; True for that. Else it goes back and waits."""
         known = lane.queue.known(lane.mode, email)
         if known is not None:
@@ -146,7 +146,7 @@ class Lookups:
         owner = lane.queue.lock(lane.mode, email, for_ms=lane.lease) if has_room else None
         if owner is None:
             again = self._clock.now_ms() + (_AGAIN_AFTER if has_room else 0)
-            self._settle(lane, [LookedUp(one, again=again) for one in group])
+            self._settle(lane, [LookupSettlement(one, again=again) for one in group])
             return False
         if (known := lane.queue.known(lane.mode, email)) is not None:
             # Somebody else found it out between that look and the lock.
@@ -157,7 +157,7 @@ class Lookups:
         self._pool.submit(self._ask, lane, email, group, owner)
         return True
 
-    def _ask(self, lane: LookupLane, email: str, group: Sequence[Wanted], owner: str) -> None:
+    def _ask(self, lane: LookupLane, email: str, group: Sequence[LookupAssignment], owner: str) -> None:
         def ask() -> None:
             result = lane.lookup.look_up(email)
             metrics.LOOKUP_SECONDS.labels(lane.integration).observe(result.duration_ms / 1000)
@@ -165,7 +165,7 @@ class Lookups:
 
         def record_bug() -> None:
             bug = _BUG | {"lookup": lane.mode, "email": email or None}
-            self._settle(lane, [LookedUp(wanted, bug) for wanted in group])
+            self._settle(lane, [LookupSettlement(wanted, bug) for wanted in group])
 
         try:
             contain(ask, record_bug, what=f"a lookup for {lane.integration}")
@@ -178,22 +178,26 @@ class Lookups:
             lane.look_at = 0.0
             self._has_room.set()
 
-    def _write_down(self, lane: LookupLane, email: str, group: Sequence[Wanted], result: LookupResult) -> None:
+    def _write_down(
+        self, lane: LookupLane, email: str, group: Sequence[LookupAssignment], result: LookupResult
+    ) -> None:
         """Leave the record of the one that was asked for; the rest of its group is answered by it, or asked for again."""
         first, *rest = group
         found = {"lookup": lane.mode, "email": email or None, **result.as_json()}
         if result.outcome is Outcome.FAILED or result.reason in _REFUSALS:
             again = self._clock.now_ms() + _AGAIN_AFTER_FAILURE
-            others = [LookedUp(one, again=again) for one in rest]
+            others = [LookupSettlement(one, again=again) for one in rest]
         else:
             lane.queue.remember(lane.mode, email, found, for_ms=int(lane.cache * 1000))
-            others = [LookedUp(one, _cached(lane, one, found)) for one in rest]
-        self._settle(lane, [LookedUp(first, {**found, "cached": False}, parking=_parking(result.reason)), *others])
+            others = [LookupSettlement(one, _cached(lane, one, found)) for one in rest]
+        self._settle(
+            lane, [LookupSettlement(first, {**found, "cached": False}, parking=_parking(result.reason)), *others]
+        )
 
-    def _settle_as_known(self, lane: LookupLane, group: Sequence[Wanted], known: dict[str, Any]) -> None:
-        self._settle(lane, [LookedUp(one, _cached(lane, one, known)) for one in group])
+    def _settle_as_known(self, lane: LookupLane, group: Sequence[LookupAssignment], known: dict[str, Any]) -> None:
+        self._settle(lane, [LookupSettlement(one, _cached(lane, one, known)) for one in group])
 
-    def _settle(self, lane: LookupLane, results: Sequence[LookedUp]) -> None:
+    def _settle(self, lane: LookupLane, results: Sequence[LookupSettlement]) -> None:
         written = lane.queue.settle(results, failures=_FAILURES_TO_PARK, now=self._clock.now_ms())
         for result, is_ours in zip(results, written, strict=True):
             if result.record is None or not is_ours:
@@ -218,17 +222,17 @@ class Lookups:
             lane.calls += change
 
 
-def _cached(lane: LookupLane, wanted: Wanted, found: dict[str, Any]) -> dict[str, Any]:
+def _cached(lane: LookupLane, wanted: LookupAssignment, found: dict[str, Any]) -> dict[str, Any]:
     """Return the record of a lookup that was answered by what an earlier one found."""
     email = wanted.resolved_by.strip() if lane.mode == "impersonate" else None
     return {**found, "email": email, "status": None, "duration_ms": 0, "cached": True}
 
 
-def _parking(reason: LookupReason | None) -> Parking | None:
+def _parking(reason: LookupReason | None) -> LookupParking | None:
     if reason in _REFUSALS:
         first, most = _REFUSALS[reason]
-        return Parking(reason.value, at_once=True, probe_first=first, probe_most=most)
+        return LookupParking(reason.value, at_once=True, probe_first=first, probe_most=most)
     if reason in _IN_A_ROW:
         name, first, most = _IN_A_ROW[reason]
-        return Parking(name, at_once=False, probe_first=first, probe_most=most)
+        return LookupParking(name, at_once=False, probe_first=first, probe_most=most)
     return None

@@ -27,7 +27,7 @@ from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 from relay.store.keys import WAKE_CHANNEL
-from relay.store.queue import Assignment, Settlement
+from relay.store.settlements import Assignment, Settlement
 from relay.worker.lanes import Lane, busy, room_for
 from relay.worker.lease import lease_of, longest_attempt
 from relay.worker.maintenance import Maintenance, RetentionLimits
@@ -90,13 +90,13 @@ class Worker:
         connection: Connection,
         crew: AttemptPool,
         *,
-        keep: RetentionLimits,
+        limits: RetentionLimits,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._name = name
         self._lanes = {lane.integration.name: lane for lane in lanes}
-        self._pulse = Heartbeats(connection)
+        self._heartbeats = Heartbeats(connection)
         self._connection = connection
         self._crew = crew
         self._now_ms = clock.now_ms
@@ -110,7 +110,7 @@ class Worker:
         self._untold: list[tuple[_Result, str, int]] = []
         self._stopping = threading.Event()
         self._store = _StoreWait()
-        self._housekeeper = Maintenance(name, self._pulse, keep, clock.monotonic)
+        self._housekeeper = Maintenance(name, self._heartbeats, limits, clock.monotonic)
 
     def stop(self) -> None:
         """Take nothing more, finish what is in flight, and let `run` return. Safe in a signal handler."""
@@ -164,7 +164,7 @@ class Worker:
                 self._tell()
         left = busy(self._busy_lanes()) + sum(map(len, self._unsettled.values()))
         try:
-            self._pulse.retire(self._name)
+            self._heartbeats.retire(self._name)
         except StoreUnavailableError:
             log(_LOG, logging.WARNING, "Redis is away while the worker stops")
         log(_LOG, logging.INFO, "worker stopped", worker=self._name, left_in_flight=left or None)

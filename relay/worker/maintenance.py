@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from relay import metrics
 from relay.logs import log
+from relay.store.delivery_queue import DeliveryQueue, SweepResult
 from relay.store.heartbeats import Heartbeats
-from relay.store.queue import DeliveryQueue, Swept
 from relay.worker.lanes import Lane
 from relay.worker.lease import lease_of
 from relay.worker.orphaned_integrations import OrphanedIntegrations
@@ -32,10 +32,12 @@ class RetentionLimits:
 class Maintenance:
     """Keeps the house of one worker. `keep_house` raises `StoreUnavailableError`, and is tried again then."""
 
-    def __init__(self, worker: str, pulse: Heartbeats, keep: RetentionLimits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, worker: str, heartbeats: Heartbeats, limits: RetentionLimits, monotonic: Callable[[], float]
+    ) -> None:
         self._worker = worker
-        self._pulse = pulse
-        self._keep = keep
+        self._heartbeats = heartbeats
+        self._limits = limits
         self._monotonic = monotonic
         self._beat_at = self._reclaim_at = self._sweep_at = 0.0
 
@@ -52,7 +54,7 @@ class Maintenance:
         """Do what is due. It comes after the worker's deliveries: a heartbeat means that these got on."""
         now = self._monotonic()
         if now >= self._beat_at:
-            self._pulse.beat(self._worker, now_ms)
+            self._heartbeats.beat(self._worker, now_ms)
             self._beat_at = now + _BEAT_EVERY
         if now >= self._reclaim_at:
             for lane in lanes:
@@ -65,8 +67,8 @@ class Maintenance:
             self._sweep_at = now + _SWEEP_EVERY
 
     def _reclaim(self, lane: Lane, now_ms: int) -> None:
-        least_idle = int(lease_of(lane.integration.iem) * 1000)
-        put_back, missing = lane.queue.reclaim(self._worker, least_idle=least_idle, now=now_ms)
+        min_idle = int(lease_of(lane.integration.iem) * 1000)
+        put_back, missing = lane.queue.reclaim(self._worker, min_idle=min_idle, now=now_ms)
         name = lane.integration.name
         if put_back:
             metrics.RECLAIMED.labels(name).inc(put_back)
@@ -89,13 +91,13 @@ class Maintenance:
             )
 
     def _look_after_absences(self, now_ms: int) -> None:
-        if absences := self._keep.absences:
+        if absences := self._limits.absences:
             for name, deliveries in absences.set_aside(now_ms):
                 if self._sweep(name, deliveries, now_ms).left == 0:
                     absences.forget(name)
 
-    def _sweep(self, name: str, deliveries: DeliveryQueue, now_ms: int) -> Swept:
-        swept = deliveries.sweep(cap=self._keep.dead, now=now_ms)
+    def _sweep(self, name: str, deliveries: DeliveryQueue, now_ms: int) -> SweepResult:
+        swept = deliveries.sweep(cap=self._limits.dead, now=now_ms)
         if swept.over_cap:
             message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
             log(_LOG, logging.ERROR, message, integration=name, count=swept.over_cap)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from relay.core.integration import OrphanReason
 from relay.mapping_files.catalogue import Catalogue
 from relay.store.circuit import Circuit
-from relay.store.queue import DeliveryQueue
+from relay.store.delivery_queue import DeliveryQueue
 from relay.store.registry import Registry
 
 

@@ -128,11 +128,11 @@ class Publisher:
         look = self._look(lane)
         if look is None:
             return _OTHERS_EVERY
-        if look.standing.parked == Reason.WRONG_CREDENTIALS:
+        if look.health.parked == Reason.WRONG_CREDENTIALS:
             return _LOOK_EVERY  # one more asker would help to lock the account
         memory = self._memory(lane, look)
         for duty in PublicationKind:
-            if self._is_due(lane, duty, memory, look.standing.at) and not self._do(lane, duty, look.standing, memory):
+            if self._is_due(lane, duty, memory, look.health.at) and not self._do(lane, duty, look.health, memory):
                 break
         return _LOOK_EVERY
 
@@ -146,13 +146,13 @@ class Publisher:
         if memory.get("customer", lane.subject.customer_id) != lane.subject.customer_id:
             changes = dict.fromkeys(memory, "")
         locked = memory.get("locked")
-        is_mended = locked is not None and look.standing.counts.delivered > int(locked)
+        is_mended = locked is not None and look.health.counts.delivered > int(locked)
         if is_mended or memory.get("config", lane.config) != lane.config:
             held_up = {name.removesuffix(":wait") for name in memory if name.endswith(":wait")}
             changes |= {"locked": "", **{f"{one}:{what}": "" for one in held_up for what in ("next", "wait")}}
         if changes or not told_of.items() <= memory.items():
             changes |= told_of
-            lane.store.remember(self._owner, changes, now=look.standing.at)
+            lane.store.remember(self._owner, changes, now=look.health.at)
         return {name: text for name, text in {**memory, **changes}.items() if text}
 
     def _is_due(self, lane: PublishingLane, duty: PublicationKind, memory: Mapping[str, str], at: int) -> bool:
@@ -221,11 +221,11 @@ class Publisher:
             if look := self._look(lane):
                 for problem, known in known_problems(look.memory).items():
                     if not known.is_over:
-                        over = Known(known.since, look.standing.at, known.detail, is_over=True)
+                        over = Known(known.since, look.health.at, known.detail, is_over=True)
                         notice = Notice(problem, "the relay tells no more of this integration", over)
-                        lane.service.publish(Publication.EVENTS, reports.event(lane.subject, notice, look.standing.at))
-                lane.store.remember(self._owner, dict.fromkeys(look.memory, ""), now=look.standing.at)
-                lane.store.leave(self._owner, now=look.standing.at)
+                        lane.service.publish(Publication.EVENTS, reports.event(lane.subject, notice, look.health.at))
+                lane.store.remember(self._owner, dict.fromkeys(look.memory, ""), now=look.health.at)
+                lane.store.leave(self._owner, now=look.health.at)
             return 0.0
         finally:
             lane.service.close()

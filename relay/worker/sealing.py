@@ -10,7 +10,7 @@ from functools import partial
 from relay.clock import contain, every
 from relay.core.seal import MOST_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
 from relay.logs import log
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
 
 _LOG = logging.getLogger("relay.audit")
@@ -27,7 +27,7 @@ class Sealer:
     def __init__(
         self,
         trail: Trail,
-        chain: Chain,
+        chain: SealChain,
         key: SealingKey,
         names: Callable[[], Iterable[str]],
         *,
@@ -67,7 +67,7 @@ class Sealer:
         if not self._trusts(integration, before):
             return 0
         for _ in range(_SEALS_AT_ONCE):
-            records = self._trail.behind(integration, before.last if before else None, most=MOST_RECORDS)
+            records = self._trail.read_after(integration, before.last if before else None, limit=MOST_RECORDS)
             if not records:
                 break
             seal = make_seal(self._key, integration, before, records)

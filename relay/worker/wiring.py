@@ -12,7 +12,7 @@ from relay.mapping_files.parser import NAME
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.registry import Registry
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
 from relay.worker.lane_factory import LaneFactory
 from relay.worker.lookups import CALLS_AT_ONCE, Lookups
@@ -38,7 +38,7 @@ def build_worker(foundation: Foundation, catalogue: Catalogue, connection: Conne
         LaneFactory(foundation, connection).deliveries(catalogue.usable()),
         connection,
         AttemptPool(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
-        keep=RetentionLimits(settings.max_dead, orphaned),
+        limits=RetentionLimits(settings.max_dead, orphaned),
         clock=foundation.clock,
     )
 
@@ -71,7 +71,7 @@ def build_sealer(foundation: Foundation, catalogue: Catalogue) -> Sealer:
 
     return Sealer(
         Trail(connection),
-        Chain(connection),
+        SealChain(connection),
         key,
         names,
         retention=settings.audit_retention,

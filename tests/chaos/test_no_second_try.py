@@ -102,8 +102,8 @@ def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
     journal = Journal(tmp_path / "journal", most_bytes=1 << 30)
     wait_until(lambda: not journal.waiting(), "the journal is drained", patience=60)
     journal.close()
-    pulse = Heartbeats(Connection(redis.url, timeout=5))
-    wait_until(lambda: pulse.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)
+    heartbeats = Heartbeats(Connection(redis.url, timeout=5))
+    wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)
 
     assert isinstance(server.service, SimulatedIem)
     pushed: dict[str, list[int]] = defaultdict(list)

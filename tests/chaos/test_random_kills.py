@@ -57,7 +57,7 @@ def test_nothing_is_lost_repeated_or_applied_in_the_wrong_order(
     blows: Blows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load, never = Load([blows.relay]), threading.Event()
-    pulse = Heartbeats(Connection(blows.redis.url, timeout=5))
+    heartbeats = Heartbeats(Connection(blows.redis.url, timeout=5))
     began = time.monotonic()
 
     with ThreadPoolExecutor(SENDERS) as pool:
@@ -74,7 +74,7 @@ def test_nothing_is_lost_repeated_or_applied_in_the_wrong_order(
 
     def is_over() -> bool:
         blows.recover()
-        return blows.sleeper is None and pulse.backlogs(["acme"])[0].pending == 0
+        return blows.sleeper is None and heartbeats.backlogs(["acme"])[0].pending == 0
 
     wait_until(is_over, "all of it is settled", patience=90)
 

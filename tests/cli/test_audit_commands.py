@@ -19,7 +19,7 @@ from relay.clock import now_ms
 from relay.core.seal import SealingKey, id_order
 from relay.core.values import format_time
 from relay.store.connection import Connection
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
 from relay.worker.sealing import Sealer
 
@@ -41,7 +41,9 @@ def bench(redis: Connection) -> Bench:
 
 
 def seal(redis: Connection, key: str) -> None:
-    Sealer(Trail(redis), Chain(redis), SealingKey(key), lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
+    Sealer(
+        Trail(redis), SealChain(redis), SealingKey(key), lambda: ["acme"], retention=86_400, now_ms=now_ms
+    ).seal_all()
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_a_line_that_is_cut_out_of_an_export_is_missed(
 
 
 def test_an_excerpt_by_time_is_whole_seals(run: Run, bench: Bench, tmp_path: Path) -> None:
-    second = list(Chain(bench.redis).seals("acme"))[1]
+    second = list(SealChain(bench.redis).seals("acme"))[1]
     since = format_time(id_order(second.last)[0])
 
     exported = run("export", "--since", since, "--output", "excerpt.jsonl")
@@ -144,7 +146,7 @@ def test_an_excerpt_by_time_is_whole_seals(run: Run, bench: Bench, tmp_path: Pat
 def reseal(redis: Connection, key: SealingKey) -> None:
     """Do as somebody with access to Redis, who has another key or none."""
     redis.call("DEL", "relay:{acme}:seals")
-    Sealer(Trail(redis), Chain(redis), key, lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
+    Sealer(Trail(redis), SealChain(redis), key, lambda: ["acme"], retention=86_400, now_ms=now_ms).seal_all()
 
 
 def test_a_chain_that_was_made_anew_without_a_key_is_not_taken_for_good(run: Run, bench: Bench) -> None:

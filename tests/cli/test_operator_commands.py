@@ -18,7 +18,9 @@ from relay.core.outcomes import Dead, Reason
 from relay.mapping_files.folder import read_mapping
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Settlement, Submission
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.settlements import Settlement
+from relay.store.submissions import Submission
 
 NOW = 1_795_342_830_000
 Run = Callable[..., subprocess.CompletedProcess[str]]

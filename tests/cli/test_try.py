@@ -22,7 +22,7 @@ from relay.foundation import new_id
 from relay.intake.accept import Intake, Sender
 from relay.mapping_files.folder import read_mapping
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue
+from relay.store.delivery_queue import DeliveryQueue
 from relay.web.webhooks import read_idempotency_key
 
 MAPPING = """\

@@ -16,7 +16,8 @@ from harness import SYS_ID, Relay, mapping, wait_until, write_mapping
 
 from relay.core.outcomes import Dead, Reason
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Settlement
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.settlements import Settlement
 from relay.web.openapi.openapi_document import make_document
 
 PAGE = "docs/operating/operator-api.md"

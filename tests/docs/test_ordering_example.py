@@ -9,7 +9,7 @@ from relay.clock import now_ms
 from relay.foundation import new_id
 from relay.intake.accept import Intake, Sender
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue
+from relay.store.delivery_queue import DeliveryQueue
 
 ORDERING = "docs/mapping-files/ordering-and-deduplication.md"
 

@@ -127,8 +127,8 @@ def insist(worker: Process) -> None:
 
 
 def wait_until_settled(site: Site) -> None:
-    pulse = Heartbeats(Connection(site.redis.url, timeout=5))
-    wait_until(lambda: pulse.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=30)
+    heartbeats = Heartbeats(Connection(site.redis.url, timeout=5))
+    wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=30)
 
 
 def expect_each_once(site: Site, load: Load) -> None:

@@ -15,7 +15,8 @@ from relay.errors import JournalError
 from relay.intake.drainer import Drainer
 from relay.intake.journal import Entry, Journal, open_journal
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.submissions import Submission, Verdict, encode_submissions
 
 MIB = 1 << 20
 DAY_SECONDS = 86_400
@@ -51,7 +52,7 @@ def write_down(journal: Journal, bench: Bench, *updates: Mapped) -> list[Submiss
     """Journal each update as a webhook of its own, received now."""
     submissions = [bench.submission(update) for update in updates]
     for submission in submissions:
-        records = encode(bench.integration, [submission], bench.now)
+        records = encode_submissions(bench.integration, [submission], bench.now)
         journal.append(bench.name, submission.id, bench.now, records, patience=10)
     return submissions
 

@@ -16,7 +16,7 @@ from relay.mapping_files.reloader import MissingSecrets, Reloader
 from relay.operations.dry_run import DryRun
 from relay.store.connection import Connection
 from relay.store.keys import key
-from relay.store.last_good import LastGood
+from relay.store.last_good import LastGoodMappings
 
 BROKEN = "source: servicenow\nstats: {6: 6}\n"
 FAILING = MAPPING + "tests: [{name: it is not so, payload: {sys_id: x, state: 6}, expect: {state: 7}}]\n"
@@ -34,7 +34,7 @@ class Process:
         missing: MissingSecrets = lambda _file: (),
     ) -> None:
         self.catalogue = Catalogue([], folder=folder)
-        self.reloader = Reloader(self.catalogue, folder, LastGood(redis), missing=missing, keeps=keeps)
+        self.reloader = Reloader(self.catalogue, folder, LastGoodMappings(redis), missing=missing, keeps=keeps)
         self.reloader.look()
 
     def look(self, times: int = 1) -> list[bool]:
@@ -165,7 +165,7 @@ def test_the_last_good_version_outlives_a_restart(folder: Path, process: Process
 
 
 def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process: Process, redis: Connection) -> None:
-    class Away(LastGood):
+    class Away(LastGoodMappings):
         """The last good versions, of a Redis that can be away."""
 
         is_away = True

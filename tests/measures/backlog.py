@@ -15,7 +15,8 @@ from relay.foundation import new_id
 from relay.mapping_files.parser import parse_mapping_file
 from relay.mapping_files.sources import load_presets
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Submission
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.submissions import Submission
 
 #: Seconds.
 RETENTION = 30 * 86400

@@ -17,7 +17,7 @@ from relay.clock import now_ms
 from relay.core.outcomes import Delivered
 from relay.store.connection import Connection
 from relay.store.durability import parse_info
-from relay.store.queue import Assignment, Settlement
+from relay.store.settlements import Assignment, Settlement
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

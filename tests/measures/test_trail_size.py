@@ -12,7 +12,7 @@ from harness import base_environ, mapping, write_mapping
 from relay.clock import now_ms
 from relay.core.seal import SealingKey
 from relay.store.connection import Connection
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
 from relay.worker.sealing import Sealer
 
@@ -33,7 +33,7 @@ def fill(redis: Connection, count: int) -> None:
     for _ in range(count // 1_000):
         redis.call("EVAL", FILL, 1, "relay:{acme}:audit", 1_000)
     redis.call("SADD", "relay:integrations", "acme")
-    sealer = Sealer(Trail(redis), Chain(redis), SealingKey(None), lambda: ["acme"], retention=86_400, now_ms=now_ms)
+    sealer = Sealer(Trail(redis), SealChain(redis), SealingKey(None), lambda: ["acme"], retention=86_400, now_ms=now_ms)
     while sealer.seal("acme"):
         pass
 

@@ -18,7 +18,7 @@ from relay.core.model import Update
 from relay.mapping_files.folder import read_mapping
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.lookup_queue import LookedUp, LookupQueue
+from relay.store.lookup_queue import LookupQueue, LookupSettlement
 
 SYS_ID = "9d385017c611228701d22104cc95c371"
 VIRIMA = {"url": "https://virima.example.com", "username": "u", "password": {"env": "PW"}, "lookup": "impersonate"}
@@ -83,7 +83,7 @@ def test_the_story_of_a_delivered_ticket(bench: Bench, explain: Explain) -> None
         "cached": False,
         "user": user,
     }
-    queue.settle([LookedUp(wanted, record)], failures=5, now=bench.now)
+    queue.settle([LookupSettlement(wanted, record)], failures=5, now=bench.now)
 
     story = explain("INC0010023")
 

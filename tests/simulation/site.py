@@ -25,9 +25,10 @@ from relay.mapping_files.sources import load_presets
 from relay.operations.replay import Replay
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.dead_letters import DeadLetters
+from relay.store.dead_letter_store import DeadLetterStore
+from relay.store.delivery_queue import DeliveryQueue
 from relay.store.delivery_reader import DeliveryReader
-from relay.store.queue import Assignment, DeliveryQueue
+from relay.store.settlements import Assignment
 from relay.store.token_store import TokenStore
 from relay.worker.lanes import Lane
 from relay.worker.loop import AttemptPool, Worker
@@ -74,9 +75,9 @@ class Pool(Executor):
 class ImpatientQueue(DeliveryQueue):
     """Takes back whatever has no lease any more: Redis's own clock, by which it idles, stands still here."""
 
-    def reclaim(self, consumer: str, *, least_idle: int, now: int, gone_after: int = 10**9) -> tuple[int, int]:  # noqa: ARG002 - see above
+    def reclaim(self, consumer: str, *, min_idle: int, now: int, gone_after: int = 10**9) -> tuple[int, int]:  # noqa: ARG002 - see above
         """Put back what workers took and never settled."""
-        return super().reclaim(consumer, least_idle=0, now=now)
+        return super().reclaim(consumer, min_idle=0, now=now)
 
 
 class WebProcess(Process):
@@ -103,7 +104,7 @@ class WorkerProcess(Process):
             self.lanes,
             self.wire,
             AttemptPool(Pool(self._begin), CREW),
-            keep=RetentionLimits(dead=1000),
+            limits=RetentionLimits(dead=1000),
             clock=site.stage.clock,
             chance=site.chance,
         )
@@ -141,7 +142,7 @@ class Operator(Process):
         queues = {one.name: DeliveryQueue(wire, one.name, retention=_YEARS) for one in site.integrations}
         self._clock = clock
         self._circuit = Circuit(wire)
-        self._letters = DeadLetters(wire)
+        self._dead_letters = DeadLetterStore(wire)
         self._deliveries = DeliveryReader(wire)
         self._replay = Replay(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
 
@@ -161,7 +162,9 @@ class Operator(Process):
 
     def discard(self, integration: Integration, an_id: str) -> None:
         """Close a dead letter."""
-        self._letters.discard(integration.name, [an_id], actor="operator", why="obsolete", now=self._clock.now_ms())
+        self._dead_letters.discard(
+            integration.name, [an_id], actor="operator", why="obsolete", now=self._clock.now_ms()
+        )
 
 
 class Site:

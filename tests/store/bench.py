@@ -14,8 +14,10 @@ from relay.core.retry import retry_delay
 from relay.mapping_files.parser import parse_mapping_file
 from relay.mapping_files.sources import load_presets
 from relay.store.connection import Connection, pairs
+from relay.store.delivery_queue import DeliveryQueue
 from relay.store.keys import key
-from relay.store.queue import Assignment, Batch, DeliveryQueue, Settlement, Submission, Verdict
+from relay.store.settlements import Assignment, Settlement, TakeResult
+from relay.store.submissions import Submission, Verdict
 
 #: Milliseconds.
 SECOND = 1_000
@@ -166,7 +168,7 @@ class Bench:
 
     # Workers
 
-    def take(self, most: int = 10, *, worker: str = "worker-1", config: str | None = None) -> Batch:
+    def take(self, most: int = 10, *, worker: str = "worker-1", config: str | None = None) -> TakeResult:
         """Return what a worker with room for `most` gets."""
         return self.queue.take(worker, most, lease=LEASE, config=config or self.config, now=self.now)
 
@@ -208,7 +210,7 @@ class Bench:
 
     def reclaim(self, *, worker: str = "worker-2") -> tuple[int, int]:
         """Put back what is in flight and whose lease is over, however little Redis's own clock went on meanwhile."""
-        return self.queue.reclaim(worker, least_idle=0, now=self.now)
+        return self.queue.reclaim(worker, min_idle=0, now=self.now)
 
     # What Redis holds
 

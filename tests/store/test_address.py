@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from relay.errors import ConfigurationError, StoreUnavailableError
-from relay.store.address import SeveralHosts, read_address
+from relay.store.address import MultiHostAddress, read_address
 from relay.store.connection import Connection
 
 PASSWORD = "pa55-word"
@@ -74,5 +74,5 @@ def test_several_hosts_are_read_as_they_are_written(kind: str, hosts: list[tuple
 
     address = read_address(f"redis+{kind}://relay:p%40ss@{written}/main/{database}")
 
-    assert address == SeveralHosts(kind, tuple(hosts), "relay", "p@ss", "main", database)  # type: ignore[arg-type] # one of the two
+    assert address == MultiHostAddress(kind, tuple(hosts), "relay", "p@ss", "main", database)  # type: ignore[arg-type] # one of the two
     assert "p@ss" not in repr(address)

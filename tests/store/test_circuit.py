@@ -30,7 +30,7 @@ from store.bench import (
 from relay.core.outcomes import Outcome, Park, Reason, Retry
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.queue import Assignment
+from relay.store.settlements import Assignment
 
 SERVER_ERROR = Retry(Reason.SERVER_ERROR)
 RATE_LIMITED = Retry(Reason.RATE_LIMITED)

@@ -340,11 +340,11 @@ def run_the_queue(connection: Connection) -> None:
     owner = tokens.lock(for_ms=1000)
     assert owner
     tokens.unlock(owner)
-    pulse = Heartbeats(connection)
-    pulse.beat("worker-1", bench.now)
-    pulse.probe_write(bench.now)
-    assert pulse.workers() == {"worker-1": bench.now}
-    assert [backlog.pending for backlog in pulse.backlogs(["acme"])] == [1]
+    heartbeats = Heartbeats(connection)
+    heartbeats.beat("worker-1", bench.now)
+    heartbeats.probe_write(bench.now)
+    assert heartbeats.workers() == {"worker-1": bench.now}
+    assert [backlog.pending for backlog in heartbeats.backlogs(["acme"])] == [1]
     durability = read_durability(connection)
     assert (f"{durability.server}-server", durability.appendonly) == (redis_binary().name, True)
 

@@ -28,11 +28,12 @@ from relay.errors import BacklogFullError
 from relay.operations.replay import Replay
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
-from relay.store.dead_letters import DeadLetters
-from relay.store.delivery_reader import DeliveryReader, Query
+from relay.store.dead_letter_store import DeadLetterStore
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.delivery_reader import DeliveryQuery, DeliveryReader
 from relay.store.heartbeats import Heartbeats
 from relay.store.publication_store import PublicationStore
-from relay.store.queue import DeliveryQueue
+from relay.store.rejection_store import RejectionStore
 
 ANN = "ann"
 
@@ -43,8 +44,13 @@ def reader(redis: Connection) -> DeliveryReader:
 
 
 @pytest.fixture
-def letters(redis: Connection) -> DeadLetters:
-    return DeadLetters(redis)
+def dead_letters(redis: Connection) -> DeadLetterStore:
+    return DeadLetterStore(redis)
+
+
+@pytest.fixture
+def rejections(redis: Connection) -> RejectionStore:
+    return RejectionStore(redis)
 
 
 @pytest.fixture
@@ -150,11 +156,11 @@ def test_a_replay_of_the_very_same_step_gives_the_first_answer(bench: Bench, rea
 
 
 def test_a_discarded_letter_is_closed_once_and_its_update_can_come_again(
-    bench: Bench, reader: DeliveryReader, letters: DeadLetters
+    bench: Bench, reader: DeliveryReader, dead_letters: DeadLetterStore
 ) -> None:
     letter = dead(bench, resolution("5"))
 
-    closed = [letters.discard("acme", [letter], actor=ANN, why="known", now=bench.now) for _ in range(2)]
+    closed = [dead_letters.discard("acme", [letter], actor=ANN, why="known", now=bench.now) for _ in range(2)]
 
     record = reader.find("acme", letter)
     assert record
@@ -163,33 +169,37 @@ def test_a_discarded_letter_is_closed_once_and_its_update_can_come_again(
     assert bench.accept(resolution("5")).status == "queued"
 
 
-def test_a_rejection_is_replayed_by_an_ordinary_accept(bench: Bench, letters: DeadLetters, replay: Replay) -> None:
+def test_a_rejection_is_replayed_by_an_ordinary_accept(
+    bench: Bench, rejections: RejectionStore, replay: Replay
+) -> None:
     rejected = bench.accept(unusable({"sys_id": sys_id(1), "state": "6"}))
-    found = letters.find_rejection("acme", rejected.id)
+    found = rejections.find("acme", rejected.id)
     assert found
 
     replayed = replay.replay_rejection(bench.integration, found, actor=ANN)
 
     assert replayed.status == "queued"
-    assert letters.find_rejection("acme", rejected.id) is None
-    assert letters.rejections(["acme"], limit=10).items == ()
+    assert rejections.find("acme", rejected.id) is None
+    assert rejections.page(["acme"], limit=10).items == ()
     assert audit_types(bench)[-1] == "replayed"
 
 
-def test_a_rejection_that_still_cannot_be_mapped_stays(bench: Bench, letters: DeadLetters, replay: Replay) -> None:
+def test_a_rejection_that_still_cannot_be_mapped_stays(
+    bench: Bench, rejections: RejectionStore, replay: Replay
+) -> None:
     rejected = bench.accept(unusable({"state": "6"}))
-    found = letters.find_rejection("acme", rejected.id)
+    found = rejections.find("acme", rejected.id)
     assert found
 
     assert replay.replay_rejection(bench.integration, found, actor=ANN).hindrance
-    assert letters.find_rejection("acme", rejected.id)
+    assert rejections.find("acme", rejected.id)
 
 
-def test_a_discarded_rejection_is_gone(bench: Bench, letters: DeadLetters) -> None:
+def test_a_discarded_rejection_is_gone(bench: Bench, rejections: RejectionStore) -> None:
     rejected = bench.accept(unusable({"state": "6"}))
 
-    assert letters.discard("acme", [rejected.id], actor=ANN, why="a test", now=bench.now) == 1
-    assert letters.find_rejection("acme", rejected.id) is None
+    assert rejections.discard("acme", [rejected.id], actor=ANN, why="a test", now=bench.now) == 1
+    assert rejections.find("acme", rejected.id) is None
 
 
 def test_what_a_person_parked_is_not_probed_and_flows_when_resumed(bench: Bench, redis: Connection) -> None:
@@ -239,7 +249,7 @@ def test_pages_go_from_the_newest_to_the_oldest_and_lose_none(bench: Bench, read
 
     seen, cursor = [], None
     while True:
-        page = reader.page(["acme"], Query(), limit=7, cursor=cursor)
+        page = reader.page(["acme"], DeliveryQuery(), limit=7, cursor=cursor)
         seen += [item["id"] for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
@@ -258,7 +268,7 @@ def test_a_filter_by_status_finds_exactly_those(bench: Bench, reader: DeliveryRe
     bench.settle(died, REFUSED)
     bench.settle(retried, NOT_NOW)
 
-    found = [item["id"] for item in reader.walk(["acme"], Query(status=status))]
+    found = [item["id"] for item in reader.walk(["acme"], DeliveryQuery(status=status))]
 
     expected = {"delivered": [delivered.id], "dead": [died.id], "retrying": [retried.id], "superseded": [late]}
     assert found == expected.get(status, found)
@@ -269,8 +279,8 @@ def test_a_parked_integrations_pending_deliveries_read_as_parked(bench: Bench, r
     delivery = bench.accept_new(resolution("5"))
     bench.attempt(WRONG_CREDENTIALS)
 
-    assert [item["id"] for item in reader.walk(["acme"], Query(status="parked"))] == [delivery]
-    assert list(reader.walk(["acme"], Query(status="queued"))) == []
+    assert [item["id"] for item in reader.walk(["acme"], DeliveryQuery(status="parked"))] == [delivery]
+    assert list(reader.walk(["acme"], DeliveryQuery(status="queued"))) == []
     assert reader.status_of("acme", delivery) == "parked"
 
 
@@ -281,8 +291,8 @@ def test_a_tickets_deliveries_are_found_by_sys_id_and_by_number(bench: Bench, re
     second = bench.accept_new(resolution("7", ticket=3))
     bench.accept_new(resolution("5", ticket=4))
 
-    by_sys_id = [item["id"] for item in reader.walk(["acme"], Query(sys_id=sys_id(3)))]
-    by_number = [item["id"] for item in reader.walk(["acme"], Query(number="INC0000003"))]
+    by_sys_id = [item["id"] for item in reader.walk(["acme"], DeliveryQuery(sys_id=sys_id(3)))]
+    by_number = [item["id"] for item in reader.walk(["acme"], DeliveryQuery(number="INC0000003"))]
 
     assert by_sys_id == by_number == [second, first]
 
@@ -361,11 +371,11 @@ def test_of_very_many_attempts_the_first_and_the_last_are_listed(bench: Bench, r
     assert record["attempts"][-1]["at"] == format_time(bench.now - SECOND)
 
 
-def test_a_dead_letter_whose_ticket_is_gone_can_be_discarded(bench: Bench, letters: DeadLetters) -> None:
+def test_a_dead_letter_whose_ticket_is_gone_can_be_discarded(bench: Bench, dead_letters: DeadLetterStore) -> None:
     letter = dead(bench, resolution("5"))
     bench.redis.call("DEL", bench.key(f"t:{sys_id(1)}"))
 
-    closed = letters.discard("acme", [letter], actor=ANN, why="known", now=bench.now)
+    closed = dead_letters.discard("acme", [letter], actor=ANN, why="known", now=bench.now)
 
     assert closed == 1
     assert bench.listed("discarded") == [letter]
@@ -386,7 +396,7 @@ def test_a_page_by_reason_passes_over_nothing(bench: Bench, reader: DeliveryRead
 
     found, cursor = [], None
     for _ in range(20):
-        page = reader.page(["acme"], Query(reason="refused"), limit=50, cursor=cursor)
+        page = reader.page(["acme"], DeliveryQuery(reason="refused"), limit=50, cursor=cursor)
         found += [item["id"] for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
@@ -409,4 +419,4 @@ def test_how_long_the_oldest_waits_and_is_dead_is_told(bench: Bench, redis: Conn
 
     assert backlog.oldest == accepted
     assert look
-    assert (look.standing.oldest, look.standing.oldest_dead) == (accepted, died)
+    assert (look.health.oldest, look.health.oldest_dead) == (accepted, died)

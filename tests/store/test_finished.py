@@ -13,7 +13,7 @@ from relay.core.model import Facts, Update
 from relay.core.values import format_time
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.delivery_reader import DeliveryReader, Query
+from relay.store.delivery_reader import DeliveryQuery, DeliveryReader
 
 NAMES = count(1)
 #: Anything that JSON can carry into a record, the separators of its stored form among it.
@@ -135,7 +135,7 @@ def test_pages_go_across_what_waits_and_what_is_over(
     bench: Bench, reader: DeliveryReader, days: list[str], since: int | None, until: int | None, found: list[int]
 ) -> None:
     start = bench.now - 3 * DAY
-    query = Query(
+    query = DeliveryQuery(
         since=None if since is None else start + since * DAY, until=None if until is None else start + until * DAY
     )
 

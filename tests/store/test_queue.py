@@ -255,7 +255,7 @@ def test_a_delivery_is_not_reclaimed_before_it_was_idle_for_long_enough(bench: B
     bench.wait(LEASE)
 
     # A clock that goes ahead must not take a lease from a worker that is at it: Redis's own clock has a say too.
-    assert bench.queue.reclaim("worker-2", least_idle=LEASE, now=bench.now) == (0, 0)
+    assert bench.queue.reclaim("worker-2", min_idle=LEASE, now=bench.now) == (0, 0)
 
     assert bench.settle(assignment, DELIVERED) == "delivered"
 

@@ -26,7 +26,7 @@ from relay.clock import now_ms
 from relay.core.seal import SealingKey, make_anchor, verify
 from relay.store.connection import Connection
 from relay.store.keys import key
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail, TrailQuery
 from relay.worker.sealing import Sealer
 
@@ -44,20 +44,20 @@ def trail(redis: Connection) -> Trail:
 
 
 @pytest.fixture
-def chain(redis: Connection) -> Chain:
-    return Chain(redis)
+def chain(redis: Connection) -> SealChain:
+    return SealChain(redis)
 
 
 def sealer(trail: Trail, *, retention: float = 90 * DAY / SECOND, later: int = 0) -> Sealer:
     return Sealer(
-        trail, Chain(trail._connection), KEY, lambda: ["acme"], retention=retention, now_ms=lambda: now_ms() + later
+        trail, SealChain(trail._connection), KEY, lambda: ["acme"], retention=retention, now_ms=lambda: now_ms() + later
     )
 
 
 def is_good(trail: Trail) -> bool:
-    chain = Chain(trail._connection)
+    chain = SealChain(trail._connection)
     anchor = chain.anchor("acme")
-    behind = trail.walk_behind("acme", anchor.last if anchor else None)
+    behind = trail.walk_after("acme", anchor.last if anchor else None)
     return verify("acme", behind, chain.seals("acme"), [KEY], anchor).finding is None
 
 
@@ -138,7 +138,7 @@ def test_a_filter_that_few_pass_is_answered_in_pages_that_end_early(bench: Bench
     assert [one["type"] for one in walk(trail, ["acme"], TrailQuery(type="accepted"), limit=10)] == ["accepted"]
 
 
-def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Trail, chain: Chain) -> None:
+def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(300):
         bench.accept(resolution("1", ticket=ticket))
     first = sealer(trail).seal("acme")
@@ -151,7 +151,7 @@ def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Tr
     assert is_good(trail)
 
 
-def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url: str, chain: Chain) -> None:
+def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url: str, chain: SealChain) -> None:
     connections = [Connection(redis_url, timeout=5) for _ in range(4)]
 
     def seal_on(connection: Connection) -> int:
@@ -171,7 +171,7 @@ def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url:
         connection.close()
 
 
-def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail: Trail, chain: Chain) -> None:
+def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(3):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -196,7 +196,7 @@ def test_what_was_never_sealed_is_not_dropped(bench: Bench, trail: Trail) -> Non
     assert trail.count("acme") == 1
 
 
-def test_what_is_young_stays(bench: Bench, trail: Trail, chain: Chain) -> None:
+def test_what_is_young_stays(bench: Bench, trail: Trail, chain: SealChain) -> None:
     bench.accept(resolution("1"))
     sealer(trail).seal("acme")
 
@@ -222,7 +222,7 @@ def rewrite(redis: Connection, trail_key: str, change: dict[str, str] | None, wh
     "change", [None, {"actor": "somebody else"}, {"more": '{"resolved_by":"x@example.com"}'}, {"at": "1"}]
 )
 def test_who_changes_a_record_in_redis_is_found_out(
-    bench: Bench, trail: Trail, redis: Connection, change: dict[str, str] | None, chain: Chain
+    bench: Bench, trail: Trail, redis: Connection, change: dict[str, str] | None, chain: SealChain
 ) -> None:
     for ticket in range(5):
         bench.accept(resolution("1", ticket=ticket))
@@ -236,7 +236,7 @@ def test_who_changes_a_record_in_redis_is_found_out(
     assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", victim)
 
 
-def test_who_drops_less_than_another_has_dropped_changes_nothing(bench: Bench, trail: Trail, chain: Chain) -> None:
+def test_who_drops_less_than_another_has_dropped_changes_nothing(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(4):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -251,7 +251,7 @@ def test_who_drops_less_than_another_has_dropped_changes_nothing(bench: Bench, t
     assert is_good(trail)
 
 
-def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Trail, chain: Chain) -> None:
+def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(3):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -271,7 +271,7 @@ def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Tr
 
 
 def test_what_somebody_rewrote_is_not_sealed_once_more_by_the_true_key(
-    bench: Bench, trail: Trail, chain: Chain, caplog: pytest.LogCaptureFixture
+    bench: Bench, trail: Trail, chain: SealChain, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = sealer(trail)
     bench.accept(resolution("1", ticket=1))
@@ -286,7 +286,7 @@ def test_what_somebody_rewrote_is_not_sealed_once_more_by_the_true_key(
 
 
 def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(
-    redis: Connection, trail: Trail, chain: Chain
+    redis: Connection, trail: Trail, chain: SealChain
 ) -> None:
     broken, good = (Bench(redis, make_integration(name)) for name in ("broken", "good"))
     good.accept(resolution("1"))
@@ -299,7 +299,7 @@ def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(
 
 
 def test_seals_that_a_failover_lost_do_not_stop_the_chain_for_ever(
-    bench: Bench, trail: Trail, chain: Chain, caplog: pytest.LogCaptureFixture
+    bench: Bench, trail: Trail, chain: SealChain, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = sealer(trail)
     for ticket in range(3):
@@ -372,7 +372,7 @@ def test_whatever_somebody_else_adds_is_a_record_that_can_be_read_filtered_and_s
     FOREIGN | SEALED,
 )
 def test_a_seal_that_somebody_wrote_is_a_finding(
-    redis: Connection, trail: Trail, chain: Chain, number: int, member: str, value: str
+    redis: Connection, trail: Trail, chain: SealChain, number: int, member: str, value: str
 ) -> None:
     redis.call("DEL", key("acme", "audit"), key("acme", "seals"))
     at = redis.call("XADD", key("acme", "audit"), "1790000000000-0", "at", "1790000000000", "type", "accepted")
@@ -385,7 +385,7 @@ def test_a_seal_that_somebody_wrote_is_a_finding(
     }
     redis.call("XADD", key("acme", "seals"), f"{number}-0", *[part for pair in fields.items() for part in pair])
 
-    report = verify("acme", trail.walk_behind("acme", None), chain.seals("acme"), [KEY], None)
+    report = verify("acme", trail.walk_after("acme", None), chain.seals("acme"), [KEY], None)
 
     assert at
     assert report.finding is not None

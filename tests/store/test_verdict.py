@@ -32,8 +32,9 @@ from relay.core.model import Mapped, Update
 from relay.core.outcomes import Outcome
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.dead_letters import DeadLetters
-from relay.store.queue import DeliveryQueue, Submission, Verdict, encode
+from relay.store.dead_letter_store import DeadLetterStore
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.submissions import Submission, Verdict, encode_submissions
 
 #: Dates of updates (Unix ms): 1 March 2026 and minutes after it.
 MARCH = 1_772_323_200_000
@@ -789,7 +790,7 @@ def test_a_ticket_goes_with_its_last_dead_letter_when_that_was_closed(bench: Ben
     bench.wait(2 * RETENTION)
     sweep(bench)
 
-    DeadLetters(bench.redis).discard("acme", [letter], actor="ops", why="known", now=bench.now)
+    DeadLetterStore(bench.redis).discard("acme", [letter], actor="ops", why="known", now=bench.now)
     bench.wait(RETENTION - SECOND)
     sweep(bench)
     before = bench.ticket()
@@ -887,7 +888,7 @@ def test_a_repeat_out_of_a_journal_is_known_when_its_ticket_is_forgotten(redis: 
     bench = Bench(redis, retention=MINUTE)
     bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
-    records = encode(bench.integration, [bench.submission(resolution("4"))], bench.now)
+    records = encode_submissions(bench.integration, [bench.submission(resolution("4"))], bench.now)
     first = bench.queue.accept_records(records, bench.now)
     bench.redis.call("DEL", bench.key(f"t:{sys_id(1)}"))
     bench.wait(HOUR)

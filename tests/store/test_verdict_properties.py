@@ -37,7 +37,8 @@ from store.bench import (
 
 from relay.core.outcomes import Outcome
 from relay.store.connection import Connection
-from relay.store.queue import Assignment, Submission, Verdict
+from relay.store.settlements import Assignment
+from relay.store.submissions import Submission, Verdict
 
 TICKETS = st.sampled_from([1, 2])
 VERSIONS = st.integers(1, 6)

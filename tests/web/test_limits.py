@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from web.openapi_answers import check
 
 from relay.store.connection import Connection
-from relay.store.rate import Rates
+from relay.store.rate_limiter import RateLimiter
 from relay.web.refusals import MOST, WINDOW, Refusals
 
 START = 1_795_342_830_000
 
 
 def test_a_seconds_worth_may_come_at_once_and_then_one_after_the_other(redis: Connection) -> None:
-    rates = Rates(redis)
+    rate_limiter = RateLimiter(redis)
 
-    at_once = [rates.take("acme", 10, now=START) for _ in range(12)]
-    later = [rates.take("acme", 10, now=START + 100 * number) for number in range(1, 6)]
-    after_a_pause = [rates.take("acme", 10, now=START + 5_000) for _ in range(11)]
+    at_once = [rate_limiter.take("acme", 10, now=START) for _ in range(12)]
+    later = [rate_limiter.take("acme", 10, now=START + 100 * number) for number in range(1, 6)]
+    after_a_pause = [rate_limiter.take("acme", 10, now=START + 5_000) for _ in range(11)]
 
     assert at_once == [0.0] * 10 + [0.1, 0.1]
     assert later == [0.0] * 5
@@ -33,17 +33,17 @@ def test_a_seconds_worth_may_come_at_once_and_then_one_after_the_other(redis: Co
 
 
 def test_integrations_have_rates_of_their_own(redis: Connection) -> None:
-    rates = Rates(redis)
+    rate_limiter = RateLimiter(redis)
 
-    assert [rates.take(name, 1, now=START) for name in ("acme", "other", "acme")] == [0.0, 0.0, 1.0]
+    assert [rate_limiter.take(name, 1, now=START) for name in ("acme", "other", "acme")] == [0.0, 0.0, 1.0]
 
 
 def test_a_clock_that_was_ahead_shuts_nobody_out(redis: Connection) -> None:
-    rates = Rates(redis)
+    rate_limiter = RateLimiter(redis)
     for _ in range(10):
-        rates.take("acme", 10, now=START + 3_600_000)
+        rate_limiter.take("acme", 10, now=START + 3_600_000)
 
-    assert rates.take("acme", 10, now=START) == 0.0
+    assert rate_limiter.take("acme", 10, now=START) == 0.0
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from web.openapi_answers import BY_ID, check
 
 from relay.core.outcomes import Dead, Reason
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Settlement
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.settlements import Settlement
 
 TOKEN = {"Authorization": "Bearer operator-token-1"}
 RESOLVED = {"sys_id": SYS_ID, "state": "6", "number": "INC1", "sys_mod_count": "7", "resolved_by": "a@example.com"}

@@ -13,7 +13,8 @@ from relay.core.dedupe import identify
 from relay.core.model import Facts, Update
 from relay.core.outcomes import Dead, Reason
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Settlement
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.settlements import Settlement
 
 TOKEN = "operator-token-1"
 

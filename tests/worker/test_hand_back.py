@@ -31,7 +31,7 @@ def test_what_was_not_begun_when_the_worker_is_told_to_stop_is_handed_back(redis
     delivery = bench.accept(resolution("1")).id
     clock = Clock(now_ms=lambda: bench.now)
     lane = Lane(bench.integration, bench.queue, None, bench.config)
-    worker = Worker("leaves", [lane], redis, AttemptPool(pool, 4), keep=RetentionLimits(dead=10), clock=clock)
+    worker = Worker("leaves", [lane], redis, AttemptPool(pool, 4), limits=RetentionLimits(dead=10), clock=clock)
     worker.turn()
     in_flight = bench.record(delivery)["place"]
 

@@ -32,7 +32,7 @@ from relay.simulators.server import SimulatorServer
 from relay.simulators.virima_people import Person
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
-from relay.store.lookup_queue import LookedUp, LookupQueue
+from relay.store.lookup_queue import LookupQueue, LookupSettlement
 from relay.store.trail import Trail, TrailQuery
 from relay.virima.lookup import Lookup, LookupResult
 from relay.worker.lookups import LookupLane, Lookups
@@ -258,7 +258,7 @@ def test_a_late_result_of_a_process_that_lost_its_lease_is_no_second_record(site
     site.bench.wait(10 * SECOND)
     site.run(site.process())
 
-    late = queue.settle([LookedUp(lost, {"outcome": "found", "cached": False})], failures=5, now=site.bench.now)
+    late = queue.settle([LookupSettlement(lost, {"outcome": "found", "cached": False})], failures=5, now=site.bench.now)
 
     assert late == [False]
     assert len(site.records()) == 1

@@ -15,7 +15,7 @@ from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.delivery_reader import DeliveryReader
 from relay.store.registry import Registry
-from relay.store.seals import Chain
+from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
 from relay.worker.orphaned_integrations import OrphanedIntegrations
 from relay.worker.sealing import Sealer
@@ -142,7 +142,7 @@ def test_a_removed_integration_is_swept_and_forgotten_when_nothing_is_left(site:
     bench.wait(RETENTION + DAY)
     in_a_year = Sealer(
         Trail(bench.redis),
-        Chain(bench.redis),
+        SealChain(bench.redis),
         SealingKey(None),
         lambda: ["acme"],
         retention=60,
@@ -164,7 +164,7 @@ def test_consumers_of_workers_that_are_gone_are_removed(bench: Bench) -> None:
     busy, done = bench.take_one(worker="busy"), bench.take_one(worker="done")
     bench.settle(done, DELIVERED)
 
-    bench.queue.reclaim("looks", least_idle=HOUR, now=bench.now, gone_after=0)
+    bench.queue.reclaim("looks", min_idle=HOUR, now=bench.now, gone_after=0)
 
     left = {one[1] for one in bench.redis.call("XINFO", "CONSUMERS", bench.key("queue"), "workers")}
     assert left == {"busy"} | ({"looks"} & left)
@@ -175,7 +175,7 @@ def test_consumers_that_were_heard_of_lately_stay(bench: Bench) -> None:
     bench.accept(resolution("1"))
     bench.settle(bench.take_one(worker="done"), DELIVERED)
 
-    bench.queue.reclaim("looks", least_idle=HOUR, now=bench.now)
+    bench.queue.reclaim("looks", min_idle=HOUR, now=bench.now)
 
     left = {one[1] for one in bench.redis.call("XINFO", "CONSUMERS", bench.key("queue"), "workers")}
     assert "done" in left

@@ -38,7 +38,7 @@ def test_what_was_settled_is_logged_though_nothing_can_be_taken(
     delivery = bench.accept_new(resolution("1"))
     lane = Lane(bench.integration, bench.queue, None, bench.config, fault="no such secret")
     clock = Clock(now_ms=lambda: bench.now)
-    worker = Worker("tells", [lane], connection, AttemptPool(AtOnce(), 4), keep=RetentionLimits(dead=10), clock=clock)
+    worker = Worker("tells", [lane], connection, AttemptPool(AtOnce(), 4), limits=RetentionLimits(dead=10), clock=clock)
     worker.turn()
     connection.is_leaving = True
 

@@ -3,7 +3,7 @@
 -- ARGV[6] after how long without a word a consumer is gone (ms, by the server's clock).
 -- Returns the next cursor ('0-0': done), how many were put back, and how many entries were missing from the queue (an alarm).
 
-local consumer, least_idle, cursor, most, gone_after = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local consumer, min_idle, cursor, most, gone_after = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function record_of(id)
   return by_name(redis.call('HGETALL', delivery_key(id)))
@@ -71,7 +71,7 @@ local function remove_gone_consumers()
   end
 end
 
-local answer = grouped('XAUTOCLAIM', queue, GROUP, consumer, least_idle, cursor, 'COUNT', most)
+local answer = grouped('XAUTOCLAIM', queue, GROUP, consumer, min_idle, cursor, 'COUNT', most)
 local put_back, missing = 0, #answer[3]
 for _, item in ipairs(answer[2]) do put_back = put_back + reclaim(item[1], item[2][2]) end
 if answer[1] == '0-0' then

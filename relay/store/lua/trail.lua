@@ -1,7 +1,7 @@
 -- What happens to an audit trail as a whole.
 -- ARGV[2] mapping: ARGV[3] the type, mapping_loaded or mapping_refused, ARGV[4] what tells this state of the file from others,
 --   ARGV[5] what the trail tells (JSON). Returns 1, or 0 where that is known already.
--- ARGV[2] seal: ARGV[3] number, ARGV[4] MAC of the seal before, ARGV[5] key, ARGV[6] records (as `store.seals` packs them), ARGV[7] MAC.
+-- ARGV[2] seal: ARGV[3] number, ARGV[4] MAC of the seal before, ARGV[5] key, ARGV[6] records (as `store.seal_chain` packs them), ARGV[7] MAC.
 --   Returns 1, or 0 where the chain has a seal of that number already, or lacks the one before.
 -- ARGV[2] drop: ARGV[3] number of the last seal to go, ARGV[4] its MAC, ARGV[5] its last record, ARGV[6] key and ARGV[7] MAC of the
 --   anchor, ARGV[8] the id from which records stay. Returns 1, or 0 where more than that was dropped already.

@@ -10,7 +10,7 @@ from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 
 
-class Chain:
+class SealChain:
     """The seals of all integrations. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:

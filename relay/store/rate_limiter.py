@@ -6,7 +6,7 @@ from relay.store.connection import Connection
 from relay.store.keys import key
 
 
-class Rates:
+class RateLimiter:
     """Counts webhooks against the rates of their integrations. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:

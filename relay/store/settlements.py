@@ -1,0 +1,97 @@
+"""What a worker takes from the queue, and the result that it writes back after an attempt.
+
+`encode_settlement` writes the JSON object that `lua/settle.lua` reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
+from relay.core.retry import probe_schedule
+from relay.store.submissions import encode_object
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A delivery that a worker took, with the fence that its settlement must show."""
+
+    integration: str
+    id: str
+    fence: str
+    sys_id: str
+    iem_state: int
+    #: Counted attempts so far.
+    tries: int
+    is_probe: bool
+    #: Unix milliseconds.
+    created_at: int
+    number: str
+    #: Digest of the IEM configuration that the worker had when it took the delivery.
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeResult:
+    """What `take` found: assignments, the reason if the integration is parked, and when to look again (Unix ms)."""
+
+    assignments: tuple[Assignment, ...]
+    parked: str | None
+    look_again_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The result of an attempt. Times in Unix milliseconds, durations in milliseconds."""
+
+    assignment: Assignment
+    #: None: the worker returns the delivery without an attempt.
+    outcome: Outcome | None
+    at: int = 0
+    duration: int = 0
+    status: int | None = None
+    #: Wait before the next attempt, if there is one.
+    delay: int = 0
+    give_up_after: int = 0
+
+
+def encode_settlement(settlement: Settlement) -> str:
+    """Return a settlement as the settle script reads it."""
+    outcome, reason = _outcome_and_reason(settlement.outcome)
+    parks_as = _parks_as(reason) if reason else None
+    schedule = probe_schedule(parks_as) if parks_as else None
+    return encode_object(
+        {
+            "id": settlement.assignment.id,
+            "fence": settlement.assignment.fence,
+            "outcome": outcome,
+            "reason": reason,
+            "speaks_of_iem": True if outcome == "retry" and reason in DOWN_REASONS else None,
+            "park_as": parks_as,
+            "probe_first": int(schedule.first * 1000) if schedule else None,
+            "probe_most": int(schedule.most * 1000) if schedule else None,
+            "probe": True if settlement.assignment.is_probe else None,
+            "delay": settlement.delay,
+            "give_up_after": settlement.give_up_after,
+            "config": settlement.assignment.config,
+            "attempt": f"{settlement.at}|{outcome}|{reason or ''}|{settlement.status or ''}|{settlement.duration}",
+        }
+    )
+
+
+def _parks_as(reason: Reason) -> Reason:
+    return Reason.DOWN if reason in DOWN_REASONS else reason
+
+
+def _outcome_and_reason(outcome: Outcome | None) -> tuple[str, Reason | None]:
+    match outcome:
+        case None:
+            return "returned", None
+        case Delivered():
+            return "delivered", None
+        case Retry(reason=reason):
+            return "retry", reason
+        case Park(reason=reason):
+            return "park", reason
+        case Dead(reason=reason):
+            return "dead", reason

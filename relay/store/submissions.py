@@ -1,0 +1,122 @@
+"""The records of a webhook on their way into the queue, and the verdicts on them.
+
+`encode_submissions` writes the JSON objects that `lua/accept.lua` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.core.dedupe import identify, version_key, window_of
+from relay.core.integration import Integration
+from relay.core.model import Ignored, Mapped, Rejected, Update
+from relay.core.resolver import why_skipped
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One record of a webhook: what it was mapped to, and the id under which it is stored. Times in Unix milliseconds."""
+
+    id: str
+    mapped: Mapped
+    received_at: int
+    #: The sender's name, for the audit trail.
+    sender: str
+    idempotency_key: str | None = None
+    #: The dead letter that this submission delivers again.
+    replay_of: str | None = None
+    #: The rejection that this submission was.
+    rejection: str | None = None
+    #: The operator who replays it.
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision on a submission. `id` names a delivery, or the rejection if it was rejected; empty if it was ignored."""
+
+    status: str
+    id: str
+
+
+def encode_submissions(integration: Integration, submissions: Sequence[Submission], now: int) -> list[str]:
+    """Return the records of one webhook as the accept script reads them. `now` (Unix ms) is the time of acceptance.
+
+    Intake journals contain these texts: a later version of the relay must still read what this version wrote.
+    """
+    return [encode_object(_record_of(integration, submission, now)) for submission in submissions]
+
+
+def encode_object(members: dict[str, Any]) -> str:
+    """Return `members` as compact JSON, without those that are None."""
+    return _to_json({name: value for name, value in members.items() if value is not None})
+
+
+def _record_of(integration: Integration, submission: Submission, now: int) -> dict[str, Any]:
+    match submission.mapped:
+        case Update() as update:
+            return {**_relay(integration, submission, update), "created_at": now}
+        case Ignored(facts=facts):
+            return {
+                "kind": "ignore",
+                "sys_id": facts.sys_id,
+                "version_key": version_key(facts.version) or None,
+                "updated_at": facts.updated_at,
+                "received_at": submission.received_at,
+                "rejection": submission.rejection,
+                "actor": submission.actor,
+                "id": submission.id,
+            }
+        case Rejected(errors=errors, record=record):
+            return {
+                "kind": "reject",
+                "id": submission.id,
+                "created_at": now,
+                "record": json.dumps(record, separators=(",", ":")),
+                "errors": json.dumps([error.as_dict() for error in errors], separators=(",", ":")),
+                "mapping": integration.digest,
+                "from": submission.sender,
+                "idempotency_key": submission.idempotency_key,
+            }
+
+
+def _relay(integration: Integration, submission: Submission, update: Update) -> dict[str, Any]:
+    facts = update.facts
+    identity = identify(update, submission.idempotency_key)
+    return {
+        "kind": "relay",
+        "id": submission.id,
+        "sys_id": facts.sys_id,
+        "iem_state": update.iem_state,
+        "itsm_state": facts.itsm_state,
+        "number": facts.number,
+        "table": facts.table,
+        "version": facts.version,
+        "version_key": version_key(facts.version) or None,
+        "updated_at": facts.updated_at,
+        "resolved_by": facts.resolved_by,
+        "identity": identity.text,
+        "window": int(window_of(identity, integration.dedupe.window) * 1000),
+        "collapse": integration.dedupe.collapse,
+        "received_at": submission.received_at,
+        "mapping": integration.digest,
+        "from": submission.sender,
+        "replay_of": submission.replay_of,
+        "rejection": submission.rejection,
+        "actor": submission.actor,
+        "lookup": _lookup_of(integration, facts.resolved_by),
+        "via": " ".join(f"{name}:{which}" for name, which in facts.via.items()) or None,
+    }
+
+
+def _lookup_of(integration: Integration, resolved_by: str | None) -> dict[str, str] | None:
+    if integration.virima is None:
+        return None
+    mode = integration.virima.lookup
+    skip = why_skipped(mode, resolved_by)
+    return {"mode": mode, "skip": skip} if skip else {"mode": mode}
