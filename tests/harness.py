@@ -242,7 +242,7 @@ class Relay:
         return process
 
     def start_web(self, *, processes: int = 2) -> Process:
-        """Start gunicorn as the README says, and wait until it answers."""
+        """Start gunicorn with the documented command, and wait until it answers."""
         command = [sys.executable, "-m", "gunicorn", "-w", str(processes), "-b", f"127.0.0.1:{self.port}", "wsgi:app"]
         web = self._start(command, "web")
         wait_until(lambda: web.popen.poll() is not None or _answers(f"{self.url}/livez"), "web answers")

@@ -39,7 +39,7 @@ def examine_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator
     unknown = sorted(name for name in environ if name.startswith("RELAY_") and name not in _SETTINGS)
     for name in unknown:
         near = difflib.get_close_matches(name, _SETTINGS, 1)
-        meant = f"did you mean {near[0]}?" if near else "see the settings in the README"
+        meant = f"did you mean {near[0]}?" if near else "see docs/operating/settings.md"
         yield Finding.warn("settings", f"{name} is no setting, and has no effect", meant)
     if settings.admin_token is None:
         yield Finding.warn(

@@ -1,6 +1,6 @@
 """The client of HCL IEM's REST API (IEM v1.0 API Guide): tokens, Fetch Ticket Update, and the publish service.
 
-It can be used by itself, without the relay's Redis: `connect` returns an `IemService`. See the README, "IEM from Python".
+It can be used by itself, without the relay's Redis: `connect` returns an `IemService`. See docs/iem/python-client.md.
 """
 
 from __future__ import annotations
