@@ -76,7 +76,7 @@ def relay(ctx: click.Context) -> None:
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 failed, 2 usage, 78 configuration."""
     try:
-        relay.main(standalone_mode=True)
+        relay.main(prog_name="relay", standalone_mode=True)
     except ConfigurationError as error:
         from relay.cli.terminal import shown  # noqa: PLC0415 - `relay --help` stays quick
 

@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 from relay.doctor.finding import Finding
@@ -78,8 +78,11 @@ def _address(settings: Settings, environ: Mapping[str, str]) -> str:
 def _connect(address: str) -> http.client.HTTPConnection:
     if not address.startswith("unix:"):
         return http.client.HTTPConnection(address, timeout=_PATIENCE)
+    with ExitStack() as stack:
+        unix = stack.enter_context(closing(socket.socket(socket.AF_UNIX)))
+        unix.settimeout(_PATIENCE)
+        unix.connect(address.removeprefix("unix:"))
+        stack.pop_all()
     connection = http.client.HTTPConnection("localhost", timeout=_PATIENCE)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(_PATIENCE)
-    connection.sock.connect(address.removeprefix("unix:"))
+    connection.sock = unix
     return connection

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 from store.bench import DELIVERED, REFUSED, Bench, resolution
 
@@ -24,7 +23,7 @@ from relay.store.trail import Trail
 from relay.worker.sealing import Sealer
 
 KEY, OLD_KEY = "the key of the auditors", "the key of before"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
@@ -52,12 +51,8 @@ def run(tmp_path: Path, redis_url: str) -> Run:
     (tmp_path / "old.key").write_text(OLD_KEY + "\n")
     environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": redis_url}
 
-    def relay(*arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "relay", "audit", *arguments]
-        own = {**environ, "RELAY_AUDIT_KEY": key}
-        return subprocess.run(
-            command, env=own, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False, encoding="utf-8"
-        )
+    def relay(*arguments: str, key: str = KEY) -> Result:
+        return run_relay("audit", *arguments, environ={**environ, "RELAY_AUDIT_KEY": key}, folder=tmp_path)
 
     return relay
 

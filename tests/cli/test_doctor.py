@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from harness import (
     IEM_PASSWORD,
     IEM_USER,
-    ROOT,
     RedisServer,
     Relay,
     base_environ,
@@ -38,7 +36,7 @@ from relay.store.keys import key
 
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 SECRETS = (IEM_PASSWORD, SERVICE.password, "not-the-one", "sn-secret-pw", "admin-token-1")
-Doctor = Callable[..., subprocess.CompletedProcess[str]]
+Doctor = Callable[..., Result]
 
 
 def iem_ahead(seconds: float) -> SimulatorServer:
@@ -73,7 +71,7 @@ def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: Connection) -> D
     """A function that runs `relay doctor` beside a worker that is heard of; keywords are added to its environment."""
     Heartbeats(redis).beat("a-worker-1-x", now_ms())
 
-    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **environ: str) -> Result:
         journal = tmp_path / "journal"
         journal.mkdir(exist_ok=True)
         settings = {
@@ -87,14 +85,7 @@ def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: Connection) -> D
             "VIRIMA_PASSWORD": SERVICE.password,
             "WRONG_PASSWORD": "not-the-one",
         }
-        result = subprocess.run(
-            [sys.executable, "-m", "relay", "doctor", *arguments],
-            env={**base_environ(), **settings, **environ},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        result = run_relay("doctor", *arguments, environ={**base_environ(), **settings, **environ})
         assert "Traceback" not in result.stderr
         assert [one for one in SECRETS if one in result.stdout + result.stderr] == []
         return result
@@ -102,7 +93,7 @@ def doctor(tmp_path: Path, folder: Path, redis_url: str, redis: Connection) -> D
     return run
 
 
-def lines_of(result: subprocess.CompletedProcess[str], subject: str) -> list[str]:
+def lines_of(result: Result, subject: str) -> list[str]:
     """Return the lines about a subject."""
     return [line for line in result.stdout.splitlines() if line[6:].startswith(f"{subject}:")]
 
@@ -391,15 +382,7 @@ def test_commands_beside_relay_up_find_its_redis(tmp_path: Path, folder: Path) -
     (tmp_path / ".relay" / "redis").mkdir(parents=True)
     server = RedisServer(tmp_path / ".relay" / "redis").start()
     try:
-        result = subprocess.run(
-            [sys.executable, "-m", "relay", "integrations", "list", "--json"],
-            cwd=tmp_path,
-            env={**base_environ(), "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        result = run_relay("integrations", "list", "--json", environ=base_environ(), folder=tmp_path)
     finally:
         server.stop()
 
@@ -475,16 +458,9 @@ def test_a_parked_integration_is_told_with_what_to_do(
     wait_until(lambda: healthcheck(relay, "web").returncode == 1, "web that is killed is not well")
 
 
-def healthcheck(relay: Relay, kind: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def healthcheck(relay: Relay, kind: str, **environ: str) -> Result:
     settings = {"RELAY_REDIS_URL": relay.redis_url, "RELAY_BIND": f"127.0.0.1:{relay.port}"}
-    return subprocess.run(
-        [sys.executable, "-m", "relay", "healthcheck", kind],
-        env={**base_environ(), **settings, **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return run_relay("healthcheck", kind, environ={**base_environ(), **settings, **environ})
 
 
 def test_a_host_without_a_worker_is_not_well(tmp_path: Path, redis: object, redis_url: str) -> None:

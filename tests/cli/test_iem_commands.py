@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from harness import IEM_PASSWORD, ROOT, base_environ, mapping, simulated_iem, wait_until, write_mapping
 from iem.samples import SAMPLES
 
@@ -20,7 +21,7 @@ from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import SimulatedIem
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 EVENT = SAMPLES[Publication.EVENTS]
 
 
@@ -35,20 +36,12 @@ def server() -> Iterator[SimulatorServer]:
 def run(tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object) -> Run:
     """A function that runs `relay iem`; keywords change the `iem` block of the mapping `acme`."""
 
-    def relay(*arguments: str, stdin: str = "", **block: Any) -> subprocess.CompletedProcess[str]:
+    def relay(*arguments: str, stdin: str = "", **block: Any) -> Result:
         write_mapping(tmp_path / "mappings", "acme", mapping(server.url, iem=block))
         (tmp_path / "mappings" / "broken.yaml").write_text("source: servicenow\n", "utf-8")
         settings = {"RELAY_REDIS_URL": redis_url, "RELAY_MAPPINGS": str(tmp_path / "mappings")}
-        result = subprocess.run(
-            [sys.executable, "-m", "relay", "iem", *arguments],
-            cwd=tmp_path,
-            env={**base_environ(), **settings, "WRONG_PASSWORD": "not-the-one"},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environ = {**base_environ(), **settings, "WRONG_PASSWORD": "not-the-one"}
+        result = run_relay("iem", *arguments, environ=environ, folder=tmp_path, stdin=stdin)
         assert "Traceback" not in result.stderr
         assert [one for one in (IEM_PASSWORD, "not-the-one") if one in result.stdout + result.stderr] == []
         return result
@@ -280,16 +273,11 @@ def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run,
 def test_what_was_done_is_told_where_redis_is_away(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping(server.url))
     settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:9/0", "RELAY_MAPPINGS": str(tmp_path / "mappings")}
-    command = [sys.executable, "-m", "relay", "iem", "publish", "acme", "events", "-"]
 
-    result = subprocess.run(
-        command,
-        env={**base_environ(), **settings},
-        input=json.dumps([EVENT, EVENT]),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+    result = run_relay(
+        *("iem", "publish", "acme", "events", "-"),
+        environ={**base_environ(), **settings},
+        stdin=json.dumps([EVENT, EVENT]),
     )
 
     assert (result.returncode, result.stdout) == (1, "0 of 2 published\n")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import certifi
 import click
 import pytest
 from click.testing import CliRunner
+from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
 from relay.cli.main import relay
@@ -20,10 +19,9 @@ from relay.cli.main import relay
 IEM = "https://iem.example.com"
 
 
-def check(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "relay", "mappings", "check", *arguments]
+def check(folder: Path, *arguments: str, **environ: str) -> Result:
     environ = {**base_environ(), "RELAY_MAPPINGS": "mappings", **environ}
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return run_relay("mappings", "check", *arguments, environ=environ, folder=folder)
 
 
 def test_good_files_are_told_to_be_good_with_status_0(tmp_path: Path) -> None:

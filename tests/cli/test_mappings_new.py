@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
 from relay.core.integration import Plain
@@ -34,7 +35,6 @@ ANSWERS = {
 }
 SECRETS = {"ACME_PROD_WEBHOOK_PASSWORD": "one", "ACME_PROD_IEM_PASSWORD": "two"}
 VIRIMA = ("--virima-url", "https://virima.example.com", "--virima-username", "relay@example.com")
-Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
 
 
@@ -57,10 +57,19 @@ def environ_of(**environ: str) -> dict[str, str]:
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    def run(*arguments: str, code: str = "", **environ: str) -> Result:
-        program = ["-c", f"{code}\nfrom relay.cli.main import main; main()"] if code else ["-m", "relay"]
+    def run(*arguments: str, **environ: str) -> Result:
+        return run_relay("mappings", *arguments, environ=environ_of(**environ), folder=folder)
+
+    return run
+
+
+@pytest.fixture
+def run_after(folder: Path) -> Run:
+    """A function that runs `relay mappings` in a process of its own, after some code."""
+
+    def run(code: str, *arguments: str, **environ: str) -> Result:
         return subprocess.run(
-            [sys.executable, *program, "mappings", *arguments],
+            [sys.executable, "-c", f"{code}\nfrom relay.cli.main import main; main()", "mappings", *arguments],
             cwd=folder,
             env=environ_of(**environ),
             stdin=subprocess.DEVNULL,
@@ -245,13 +254,12 @@ def test_of_many_at_once_one_writes_and_the_others_are_told(folder: Path) -> Non
     assert names_in(folder) == ["acme.yaml"]
 
 
-def test_a_kill_before_the_end_leaves_nothing_that_is_loaded_and_the_next_run_works(run: Run, folder: Path) -> None:
-    killed = run(
-        "new",
-        "acme-prod",
-        *options(),
-        code="import os, signal\nos.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)",
-    )
+def test_a_kill_before_the_end_leaves_nothing_that_is_loaded_and_the_next_run_works(
+    run: Run, run_after: Run, folder: Path
+) -> None:
+    kill = "import os, signal\nos.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+
+    killed = run_after(kill, "new", "acme-prod", *options())
     left_behind = names_in(folder)
 
     again = run("new", "acme-prod", *options())
@@ -262,20 +270,20 @@ def test_a_kill_before_the_end_leaves_nothing_that_is_loaded_and_the_next_run_wo
     assert [path.name for path in mapping_paths(folder / "mappings")] == ["acme-prod.yaml"]
 
 
-def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(run: Run, folder: Path) -> None:
+def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(run_after: Run, folder: Path) -> None:
     full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
 
-    result = run("new", "acme-prod", *options(), code=full, PYTHONDONTWRITEBYTECODE="1")
+    result = run_after(full, "new", "acme-prod", *options(), PYTHONDONTWRITEBYTECODE="1")
 
     assert result.returncode == 1
     assert "mappings/acme-prod.yaml cannot be written: File too large" in result.stderr
     assert names_in(folder) == []
 
 
-def test_a_file_system_without_hard_links_is_told_with_what_works_there(run: Run, folder: Path) -> None:
+def test_a_file_system_without_hard_links_is_told_with_what_works_there(run_after: Run, folder: Path) -> None:
     without = "import os\ndef link(*_): raise PermissionError(1, 'Operation not permitted')\nos.link = link"
 
-    result = run("new", "acme-prod", *options(), code=without)
+    result = run_after(without, "new", "acme-prod", *options())
 
     assert result.returncode == 1
     assert result.stderr == (
@@ -284,12 +292,12 @@ def test_a_file_system_without_hard_links_is_told_with_what_works_there(run: Run
     assert names_in(folder) == []
 
 
-def test_a_folder_that_may_not_be_written_to_is_told(run: Run, folder: Path) -> None:
+def test_a_folder_that_may_not_be_written_to_is_told(run_after: Run, folder: Path) -> None:
     folder.chmod(0o755)
     (folder / "mappings").chmod(0o555)
     nobody = "import os, relay.cli.mappings\nif os.geteuid() == 0: os.setuid(65534)"  # nothing is forbidden to root
 
-    result = run("new", "acme-prod", *options(), code=nobody)
+    result = run_after(nobody, "new", "acme-prod", *options())
 
     assert result.returncode == 1
     assert result.stderr == "the folder mappings cannot be written to by this user\n"

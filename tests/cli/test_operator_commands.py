@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
 from relay.core.integration import OrphanReason
@@ -23,7 +22,7 @@ from relay.store.settlements import Settlement
 from relay.store.submissions import Submission
 
 NOW = 1_795_342_830_000
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
@@ -43,9 +42,8 @@ def run(tmp_path: Path, redis: Connection, redis_url: str) -> Run:
     queue.settle([Settlement(one, Dead(Reason.REFUSED), at=NOW, status=400) for one in taken], now=NOW + 11)
     environ = {**base_environ(), "RELAY_MAPPINGS": str(path.parent), "RELAY_REDIS_URL": redis_url}
 
-    def relay(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "relay", *arguments]
-        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    def relay(*arguments: str) -> Result:
+        return run_relay(*arguments, environ=environ)
 
     return relay
 
@@ -150,8 +148,7 @@ def test_a_redis_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
     environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": "unix:///nowhere"}
 
-    command = [sys.executable, "-m", "relay", "deliveries", "list"]
-    result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    result = run_relay("deliveries", "list", environ=environ)
 
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1

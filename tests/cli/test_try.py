@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from flask import Flask
 from harness import SYS_ID, base_environ
 
@@ -43,7 +42,6 @@ iem:
   username: relay-api@example.com
   password: {env: ACME_IEM_PASSWORD}
 """
-Result = subprocess.CompletedProcess[str]
 Try = Callable[..., Result]
 
 
@@ -56,16 +54,8 @@ def run(tmp_path: Path) -> Try:
         # Nothing listens there: a trial needs no Redis.
         settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:1/0", "RELAY_MAPPINGS": "mappings", **environ}
         given = payload if isinstance(payload, str) else json.dumps(payload)
-        return subprocess.run(
-            [sys.executable, "-m", "relay", "try", *arguments],
-            cwd=tmp_path,
-            env={**base_environ(), **settings},
-            input=given,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
+        environ = {**base_environ(), **settings}
+        return run_relay("try", *arguments, environ=environ, folder=tmp_path, stdin=given)
 
     return run
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
 from relay.simulators.faults import SimulatedFault
@@ -20,7 +19,7 @@ from relay.simulators.virima_people import Person
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 JANE = Person("jane@example.com", "Jane Doe", "jane-pass-word", organization="ACME")
 MAX = Person("max@example.com", "Max Factor", "max-pass-word", mfa_pending=True)
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def server() -> Iterator[SimulatorServer]:
 def run(tmp_path: Path, server: SimulatorServer) -> Run:
     """A function that runs `relay virima`, where `acme` has a Virima and `plain` has none; keywords change the block."""
 
-    def relay(*arguments: str, **block: Any) -> subprocess.CompletedProcess[str]:
+    def relay(*arguments: str, **block: Any) -> Result:
         virima = {
             "url": f"{server.url}/www_em/",
             "username": SERVICE.email,
@@ -47,10 +46,7 @@ def run(tmp_path: Path, server: SimulatorServer) -> Run:
         write_mapping(folder, "plain", mapping("https://iem.example.com"))
         (folder / "broken.yaml").write_text("source: servicenow\n", "utf-8")
         environ = {"VIRIMA_PASSWORD": SERVICE.password, "WRONG_PASSWORD": "not-the-one", "RELAY_MAPPINGS": str(folder)}
-        command = [sys.executable, "-m", "relay", "virima", *arguments]
-        result = subprocess.run(
-            command, env={**base_environ(), **environ}, capture_output=True, text=True, timeout=30, check=False
-        )
+        result = run_relay("virima", *arguments, environ={**base_environ(), **environ})
         assert "Traceback" not in result.stderr
         secrets = {SERVICE.password, JANE.password, MAX.password, "not-the-one"}
         assert [one for one in secrets if one in result.stdout + result.stderr] == []

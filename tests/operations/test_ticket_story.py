@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import run_relay
 from harness import base_environ, mapping, write_mapping
 from store.bench import DELIVERED, MINUTE, NOT_NOW, REFUSED, SECOND, WRONG_CREDENTIALS, Bench
 
@@ -42,10 +41,7 @@ def explain(tmp_path: Path, redis_url: str) -> Explain:
     environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": redis_url}
 
     def run(wanted: str, *, status: int = 0) -> str:
-        command = [sys.executable, "-m", "relay", "explain", wanted]
-        done = subprocess.run(
-            command, env=environ, capture_output=True, text=True, timeout=30, check=False, encoding="utf-8"
-        )
+        done = run_relay("explain", wanted, environ=environ)
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if status == 0 else done.stderr

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from harness import IEM_PASSWORD, WEBHOOK_PASSWORD, mapping, write_mapping
+from commands import run_relay
+from harness import IEM_PASSWORD, WEBHOOK_PASSWORD, base_environ, mapping, write_mapping
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicenow.instance import Instance, call_command, node, script_of, state, statements_of, ticket
@@ -261,8 +260,7 @@ def test_what_is_wrong_is_a_sentence_and_an_exit_status(
 ) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping(IEM, **changes))
 
-    command = [sys.executable, "-m", "relay", "servicenow", "acme"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    done = run_relay("servicenow", "acme", environ=base_environ(), folder=tmp_path)
 
     assert done.returncode == status
     assert done.stderr.startswith(complaint)
