@@ -118,7 +118,7 @@ def test_of_service_exchange_no_number_is_taken_for_a_state() -> None:
 
     assert not any(key.isdigit() for key in read_back(draft(source="service-exchange")).states)
     assert "field mapping sheet" in text
-    assert "No number does: what a number means is told by your sheet alone" in text
+    assert "only your sheet says what a number means" in text
     for key in ("records", "fields", "sys_id_pattern", "states", "tests"):
         assert "# CHANGE" in next(line for line in text.splitlines() if line.startswith(f"{key}:"))
 
