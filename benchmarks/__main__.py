@@ -9,17 +9,19 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parent.parent
-# The harness of the tests starts the real thing.
+# The test harness starts the processes.
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 
 @click.command
 @click.argument("parts", nargs=-1, type=click.Choice(["intake", "delivery", "growth", "start"]))
-@click.option("--runs", default=3, show_default=True, help="Of how many runs to take the medians.")
-@click.option("--seconds", default=5.0, show_default=True, help="How long to measure a rate.")
-@click.option("--million", is_flag=True, help="Growth up to a million stored deliveries: takes long, and 3 GB.")
+@click.option("--runs", default=3, show_default=True, help="Number of runs; the results are medians.")
+@click.option("--seconds", default=5.0, show_default=True, help="Seconds for which a rate is measured.")
+@click.option(
+    "--million", is_flag=True, help="Measure growth up to a million stored deliveries; takes long, and 3 GB of memory."
+)
 def main(parts: tuple[str, ...], *, runs: int, seconds: float, million: bool) -> None:
-    """Measure PARTS, beside what they are compared with. Only where all are measured the results are written."""
+    """Measure PARTS and their baselines; without PARTS measure everything and write RESULTS.md."""
     from benchmarks import delivery, growth, intake, start
     from benchmarks.results import Section, as_markdown
 

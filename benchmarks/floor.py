@@ -1,6 +1,6 @@
 """The floor of intake: a bare Flask view that checks a password, parses JSON and runs one script. It guarantees nothing.
 
-It is served by the relay's own settings of gunicorn: `gunicorn --config python:relay.web.gunicorn_conf benchmarks.floor:app`.
+It runs with the relay's gunicorn settings: `gunicorn --config python:relay.web.gunicorn_conf benchmarks.floor:app`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _password = os.environ["ACME_WEBHOOK_PASSWORD"].encode()
 
 @app.post("/webhooks/<name>")
 def receive(name: str) -> Response:  # noqa: ARG001 - the same path as the relay's
-    """Take a resolution."""
+    """Accept a resolution."""
     given = request.authorization
     if given is None or not hmac.compare_digest((given.password or "").encode(), _password):
         return Response(status=401)
     record = request.get_json()
-    an_id = uuid.uuid4().hex
-    is_new = _accept(keys=[STREAM], args=[record["sys_id"], an_id, record["state"]])
+    delivery_id = uuid.uuid4().hex
+    is_new = _accept(keys=[STREAM], args=[record["sys_id"], delivery_id, record["state"]])
     status = "queued" if is_new else "duplicate"
     return Response(
-        f'{{"status":"{status}","delivery_id":"{an_id}"}}', 202 if is_new else 200, mimetype="application/json"
+        f'{{"status":"{status}","delivery_id":"{delivery_id}"}}', 202 if is_new else 200, mimetype="application/json"
     )

@@ -1,4 +1,4 @@
-"""Growth: what many stored deliveries cost, in time and in memory."""
+"""Growth: the cost of many stored deliveries, in time and in memory."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from relay.store.durability import parse_info
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-benchmarks"}
 _CONNECTIONS = 32
-#: Deliveries of a backlog that is there for a moment.
+#: Deliveries in a short backlog.
 _SHORT = 20_000
 
 
 def measure(*, runs: int, seconds: float, million: bool) -> list[Section]:
-    """Fill Redis with more and more, and look at it each time."""
+    """Fill Redis with more and more deliveries, and measure each time."""
     counts = (1_000, 100_000, *([1_000_000] if million else []))
     rows = [row for count in counts for row in _measure(count, runs, seconds)]
-    told = (
-        "Filled once; intake and delivery are measured as often as elsewhere, the rest once. `appendfsync everysec`, tickets of "
-        "one update each, realistic records of ServiceNow's. All keys are counted: record, queue, identity, mark, indexes, audit "
-        f"trail. Beside it, in turns: the same with nothing else stored (of deliveries {_SHORT:,} at the beginning of each turn; "
-        "a turn at the long backlog shortens it by as much as it delivers)."
+    conditions = (
+        "Filled once; intake and delivery are measured as often as elsewhere, the rest once. `appendfsync everysec`, tickets "
+        "with one update each, realistic ServiceNow records. All keys are counted: record, queue, identity, mark, indexes, "
+        f"audit trail. Baseline, in turns: the same with nothing else stored (for deliveries, {_SHORT:,} at the beginning of "
+        "each turn; a turn at the long backlog shortens it by the number of deliveries)."
     )
-    return [Section("Growth", told, rows)]
+    return [Section("Growth", conditions, rows)]
 
 
 def _measure(count: int, runs: int, seconds: float) -> list[Row]:
@@ -46,24 +46,24 @@ def _measure(count: int, runs: int, seconds: float) -> list[Row]:
         fill(site.connection, site.mapping_file, count)
         pending = (used_memory(site.connection) - before) / count
         _await_rewrite(site)
-        port, beside = site.start_web(), empty.start_web()
-        taken = [in_turns(seconds, partial(_accept, port), partial(_accept, beside)) for _ in range(runs)]
+        port, empty_port = site.start_web(), empty.start_web()
+        taken = [in_turns(seconds, partial(_accept, port), partial(_accept, empty_port)) for _ in range(runs)]
         listed = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
         restart = _restart(site)
         deliver_all(site.connection)
         stored = count + sum(len(full.latencies) for full, _ in taken)
         finished = (used_memory(site.connection) - before) / stored
         listed_finished = [_seconds_of(port, "deliveries?limit=50") * 1000 for _ in range(20)]
-    # A short backlog is gone before its rate is known, and its bytes are lost among those of a server.
+    # A short backlog is delivered before its rate is known, and its size disappears in that of the server.
     is_long = count > 1_000
-    least = ("≥ 0.9", 0.9) if is_long else ("", None)
+    goal_of_rate = ("≥ 0.9", 0.9) if is_long else ("", None)
     rates = [full.rate for full, _ in taken], [empty.rate for _, empty in taken]
-    rows = [Row(f"intake with {name} pending", "/s", *rates, *least)]
+    rows = [Row(f"intake with {name} pending", "/s", *rates, *goal_of_rate)]
     if is_long:
-        rows.append(Row(f"delivery with {name} pending", "/s", *_drained(count, runs, seconds), *least))
-        for kind, size, most in (("pending", pending, 1300), ("finished", finished, 900)):
-            measure, goal = f"memory per {kind} delivery, {name} of them", f"≤ {most:,} B"
-            rows.append(Row(measure, "B", [size], goal=goal, bound=most, more_is_better=False))
+        rows.append(Row(f"delivery with {name} pending", "/s", *_drained(count, runs, seconds), *goal_of_rate))
+        for kind, size, bound in (("pending", pending, 1300), ("finished", finished, 900)):
+            measure, goal = f"memory per {kind} delivery, {name} of them", f"≤ {bound:,} B"
+            rows.append(Row(measure, "B", [size], goal=goal, bound=bound, more_is_better=False))
     return [
         *rows,
         Row(f"a page of 50 deliveries, {name} pending", "ms", [median(listed)]),
@@ -73,7 +73,7 @@ def _measure(count: int, runs: int, seconds: float) -> list[Row]:
 
 
 def _drained(count: int, runs: int, seconds: float) -> tuple[list[float], list[float]]:
-    """Return the deliveries a second with about `count` pending, and those of short backlogs, in turns."""
+    """Return the deliveries a second with about `count` pending and with short backlogs, in turns."""
     rates: tuple[list[float], list[float]] = [], []
     with Site(Setting("everysec")) as site:
         _fill(site, count)
@@ -91,15 +91,15 @@ def _fill(site: Site, count: int) -> None:
     _await_rewrite(site)
 
 
-def _drain(site: Site, seconds: float, most: int) -> float:
+def _drain(site: Site, seconds: float, length: int) -> float:
     worker = site.relay.start_worker()
-    rate = rate_of(site.upstream.pushed, seconds, most)
+    rate = rate_of(site.upstream.pushed, seconds, length)
     worker.stop()
     return rate
 
 
 def _await_rewrite(site: Site) -> None:
-    """Wait until Redis has rewritten its append-only file: being filled within a minute made it do so, and that takes a core."""
+    """Wait until Redis has rewritten its append-only file: filling it within a minute starts that, and it occupies a core."""
 
     def is_over() -> bool:
         state = parse_info(site.connection.call("INFO", "persistence"))
@@ -113,7 +113,7 @@ def _accept(port: int, seconds: float) -> Answers:
 
 
 def _restart(site: Site) -> float:
-    """Return how long Redis takes to come back after a kill (seconds)."""
+    """Return the seconds until Redis answers again after a kill."""
     site.redis.send(signal.SIGKILL)
     began = time.perf_counter()
     site.redis.start()

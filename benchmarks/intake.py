@@ -1,4 +1,4 @@
-"""Intake: accepted webhooks a second, and how long an acknowledgement takes, beside the floor."""
+"""Intake: accepted webhooks a second, and the time of an acknowledgement, compared with the floor."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from benchmarks.site import Setting, Site, resolutions
 
 CONNECTIONS = 32
 _KINDS = ("unique", "twice", "paced", "paced twice")
-#: The slowest hundredth of few answers is a matter of luck: at the fixed rate a turn takes so many times as long.
-_PACED = 3
+#: At the fixed rate a turn is longer by this factor: the slowest hundredth of few answers is random.
+_PACED_TURN = 3
 
 
 def measure(*, runs: int, seconds: float) -> list[Section]:
@@ -33,7 +33,7 @@ def _measure(fsync: str, runs: int, seconds: float) -> Section:
                     found.setdefault((kind, who), []).append(answers)
 
     def row(kind: str, measure: str, unit: str, of: str, goal: str = "", bound: float | None = None) -> Row:
-        figures = [[_figure(one, of) for one in found[kind, who]] for who in ports]
+        figures = [[_figure(answers, of) for answers in found[kind, who]] for who in ports]
         return Row(measure, unit, figures[0], figures[1], goal, bound, more_is_better=of == "rate")
 
     rows = [
@@ -48,18 +48,18 @@ def _measure(fsync: str, runs: int, seconds: float) -> Section:
         row("paced twice", "half of them repeats: acknowledgement at 200 a second, p50", "ms", "p50"),
         row("paced twice", "… p99", "ms", "p99"),
     ]
-    told = (
+    conditions = (
         f"{CONNECTIONS} kept-alive connections, 2 processes × 4 threads, basic authentication, `appendfsync {fsync}`, no worker. "
-        "Beside it: the floor, a bare Flask view with the same settings of gunicorn that parses JSON and does one script "
-        "(SET NX + XADD). They take turns, a second each (three at the fixed rate)."
+        "Baseline: the floor, a bare Flask view with the same gunicorn settings that parses JSON and runs one script "
+        "(SET NX + XADD). They take turns of one second (three at the fixed rate)."
     )
-    return Section(f"Intake, `appendfsync {fsync}`", told, rows)
+    return Section(f"Intake, `appendfsync {fsync}`", conditions, rows)
 
 
 def _play(kind: str, port: int, seconds: float) -> Answers:
     webhooks = resolutions(twice=kind.endswith("twice"))
     if kind.startswith("paced"):
-        return pace(port, webhooks, rate=200, seconds=_PACED * seconds)
+        return pace(port, webhooks, rate=200, seconds=_PACED_TURN * seconds)
     return saturate(port, webhooks, connections=CONNECTIONS, seconds=seconds)
 
 

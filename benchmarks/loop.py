@@ -1,6 +1,6 @@
 """The minimal loop of delivery: reads a stream, posts with as many threads, acknowledges in batches. It guarantees nothing.
 
-`python -m benchmarks.loop REDIS_URL PORT TOKEN THREADS`, until it is ended.
+`python -m benchmarks.loop REDIS_URL PORT TOKEN THREADS`, until it is stopped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GROUP = "loop"
 
 
 def main(url: str, port: int, token: str, threads: int) -> None:
-    """Deliver what the floor's stream holds."""
+    """Deliver the entries of the floor's stream."""
     store = redis.Redis.from_url(url, decode_responses=True)
     store.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     work: queue.Queue[tuple[str, dict[str, str]]] = queue.Queue(threads * 2)
@@ -36,7 +36,7 @@ def main(url: str, port: int, token: str, threads: int) -> None:
 
 
 def push(port: int, token: str, work: queue.Queue[tuple[str, dict[str, str]]], done: queue.SimpleQueue[str]) -> None:
-    """Post one after the other over one connection."""
+    """Post entries one after the other over one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     headers = {"Content-Type": "application/json", "Cookie": f"access_token={token}"}
     while True:
@@ -49,7 +49,7 @@ def push(port: int, token: str, work: queue.Queue[tuple[str, dict[str, str]]], d
 
 
 def acknowledge(url: str, done: queue.SimpleQueue[str]) -> None:
-    """Acknowledge what was delivered, as much at once as there is."""
+    """Acknowledge delivered entries, in batches."""
     store = redis.Redis.from_url(url)
     while True:
         entries = [done.get()]

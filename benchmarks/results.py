@@ -1,4 +1,4 @@
-"""What was measured, as tables in Markdown: medians of the runs, with the least and the most of the ratios."""
+"""The results as tables in Markdown: medians of the runs, with the lowest and the highest ratio."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _PACKAGES = ("flask", "gunicorn", "redis", "hiredis", "requests", "urllib3", "ma
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measure. `ours` and `theirs` of each run, in `unit`; without `theirs` the goal is for `ours`."""
+    """One measure: `ours` and the `baseline` of each run, in `unit`. Without a baseline the goal is for `ours`."""
 
     measure: str
     unit: str
     ours: Sequence[float]
-    theirs: Sequence[float] = ()
+    baseline: Sequence[float] = ()
     goal: str = ""
-    #: The goal as a number; None: there is none.
+    #: The goal as a number; None without a goal.
     bound: float | None = None
     more_is_better: bool = True
-    #: Or else this bound on `ours`; None: there is none.
+    #: Alternative bound on `ours`; None without one.
     or_ours: float | None = None
 
     @property
     def ratios(self) -> list[float]:
-        """Ours by theirs, run by run."""
-        return [mine / other for mine, other in zip(self.ours, self.theirs, strict=True)] if self.theirs else []
+        """`ours` divided by `baseline`, run by run."""
+        return [own / other for own, other in zip(self.ours, self.baseline, strict=True)] if self.baseline else []
 
     @property
     def verdict(self) -> str:
-        """Tell whether the median is within the goal."""
+        """Whether the median reaches the goal."""
         if self.bound is None:
             return ""
         reached = median(self.ratios or self.ours)
@@ -46,12 +46,12 @@ class Row:
         if met or (self.or_ours is not None and median(self.ours) <= self.or_ours):
             return "reached"
         part = reached / self.bound if self.more_is_better else self.bound / reached
-        return f"not reached: {part:.2f} of it"
+        return f"not reached: {part:.2f} of the goal"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Measures that belong together, and under which conditions they were taken."""
+    """Measures that belong together, and the conditions under which they were taken."""
 
     title: str
     conditions: str
@@ -67,12 +67,12 @@ def as_markdown(sections: Sequence[Section]) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    lines = ["| measure | relay | beside it | ratio (least–most) | goal | |", "|---|---|---|---|---|---|"]
+    lines = ["| measure | relay | baseline | ratio (lowest–highest) | goal | |", "|---|---|---|---|---|---|"]
     for row in rows:
         ratios = row.ratios
         ratio = f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else ""
-        theirs = _number(median(row.theirs), row.unit) if row.theirs else ""
-        cells = [row.measure, _number(median(row.ours), row.unit), theirs, ratio, row.goal, row.verdict]
+        baseline = _number(median(row.baseline), row.unit) if row.baseline else ""
+        cells = [row.measure, _number(median(row.ours), row.unit), baseline, ratio, row.goal, row.verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -91,11 +91,11 @@ def _machine() -> str:
         f"Python {platform.python_version()}; {server.split('sha=')[0].strip()}",
         ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
     ]
-    told = (
-        "Made by `python -m benchmarks`. Figures of one machine, which may be shared: compare ratios, which are of one run, "
-        "not absolute numbers. Medians of the runs; in brackets the least and the most."
+    note = (
+        "Written by `python -m benchmarks` on one machine, which may be shared: compare ratios within one run, not absolute "
+        "numbers. Medians of the runs; the lowest and the highest in brackets."
     )
-    return told + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+    return note + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
 
 
 def _version(package: str) -> str:

@@ -1,7 +1,7 @@
-"""A sender that costs little: kept-alive connections served by one thread, requests written beforehand.
+"""A cheap sender: kept-alive connections served by one thread, prepared requests.
 
-At saturation each connection sends as soon as it was answered. At a fixed rate requests are due at fixed times, whoever has
-answered by then, and latency counts from when one was due: a slow server cannot slow its own test down.
+At saturation each connection sends as soon as it was answered. At a fixed rate requests are due at fixed times, no matter what
+was answered, and latency counts from the time at which a request was due: a slow server cannot slow down its own test.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Self
 
 @dataclass(slots=True)
 class Answers:
-    """What came back: seconds from due to answered, of each request, and how many of each status."""
+    """The answers: seconds from due to answered for each request, and the number of each status."""
 
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    #: When each request was due (Unix seconds), in the order in which they were sent; of `pace` alone.
+    #: When each request was due (Unix seconds), in the order of sending; only from `pace`.
     dues: list[float] = field(default_factory=list)
     #: Seconds from the first request to the last answer.
     took: float = 0.0
@@ -33,7 +33,7 @@ class Answers:
         return len(self.latencies) / self.took
 
     def __add__(self, others: Answers) -> Answers:
-        """Return both, as if one had followed the other at once."""
+        """Return both, as if one had followed the other immediately."""
         return Answers(
             self.latencies + others.latencies,
             self.statuses + others.statuses,
@@ -48,8 +48,8 @@ class Answers:
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
-    """One connection, and when the request that is on it was due."""
+class _Connection:
+    """One connection, and the time at which its current request was due."""
 
     socket: socket.socket
     due: float = 0.0
@@ -60,7 +60,7 @@ class _Line:
         self.socket.sendall(request)
 
     def read(self) -> int | None:
-        """Return the status once the answer is here whole."""
+        """Return the status when the answer is complete."""
         self.received += self.socket.recv(1 << 16)
         head, end, body = self.received.partition(b"\r\n\r\n")
         if not end:
@@ -70,7 +70,7 @@ class _Line:
 
 
 def post(path: str, authorization: str, body: bytes) -> bytes:
-    """Return a request as it goes over the wire."""
+    """Return the bytes of a request."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: {authorization}\r\n"
     )
@@ -78,7 +78,7 @@ def post(path: str, authorization: str, body: bytes) -> bytes:
 
 
 def in_turns(seconds: float, *measures: Callable[[float], Answers]) -> list[Answers]:
-    """Return what each of `measures` finds in so many seconds, a second at a time each: other work on the machine meets all."""
+    """Run each of `measures` for `seconds`, in turns of one second, so that other work on the machine affects all of them."""
     turns = max(1, round(seconds))
     found = [Answers() for _ in measures]
     for turn in range(turns):
@@ -89,65 +89,65 @@ def in_turns(seconds: float, *measures: Callable[[float], Answers]) -> list[Answ
 
 
 def saturate(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Answers:
-    """Send as fast as `connections` are answered, for so many seconds."""
-    with _Lines(port, connections) as lines:
+    """Send as fast as `connections` are answered, for `seconds`."""
+    with _Connections(port, connections) as connected:
         began = time.perf_counter()
         end = began + seconds
         answers = Answers()
-        for line in lines.all:
-            line.send(next(requests), time.perf_counter())
-        while lines.busy:
-            for line, status in lines.answered(1.0):
+        for connection in connected.all:
+            connection.send(next(requests), time.perf_counter())
+        while connected.busy:
+            for connection, status in connected.answered(1.0):
                 now = time.perf_counter()
-                answers.latencies.append(now - line.due)
+                answers.latencies.append(now - connection.due)
                 answers.statuses[status] += 1
                 if now < end:
-                    line.send(next(requests), now)
+                    connection.send(next(requests), now)
                 else:
-                    lines.busy -= 1
+                    connected.busy -= 1
         answers.took = time.perf_counter() - began
     return answers
 
 
 def pace(port: int, requests: Iterator[bytes], *, rate: float, seconds: float, connections: int = 64) -> Answers:
-    """Send `rate` requests a second, evenly, for so many seconds."""
+    """Send `rate` requests a second, evenly, for `seconds`."""
     answers = Answers()
-    with _Lines(port, connections) as lines:
-        lines.busy, free = 0, list(lines.all)
+    with _Connections(port, connections) as connected:
+        connected.busy, free = 0, list(connected.all)
         began = time.perf_counter()
         wall = time.time() - began
         dues = (began + number / rate for number in count())
         due = next(dues)
-        while lines.busy or due < began + seconds:
+        while connected.busy or due < began + seconds:
             now = time.perf_counter()
             while due <= now and due < began + seconds and free:
                 free.pop().send(next(requests), due)
                 answers.dues.append(wall + due)
-                lines.busy += 1
+                connected.busy += 1
                 due = next(dues)
             wait = max(0.0, due - time.perf_counter()) if due < began + seconds and free else 1.0
-            for line, status in lines.answered(wait):
-                answers.latencies.append(time.perf_counter() - line.due)
+            for connection, status in connected.answered(wait):
+                answers.latencies.append(time.perf_counter() - connection.due)
                 answers.statuses[status] += 1
-                lines.busy -= 1
-                free.append(line)
+                connected.busy -= 1
+                free.append(connection)
         answers.took = time.perf_counter() - began
     return answers
 
 
-class _Lines:
-    """Connections, and which of them are waited for."""
+class _Connections:
+    """Connections, and the number of those that wait for an answer."""
 
     def __init__(self, port: int, number: int) -> None:
         self.busy = number
         self._selector = selectors.DefaultSelector()
-        self.all = [_Line(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(number)]
-        for line in self.all:
-            line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
+        self.all = [_Connection(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(number)]
+        for connection in self.all:
+            connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
 
-    def answered(self, wait: float) -> Iterator[tuple[_Line, int]]:
-        """Yield the connections whose answers came within `wait` seconds, with their statuses."""
+    def answered(self, wait: float) -> Iterator[tuple[_Connection, int]]:
+        """Yield the connections whose answers arrived within `wait` seconds, with their statuses."""
         for key, _ in self._selector.select(wait):
             if (status := key.data.read()) is not None:
                 yield key.data, status
@@ -157,5 +157,5 @@ class _Lines:
 
     def __exit__(self, *_error: object) -> None:
         self._selector.close()
-        for line in self.all:
-            line.socket.close()
+        for connection in self.all:
+            connection.socket.close()

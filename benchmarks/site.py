@@ -1,4 +1,4 @@
-"""The real thing to measure, and what it is compared with: processes of their own, over one Redis, on this machine."""
+"""The processes to measure and those to compare them with, over one Redis, on this machine."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from benchmarks.upstream import Upstream
 from relay.store.connection import Connection
 
 AUTHORIZATION = "Basic " + base64.b64encode(f"sn:{WEBHOOK_PASSWORD}".encode()).decode()
-_fresh = count(1)
+_numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How the site is set up. `fsync`: Redis's `appendfsync`; `delay`: seconds that IEM takes for a push."""
+    """How the site is set up. `fsync`: Redis's `appendfsync`; `delay`: seconds until IEM answers a push."""
 
     fsync: str = "always"
     delay: float = 0.0
@@ -74,12 +74,12 @@ class Site:
         self._stack.close()
 
     def start_web(self) -> int:
-        """Start the relay's web side, and return its port."""
+        """Start web, and return its port."""
         self.relay.start_web(processes=2)
         return self.relay.port
 
     def start_floor(self) -> int:
-        """Start the floor of intake by the same settings of gunicorn, and return its port."""
+        """Start the floor of intake with the same gunicorn settings, and return its port."""
         port = free_port()
         command = ["-m", "gunicorn", "-c", "python:relay.web.gunicorn_conf", "-w", "2", "-b", f"127.0.0.1:{port}"]
         self.start([*command, "benchmarks.floor:app"], "floor")
@@ -92,32 +92,32 @@ class Site:
         return self.start(["-m", "benchmarks.loop", *arguments], "loop")
 
     def start(self, arguments: list[str], name: str) -> Process:
-        """Start Python so, with the environment of the relay."""
+        """Start Python with `arguments` and the environment of the relay."""
         environ = {**base_environ(), "RELAY_REDIS_URL": self.redis.url, "RELAY_MAPPINGS": str(self.relay.mappings)}
         environ |= {"TMPDIR": str(self.folder), "PYTHONPATH": str(ROOT)}
-        process = Process([sys.executable, *arguments], environ, self.folder, f"{name}-{next(_fresh)}")
+        process = Process([sys.executable, *arguments], environ, self.folder, f"{name}-{next(_numbers)}")
         self._stack.callback(process.stop, signal.SIGKILL)
         return process
 
 
 def resolutions(*, twice: bool = False) -> Iterator[bytes]:
-    """Yield webhooks of ever new tickets as they go over the wire; with `twice` each comes two times."""
+    """Yield the requests of webhooks for new tickets; with `twice` each is sent two times."""
     for ticket in tickets():
         yield from [webhook(ticket)] * (2 if twice else 1)
 
 
 def tickets() -> Iterator[int]:
-    """Count tickets that nobody has sent yet."""
-    return count(next(_fresh) << 40)
+    """Count tickets that were not sent yet."""
+    return count(next(_numbers) << 40)
 
 
 def webhook(ticket: int) -> bytes:
-    """Return the resolution of a ticket as it goes over the wire."""
+    """Return the request of a webhook that resolves a ticket."""
     return post("/webhooks/acme", AUTHORIZATION, json.dumps(incident(ticket)).encode())
 
 
 def incident(ticket: int) -> dict[str, str]:
-    """Return what ServiceNow says of a resolved ticket."""
+    """Return the record of a resolved ticket as ServiceNow sends it."""
     return {
         "sys_id": sys_id(ticket),
         "number": f"INC{ticket % 10**7:07d}",

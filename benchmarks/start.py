@@ -1,4 +1,4 @@
-"""Start: how soon the relay is up, what an import costs, and the memory of each process."""
+"""Start: the time until the relay is ready, the time of an import, and the memory of each process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def measure(*, runs: int) -> list[Section]:
         Row("import of the worker", "s", _times(runs, "-c", "import relay.cli.worker")),
         *(Row(f"memory of {name} (its share of pages, PSS)", "MiB", [size]) for name, size in _memory().items()),
     ]
-    return [Section("Start", "An installed relay, its byte code compiled, the files in the machine's cache.", rows)]
+    return [
+        Section("Start", "An installed relay, its byte code compiled, its files in the cache of the machine.", rows)
+    ]
 
 
 def _times(runs: int, *arguments: str) -> list[float]:
@@ -74,10 +76,10 @@ def _memory() -> dict[str, float]:
     with Site(Setting("everysec")) as site:
         web = site.relay.start_web(processes=2).popen.pid
         worker = site.relay.start_worker()
-        wait_until(lambda: "worker started" in worker.log, "the worker has begun")
+        wait_until(lambda: "worker started" in worker.log, "the worker has started")
         children = Path(f"/proc/{web}/task/{web}/children").read_text("ascii").split()
         return {
-            "gunicorn's master": _pss(web),
+            "the gunicorn master": _pss(web),
             "each web process": sum(_pss(int(pid)) for pid in children) / len(children),
             "the worker": _pss(worker.popen.pid),
         }

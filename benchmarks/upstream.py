@@ -1,4 +1,4 @@
-"""The simulated IEM in a process of its own, so that it takes no time of who measures."""
+"""The simulated IEM in a process of its own, so that it takes no time from the measuring process."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Upstream:
         return f"http://127.0.0.1:{self.port}"
 
     def pushed(self) -> int:
-        """Return how many pushes it took so far."""
+        """Return the number of pushes so far."""
         return int(self._ask("pushed"))
 
     def times(self) -> dict[str, float]:
-        """Return when each ticket was pushed last (Unix seconds)."""
+        """Return the time of the last push of each ticket (Unix seconds)."""
         found: dict[str, float] = self._ask("times")
         return found
 
@@ -41,7 +41,7 @@ class Upstream:
         return str(self._ask("token"))
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._process.terminate()
         self._process.join()
 
@@ -62,7 +62,7 @@ def _serve(pipe: Connection, delay: float) -> None:
                 case "pushed":
                     pipe.send(len(iem.pushes))
                 case "times":
-                    pipe.send({one.sysid: one.at for one in iem.pushes})
+                    pipe.send({push.sysid: push.at for push in iem.pushes})
                 case "token":
                     pipe.send(_token(server.url))
 
