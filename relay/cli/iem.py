@@ -16,20 +16,18 @@ import click
 from relay.cli.named_mapping import find_integration
 from relay.cli.terminal import as_json as terminal_json
 from relay.cli.terminal import json_option, print_finding, print_json, shown
-from relay.core.outcomes import Dead, Delivered, Park, Reason
+from relay.core.outcomes import Dead, Delivered, Park
 from relay.core.redact import Redactor
 from relay.doctor.finding import failed
 from relay.doctor.services import ping_iem
 from relay.errors import RequestBodyError, StoreUnavailableError
 from relay.foundation import connect, iem_service, lay_foundation
-from relay.iem.advice import ADVICE
 from relay.iem.publish_bodies import Publication
 from relay.iem.record_file import FileRecord, read_records
 from relay.iem.service import Attempt, IemService
 
 #: So many failures in a row, refusals of single bodies excepted: the rest is not sent.
 _MOST_IN_A_ROW = 5
-_OF_A_CUSTOMER = frozenset({Reason.INACTIVE_CUSTOMER, Reason.USER_NOT_ASSOCIATED})
 #: Faults and failures that are told one by one.
 _MOST_TOLD = 50
 
@@ -176,7 +174,7 @@ class _Sending:
 
 def _speaks_of_account(attempt: Attempt) -> bool:
     """Tell whether IEM refuses the account altogether; a customer that it refuses may be that body's alone."""
-    return isinstance(attempt.outcome, Park) and attempt.outcome.reason not in _OF_A_CUSTOMER
+    return isinstance(attempt.outcome, Park) and not attempt.outcome.reason.row.concerns_customer
 
 
 def _is_published(attempt: Attempt | None) -> bool:
@@ -194,7 +192,7 @@ def _print_summary(count: int, summary: dict[str, Any]) -> None:
     click.echo(f"{summary['published']} of {count} published")
     for one in summary["failed"][:_MOST_TOLD]:
         seen = ": ".join(str(part) for part in (f"HTTP {one['status']}" if one["status"] else "", one["said"]) if part)
-        click.echo(shown(f"{one['place']}: {one['reason']} ({seen}) → {ADVICE[one['reason']]}"), err=True)
+        click.echo(shown(f"{one['place']}: {one['reason']} ({seen}) → {one['reason'].row.advice}"), err=True)
     if len(summary["failed"]) > _MOST_TOLD:
         click.echo(f"and {len(summary['failed']) - _MOST_TOLD} more", err=True)
     if summary["not_sent"]:

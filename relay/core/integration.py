@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal
 
@@ -14,14 +13,6 @@ from relay.core.paths import FieldPath
 Source = Literal["servicenow", "service-exchange"]
 #: The fields that a mapping can find in a record, in the order in which they are told.
 FIELDS = ("sys_id", "state", "table", "number", "version", "updated_at", "resolved_by")
-
-
-class OrphanReason(StrEnum):
-    """Why nobody delivers for an integration: its deliveries wait, parked, with their clocks stopped."""
-
-    DISABLED = "disabled"
-    UNUSABLE = "mapping_unusable"
-    REMOVED = "mapping_removed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,60 +1,43 @@
-"""What an answer of IEM means: the one table (DESIGN section 7). No other place decides about an HTTP status."""
+"""What an answer of IEM means for the delivery: see docs/iem/response-handling.md.
+
+No module but this one and its table, `reasons`, interprets an HTTP status of IEM.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Literal
+from typing import Literal, assert_never
+
+from relay.core.reasons import Reason
 
 SUCCESS = "Success"
 PUBLISHED = "Data published successfully"
 RUNNING = "API is running"
 
 
-class Reason(StrEnum):
-    """Why an attempt did not deliver, or an integration is parked. Also the metrics' label."""
-
-    UNEXPECTED_ANSWER = "unexpected_answer"
-    REFUSED = "refused"
-    NOT_FOUND = "not_found"
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    NOT_NOW = "not_now"
-    UNREACHABLE = "unreachable"
-    REDIRECTED = "redirected"
-    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason, not a token
-    WRONG_CREDENTIALS = "wrong_credentials"
-    ACCESS_DENIED = "access_denied"
-    INACTIVE_CUSTOMER = "inactive_customer"
-    USER_NOT_ASSOCIATED = "user_not_associated"
-    MISCONFIGURED = "misconfigured"
-    BUG = "bug"
-    DOWN = "down"
-
-
 @dataclass(frozen=True, slots=True)
 class IemAnswer:
-    """An HTTP answer of IEM, as far as it matters; `status` None: there was none."""
+    """What matters of IEM's answer to a request. `status` None: there was no answer."""
 
     status: int | None
-    #: The body's `message` (or `detail`), where it was a JSON object with one.
+    #: The body's `message` (or `detail`), if the body was a JSON object that has one.
     message: str | None = None
     #: Seconds that `Retry-After` asks for.
     retry_after: float | None = None
-    #: What went wrong on the way, for people; never holds a secret.
+    #: Why there is no answer, for people. It never contains a secret.
     fault: str | None = None
-    #: What time it was there (Unix seconds, whole), where the answer told.
+    #: IEM's time (Unix seconds, whole), if the answer has a `Date`.
     date: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """IEM said Success."""
+    """IEM accepted the push."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try this delivery again later; `retry_after` (seconds) where IEM asked for it."""
+    """Try this delivery again later. `retry_after` (seconds): IEM asked for this wait."""
 
     reason: Reason
     retry_after: float | None = None
@@ -62,7 +45,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """No delivery of this integration can succeed until somebody mends its configuration."""
+    """No delivery of this integration can succeed until its configuration is corrected."""
 
     reason: Reason
 
@@ -76,27 +59,28 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class RefusedToken:
-    """The token is no good: with another one the same push can succeed at once."""
+    """IEM refused the token. The same push can succeed at once with another one."""
 
 
 Outcome = Delivered | Retry | Park | Dead
 
-_REFUSED = frozenset({400, 405, 413, 415, 422})
-_RETRIED = {
-    404: Reason.NOT_FOUND,
-    408: Reason.NOT_NOW,
-    425: Reason.NOT_NOW,
-    429: Reason.RATE_LIMITED,
-}
-_CONFIGURATION = {
-    "data has been sent for inactive customer": Reason.INACTIVE_CUSTOMER,
-    "user is not associated with the customer": Reason.USER_NOT_ASSOCIATED,
-}
+_REASON_OF_STATUS = {status: reason for reason in Reason for status in reason.row.statuses}
+_REASON_OF_REFUSAL = {reason.row.refusal.lower(): reason for reason in Reason if reason.row.refusal}
 
-#: Reasons that speak of IEM as a whole: five in a row park the integration as `down`.
-DOWN_REASONS = frozenset({Reason.UNREACHABLE, Reason.SERVER_ERROR, Reason.RATE_LIMITED, Reason.UNEXPECTED_ANSWER})
-#: Outcomes after which the cached token is not trusted any more.
-TOKEN_DROPPING = frozenset({Reason.UNEXPECTED_ANSWER, Reason.REDIRECTED, Reason.TOKEN_REFUSED})
+
+def name_outcome(outcome: Outcome | None) -> tuple[str, Reason | None]:
+    """Return the name of an outcome in records, logs and metrics, and its reason. None: the delivery was not attempted."""
+    match outcome:
+        case None:
+            return "returned", None
+        case Delivered():
+            return "delivered", None
+        case Retry(reason=reason):
+            return "retry", reason
+        case Park(reason=reason):
+            return "park", reason
+        case Dead(reason=reason):
+            return "dead", reason
 
 
 def classify_push(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
@@ -110,13 +94,13 @@ def classify_publish(answer: IemAnswer) -> Outcome | RefusedToken:
 
 
 def classify_healthcheck(answer: IemAnswer) -> Outcome:
-    """Return what the publish service's health check answers (guide section 5); it is asked without a credential."""
+    """Return what the answer of the publish service's health check means (guide section 5). The call has no credential."""
     outcome = _classify(answer, "token", RUNNING)
     return Park(Reason.ACCESS_DENIED) if isinstance(outcome, RefusedToken) else outcome
 
 
 def classify_token(answer: IemAnswer) -> Outcome:
-    """Return what an answer of the token API that holds no token means (guide section 3)."""
+    """Return what an answer of the token API that contains no token means (guide section 3)."""
     match answer.status:
         case 401:
             return Park(Reason.WRONG_CREDENTIALS)
@@ -137,24 +121,36 @@ def _classify(answer: IemAnswer, auth: Literal["token", "basic"], expected: str)
         case 401:
             return _classify_unauthorized(answer, auth)
         case 403:
-            wrong = _spelt(answer) == "invalid credentials"
-            return Park(Reason.WRONG_CREDENTIALS if wrong else Reason.ACCESS_DENIED)
-        case status if status in _REFUSED:
-            return Dead(Reason.REFUSED)
+            is_credentials = _normalised_message(answer) == "invalid credentials"
+            return _outcome_of(Reason.WRONG_CREDENTIALS if is_credentials else Reason.ACCESS_DENIED, answer)
+        case status if status in _REASON_OF_STATUS:
+            return _outcome_of(_REASON_OF_STATUS[status], answer)
         case status if 300 <= status < 400:
-            return Park(Reason.REDIRECTED)
+            return _outcome_of(Reason.REDIRECTED, answer)
         case status if status >= 500:
-            return Retry(Reason.SERVER_ERROR, answer.retry_after)
-        case status:
-            return Retry(_RETRIED.get(status, Reason.UNEXPECTED_ANSWER), answer.retry_after)
+            return _outcome_of(Reason.SERVER_ERROR, answer)
+        case _:
+            return _outcome_of(Reason.UNEXPECTED_ANSWER, answer)
 
 
 def _classify_unauthorized(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
-    known = _CONFIGURATION.get(_spelt(answer))
-    if known is not None:
-        return Park(known)
+    reason = _REASON_OF_REFUSAL.get(_normalised_message(answer))
+    if reason is not None:
+        return _outcome_of(reason, answer)
     return RefusedToken() if auth == "token" else Park(Reason.WRONG_CREDENTIALS)
 
 
-def _spelt(answer: IemAnswer) -> str:
+def _outcome_of(reason: Reason, answer: IemAnswer) -> Outcome:
+    match reason.row.leads_to:
+        case "retry":
+            return Retry(reason, answer.retry_after)
+        case "park":
+            return Park(reason)
+        case "dead":
+            return Dead(reason)
+        case other:
+            assert_never(other)
+
+
+def _normalised_message(answer: IemAnswer) -> str:
     return (answer.message or "").strip().rstrip(".").lower()

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from relay.clock import Clock
-from relay.core.integration import OrphanReason
-from relay.core.outcomes import Reason
+from relay.core.orphan_reasons import PARKED_BY_HAND, OrphanReason
+from relay.core.reasons import Reason
 from relay.core.values import format_time
 from relay.doctor.finding import Finding
-from relay.iem.advice import ADVICE
 from relay.mapping_files.folder import MappingFile
 from relay.settings import FROM_FILE, Settings
 from relay.store.circuit import CircuitState
@@ -24,13 +23,8 @@ from relay.store.heartbeats import SILENT_AFTER, Backlog, Heartbeats
 
 #: Writes whose median is told as Redis's latency, and what is slow (ms): senders wait for it.
 _WRITES, _SLOW = 11, 50.0
-#: Reasons to be parked that somebody wanted.
-_MEANT = frozenset({"by_hand", OrphanReason.DISABLED})
-_ABSENT: Mapping[str, str] = {
-    OrphanReason.DISABLED: "set `enabled: true` in its mapping file",
-    OrphanReason.UNUSABLE: "mend its mapping file: see `relay mappings check`",
-    OrphanReason.REMOVED: "put its mapping file back",
-}
+#: Reasons of a parked integration that people chose.
+_INTENDED = frozenset({PARKED_BY_HAND, *(reason for reason in OrphanReason if reason.row.is_intended)})
 _SETTINGS = frozenset({one.metadata["name"] for one in fields(Settings)} | {f"{name}_FILE" for name in FROM_FILE})
 
 
@@ -137,7 +131,7 @@ def examine_backlog(one: Backlog, state: CircuitState | None, *, has_file: bool,
         advice = f"put {name}.yaml back, or leave it: what is pending waits"
         return Finding.warn(subject, f"{says}; it has no mapping file any more", advice)
     if state:
-        kind = Finding.fail if one.pending and state.reason not in _MEANT else Finding.warn
+        kind = Finding.fail if one.pending and state.reason not in _INTENDED else Finding.warn
         return kind(subject, f"{says}, parked: {_tell_parking(state)}", _advise_on(name, state, is_trusted=is_trusted))
     if one.dead:
         return Finding.warn(subject, says, f"see `relay deliveries list --integration {name} --status dead`")
@@ -147,7 +141,7 @@ def examine_backlog(one: Backlog, state: CircuitState | None, *, has_file: bool,
 
 
 def _tell_parking(state: CircuitState) -> str:
-    if state.reason == "by_hand":
+    if state.reason == PARKED_BY_HAND:
         return f"by {state.by}" + (f", because: {state.why}" if state.why else "")
     probe = f", next probe at {format_time(state.next_probe_at)}" if state.next_probe_at else ""
     return f"{state.reason} since {format_time(state.since)}{probe}"
@@ -155,10 +149,10 @@ def _tell_parking(state: CircuitState) -> str:
 
 def _advise_on(name: str, state: CircuitState, *, is_trusted: bool) -> str:
     resume = f"`relay integrations resume {name}`"
-    if state.reason in _ABSENT:
-        return _ABSENT[state.reason]
-    if state.reason == "by_hand":
+    if state.reason in set(OrphanReason):
+        return OrphanReason(state.reason).row.advice
+    if state.reason == PARKED_BY_HAND:
         return f"{resume} when that is over"
     if state.reason == Reason.WRONG_CREDENTIALS and is_trusted:
         return f"IEM takes the account by now: {resume}"
-    return f"{ADVICE[Reason(state.reason)]}; then {resume} probes at once"
+    return f"{Reason(state.reason).row.advice}; then {resume} probes at once"

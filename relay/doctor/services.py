@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from relay.clock import Clock
 from relay.core.integration import Integration
-from relay.core.outcomes import Delivered, IemAnswer, Reason, classify_healthcheck, classify_token
+from relay.core.outcomes import Delivered, IemAnswer, classify_healthcheck, classify_token
+from relay.core.reasons import Reason
 from relay.doctor.finding import Finding
 from relay.errors import SecretMissingError
 from relay.foundation import Foundation, virima_lookup
 from relay.http.access import ServiceAccess, read_access
 from relay.http.caller import Caller
 from relay.http.reach import Reached, Step, Unreached, reach
-from relay.iem.advice import ADVICE
 from relay.iem.calls import GrantedToken, IemClient
 from relay.virima.lookup import Outcome
 from relay.virima.lookup_advice import advise
@@ -110,7 +110,7 @@ def _judge_health(subject: str, answer: IemAnswer) -> Finding:
         return Finding.ok(subject, "IEM's publish service says that it runs")
     seen = f"HTTP {answer.status}" if answer.status else answer.fault
     return Finding.fail(
-        subject, f"the publish service's health check fails: {outcome.reason} ({seen})", ADVICE[outcome.reason]
+        subject, f"the publish service's health check fails: {outcome.reason} ({seen})", outcome.reason.row.advice
     )
 
 
@@ -125,7 +125,7 @@ def _judge_token(subject: str, answer: GrantedToken | IemAnswer, auth: str, wher
         return Finding.warn(
             subject, says, "under `auth: basic` none is needed: whether the account is good shows at the first push"
         )
-    return Finding.fail(subject, says, ADVICE[outcome.reason])
+    return Finding.fail(subject, says, outcome.reason.row.advice)
 
 
 def _tell(way: Reached, clock: Clock) -> str:

@@ -9,18 +9,17 @@ from typing import Any, Literal, Self
 
 from relay.clock import Clock
 from relay.core.outcomes import (
-    TOKEN_DROPPING,
     Delivered,
     IemAnswer,
     Outcome,
     Park,
-    Reason,
     RefusedToken,
     Retry,
     classify_healthcheck,
     classify_publish,
     classify_push,
 )
+from relay.core.reasons import Reason
 from relay.iem.calls import IemClient, Target, check_push
 from relay.iem.publish_bodies import Publication
 from relay.iem.publish_schemas import encode
@@ -134,7 +133,7 @@ class IemService:
                 return Attempt(_TOKEN_REFUSED, answer)
             case Delivered():
                 self._tokens.prove(token)
-            case Retry(reason=reason) | Park(reason=reason) if reason in TOKEN_DROPPING:
+            case Retry(reason=reason) | Park(reason=reason) if reason.row.drops_token:
                 self._tokens.drop(token)
         return Attempt(outcome, answer)
 
@@ -146,7 +145,7 @@ class IemService:
             case RefusedToken():
                 self._tokens.drop(token)
                 return Attempt(_TOKEN_REFUSED, answer)
-            case Retry(reason=reason) | Park(reason=reason) if reason in TOKEN_DROPPING:
+            case Retry(reason=reason) | Park(reason=reason) if reason.row.drops_token:
                 self._tokens.drop(token)
         return Attempt(outcome, answer)
 

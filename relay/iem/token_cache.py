@@ -6,7 +6,8 @@ import threading
 from dataclasses import replace
 
 from relay.clock import Clock
-from relay.core.outcomes import IemAnswer, Park, Reason, Retry, classify_token
+from relay.core.outcomes import IemAnswer, Park, Retry, classify_token
+from relay.core.reasons import Reason
 from relay.iem.calls import GrantedToken, IemClient
 from relay.iem.token_source import NoToken
 from relay.store.token_store import StoredToken, TokenStore

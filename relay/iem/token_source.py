@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relay.clock import Clock
-from relay.core.outcomes import IemAnswer, Outcome, Reason, Retry, classify_token
+from relay.core.outcomes import IemAnswer, Outcome, Retry, classify_token
+from relay.core.reasons import Reason
 from relay.iem.calls import IemClient
 
 #: How long a token is assumed to be good that does not tell (seconds).

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.integration import Integration, OrphanReason
+from relay.core.integration import Integration
+from relay.core.orphan_reasons import OrphanReason
 from relay.core.seal import Report, SealingKey, verify
 from relay.core.values import format_time, parse_date_time
 from relay.errors import RelayError
@@ -21,14 +22,6 @@ from relay.store.registry import Registry
 from relay.store.rejection_store import RejectionStore
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail, TrailQuery
-
-#: Why nobody resumes it by hand.
-_ABSENT: Mapping[str, str] = {
-    OrphanReason.DISABLED: "is disabled in its mapping file: it goes on when that is changed",
-    OrphanReason.UNUSABLE: "has faults in its mapping file: it goes on when they are mended",
-    OrphanReason.REMOVED: "has no mapping file any more: it goes on when there is one",
-}
-
 
 #: The trail's ids are by the clock of Redis, a record's times by those of web and workers (ms).
 _CLOCKS_DIFFER = 120_000
@@ -86,8 +79,8 @@ class Operations:
         """Let a parked integration go on: by a probe at once where IEM's refusal parked it."""
         [name] = self.names(name)
         state = self.circuit.read(name)
-        if state and state.reason in _ABSENT:
-            raise HinderedError(f"{name} {_ABSENT[state.reason]}")
+        if state and state.reason in set(OrphanReason):
+            raise HinderedError(f"{name} {OrphanReason(state.reason).row.explanation}")
         before = self.circuit.resume(name, actor=actor, why=why, now=self.now_ms())
         [backlog] = self.heartbeats.backlogs([name])
         if before is None and backlog.virima_parked is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.core.integration import OrphanReason
+from relay.core.orphan_reasons import OrphanReason
 from relay.store.connection import Connection
 from relay.store.keys import key
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.core.outcomes import DOWN_REASONS, Dead, Delivered, Outcome, Park, Reason, Retry
-from relay.core.retry import probe_schedule
+from relay.core.outcomes import Outcome, name_outcome
 from relay.store.submissions import encode_object
 
 
@@ -57,19 +56,19 @@ class Settlement:
 
 def encode_settlement(settlement: Settlement) -> str:
     """Return a settlement as the settle script reads it."""
-    outcome, reason = _outcome_and_reason(settlement.outcome)
-    parks_as = _parks_as(reason) if reason else None
-    schedule = probe_schedule(parks_as) if parks_as else None
+    outcome, reason = name_outcome(settlement.outcome)
+    parks_as = reason.parks_as if reason else None
+    probes = parks_as.row.probes if parks_as else None
     return encode_object(
         {
             "id": settlement.assignment.id,
             "fence": settlement.assignment.fence,
             "outcome": outcome,
             "reason": reason,
-            "speaks_of_iem": True if outcome == "retry" and reason in DOWN_REASONS else None,
+            "speaks_of_iem": True if outcome == "retry" and reason and reason.row.counts_as_down else None,
             "park_as": parks_as,
-            "probe_first": int(schedule.first * 1000) if schedule else None,
-            "probe_most": int(schedule.most * 1000) if schedule else None,
+            "probe_first": int(probes.first * 1000) if probes else None,
+            "probe_most": int(probes.most * 1000) if probes else None,
             "probe": True if settlement.assignment.is_probe else None,
             "delay": settlement.delay,
             "give_up_after": settlement.give_up_after,
@@ -77,21 +76,3 @@ def encode_settlement(settlement: Settlement) -> str:
             "attempt": f"{settlement.at}|{outcome}|{reason or ''}|{settlement.status or ''}|{settlement.duration}",
         }
     )
-
-
-def _parks_as(reason: Reason) -> Reason:
-    return Reason.DOWN if reason in DOWN_REASONS else reason
-
-
-def _outcome_and_reason(outcome: Outcome | None) -> tuple[str, Reason | None]:
-    match outcome:
-        case None:
-            return "returned", None
-        case Delivered():
-            return "delivered", None
-        case Retry(reason=reason):
-            return "retry", reason
-        case Park(reason=reason):
-            return "park", reason
-        case Dead(reason=reason):
-            return "dead", reason

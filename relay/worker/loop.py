@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 from relay import metrics
 from relay.clock import Clock
-from relay.core.outcomes import Delivered, IemAnswer, Outcome, Park, Reason, Retry
+from relay.core.outcomes import IemAnswer, Park, Retry, name_outcome
+from relay.core.reasons import Reason
 from relay.core.retry import BUGS_TO_DIE, retry_delay
 from relay.errors import StoreUnavailableError
 from relay.iem.service import Attempt
@@ -328,7 +329,7 @@ class Worker:
 
     def _tell_one(self, result: _Result, status: str, now: int) -> None:
         settlement, assignment = result.settlement, result.settlement.assignment
-        outcome, reason = _words(settlement.outcome)
+        outcome, reason = name_outcome(settlement.outcome)
         metrics.ATTEMPTS.labels(assignment.integration, outcome, reason or "").inc()
         metrics.ATTEMPT_SECONDS.labels(assignment.integration).observe(settlement.duration / 1000)
         if status == "delivered":
@@ -363,13 +364,3 @@ class Worker:
         if self._store.lost:
             log(_LOG, logging.INFO, "Redis is back")
             self._store = _StoreWait()
-
-
-def _words(outcome: Outcome | None) -> tuple[str, str | None]:
-    match outcome:
-        case None:
-            return "returned", None
-        case Delivered():
-            return "delivered", None
-        case _:
-            return type(outcome).__name__.lower(), outcome.reason

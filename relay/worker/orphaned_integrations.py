@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from relay.core.integration import OrphanReason
+from relay.core.orphan_reasons import OrphanReason
 from relay.mapping_files.catalogue import Catalogue
 from relay.store.circuit import Circuit
 from relay.store.delivery_queue import DeliveryQueue

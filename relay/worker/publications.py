@@ -18,7 +18,8 @@ from relay.core.integration_health import (
     judge_health,
     notices,
 )
-from relay.core.outcomes import Dead, Outcome, Park, Reason, Retry
+from relay.core.outcomes import Dead, Outcome, Park, Retry
+from relay.core.reasons import Reason
 from relay.iem import reports
 from relay.iem.publish_bodies import Publication
 from relay.iem.reports import Subject

@@ -16,7 +16,8 @@ from functools import partial
 from relay import metrics
 from relay.clock import Clock, contain, every
 from relay.core.integration_health import IntegrationHealth, Known, Notice
-from relay.core.outcomes import Delivered, Park, Reason
+from relay.core.outcomes import Delivered, Park
+from relay.core.reasons import Reason
 from relay.errors import StoreUnavailableError
 from relay.iem import reports
 from relay.iem.publish_bodies import Publication

@@ -172,7 +172,7 @@ def test_the_step_on_the_way_to_iem_that_fails_is_told(
             SimulatedFault(status=200, body="<html>login</html>"),
             "token",
             "fail",
-            "unexpected_answer (HTTP 200) → the answer is none",
+            "unexpected_answer (HTTP 200) → the answer is not from IEM",
         ),
         (
             SimulatedFault(status=302, headers={"Location": "https://sso.example.com/"}),
@@ -180,12 +180,12 @@ def test_the_step_on_the_way_to_iem_that_fails_is_told(
             "fail",
             "redirected (HTTP 302)",
         ),
-        (SimulatedFault(status=500), "token", "fail", "server_error (HTTP 500) → a fault of IEM's own"),
+        (SimulatedFault(status=500), "token", "fail", "server_error (HTTP 500) → IEM has a fault"),
         (
             SimulatedFault(status=403, body={"message": "Access denied"}),
             "token",
             "fail",
-            "access_denied (HTTP 403) → have IEM make",
+            "access_denied (HTTP 403) → ask the people who operate IEM to make",
         ),
         (SimulatedFault(drop="before"), "token", "fail", "unreachable"),
         (SimulatedFault(status=404), "basic", "warn", "under `auth: basic` none is needed"),

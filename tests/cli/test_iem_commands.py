@@ -74,7 +74,7 @@ def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run
         (
             SimulatedFault(status=500, path="/publish/"),
             {},
-            "health check fails: server_error (HTTP 500) → a fault of IEM's own",
+            "health check fails: server_error (HTTP 500) → IEM has a fault",
         ),
         (
             SimulatedFault(status=200, body="<html>", path="/publish/"),

@@ -11,9 +11,10 @@ import pytest
 from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
-from relay.core.integration import OrphanReason
 from relay.core.model import Facts, FieldError, Rejected, Update
-from relay.core.outcomes import Dead, Reason
+from relay.core.orphan_reasons import OrphanReason
+from relay.core.outcomes import Dead
+from relay.core.reasons import Reason
 from relay.mapping_files.folder import read_mapping
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
@@ -94,7 +95,7 @@ def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
     assert listed(run, "integrations", "list")[0]["status"] == "disabled"
     assert (resumed.returncode, resumed.stderr) == (
         1,
-        "acme is disabled in its mapping file: it goes on when that is changed\n",
+        "acme is disabled in its mapping file; deliveries resume when the file enables it\n",
     )
 
 

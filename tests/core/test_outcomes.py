@@ -9,20 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.outcomes import (
-    DOWN_REASONS,
-    TOKEN_DROPPING,
     Dead,
     Delivered,
     IemAnswer,
     Outcome,
     Park,
-    Reason,
     RefusedToken,
     Retry,
     classify_publish,
     classify_push,
     classify_token,
 )
+from relay.core.reasons import Reason
 
 Auth = Literal["token", "basic"]
 OUTCOMES = (Delivered, Retry, Park, Dead)
@@ -229,8 +227,17 @@ def test_any_answer_at_all_has_an_outcome(
 
 
 def test_the_reasons_that_speak_of_iem_as_a_whole_are_the_designs() -> None:
-    assert sorted(DOWN_REASONS) == ["rate_limited", "server_error", "unexpected_answer", "unreachable"]
+    assert sorted(reason for reason in Reason if reason.row.counts_as_down) == [
+        "rate_limited",
+        "server_error",
+        "unexpected_answer",
+        "unreachable",
+    ]
 
 
 def test_the_outcomes_that_drop_the_cached_token_are_the_designs() -> None:
-    assert sorted(TOKEN_DROPPING) == ["redirected", "token_refused", "unexpected_answer"]
+    assert sorted(reason for reason in Reason if reason.row.drops_token) == [
+        "redirected",
+        "token_refused",
+        "unexpected_answer",
+    ]

@@ -6,18 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.integration import RetryBlock as RetrySchedule
-from relay.core.outcomes import Reason
+from relay.core.integration import RetryBlock
+from relay.core.reasons import Reason
 from relay.core.retry import (
     FAILURES_TO_PARK,
     JITTER,
     NOT_FOUND_PATIENCE,
     UNKNOWN_TICKETS_TO_PARK,
-    probe_schedule,
     retry_delay,
 )
 
-DEFAULT = RetrySchedule(first=5.0, most=600.0, give_up_after=172_800.0)
+DEFAULT = RetryBlock(first=5.0, most=600.0, give_up_after=172_800.0)
 MIDDLE = 0.5  # the chance that leaves a delay as it is
 
 
@@ -54,7 +53,7 @@ def test_retry_after_counts_between_our_own_delay_and_the_longest(retry_after: f
 def test_a_delay_is_never_longer_than_the_longest_nor_shorter_than_jitter_makes_the_first(
     *, first: float, factor: float, attempts: int, retry_after: float | None, chance: float
 ) -> None:
-    schedule = RetrySchedule(first, first * factor, 172_800.0)
+    schedule = RetryBlock(first, first * factor, 172_800.0)
 
     delay = retry_delay(schedule, attempts, retry_after, chance)
 
@@ -65,7 +64,7 @@ def test_a_delay_is_never_longer_than_the_longest_nor_shorter_than_jitter_makes_
 def test_probes_of_a_parked_integration_are_as_far_apart_as_its_reason_wants(reason: Reason) -> None:
     expected = {Reason.DOWN: (5.0, 300.0), Reason.WRONG_CREDENTIALS: (300.0, 3_600.0)}
 
-    schedule = probe_schedule(reason)
+    schedule = reason.row.probes
 
     assert (schedule.first, schedule.most) == expected.get(reason, (30.0, 900.0))
 

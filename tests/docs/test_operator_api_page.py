@@ -14,7 +14,8 @@ import requests
 from docs.markdown import blocks, code, read_text, section, tables
 from harness import SYS_ID, Relay, mapping, wait_until, write_mapping
 
-from relay.core.outcomes import Dead, Reason
+from relay.core.outcomes import Dead
+from relay.core.reasons import Reason
 from relay.store.connection import Connection
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.settlements import Settlement

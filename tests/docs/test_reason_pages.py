@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from docs.markdown import code, section, tables
 
-from relay.core.integration import OrphanReason
-from relay.core.outcomes import Reason
+from relay.core.orphan_reasons import OrphanReason
+from relay.core.reasons import Reason
 from relay.errors import ConfigurationError
 from relay.settings import load_settings
 from relay.store.durability import Durability

@@ -12,7 +12,8 @@ from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 
 from relay.clock import Clock
 from relay.core.integration import Env, IemBlock, Plain
-from relay.core.outcomes import Delivered, Outcome, Park, Reason, Retry
+from relay.core.outcomes import Delivered, Outcome, Park, Retry
+from relay.core.reasons import Reason
 from relay.http.caller import Caller
 from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient, Target

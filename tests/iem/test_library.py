@@ -9,7 +9,8 @@ import pytest
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 from iem.samples import SAMPLES
 
-from relay.core.outcomes import Delivered, Park, Reason
+from relay.core.outcomes import Delivered, Park
+from relay.core.reasons import Reason
 from relay.errors import ConfigurationError, RequestBodyError
 from relay.iem import IemService, Publication, Target, connect
 from relay.simulators.server import SimulatorServer

@@ -13,7 +13,8 @@ import pytest
 from harness import RedisServer, wait_until
 
 from relay.clock import Clock as RelayClock
-from relay.core.outcomes import IemAnswer, Park, Reason, Retry
+from relay.core.outcomes import IemAnswer, Park, Retry
+from relay.core.reasons import Reason
 from relay.errors import StoreUnavailableError
 from relay.http.caller import Caller
 from relay.http.credentials import Credentials

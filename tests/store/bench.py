@@ -9,7 +9,8 @@ from itertools import count
 from relay.core.ids import make_id
 from relay.core.integration import Integration
 from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
-from relay.core.outcomes import Dead, Delivered, IemAnswer, Outcome, Park, Reason, Retry, classify_push
+from relay.core.outcomes import Dead, Delivered, IemAnswer, Outcome, Park, Retry, classify_push
+from relay.core.reasons import Reason
 from relay.core.retry import retry_delay
 from relay.mapping_files.parser import parse_mapping_file
 from relay.mapping_files.sources import load_presets

@@ -27,7 +27,8 @@ from store.bench import (
     sys_id,
 )
 
-from relay.core.outcomes import Outcome, Park, Reason, Retry
+from relay.core.outcomes import Outcome, Park, Retry
+from relay.core.reasons import Reason
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.settlements import Assignment

@@ -22,7 +22,8 @@ from store.bench import (
 )
 
 from relay.core.model import Update
-from relay.core.outcomes import Dead, Reason
+from relay.core.outcomes import Dead
+from relay.core.reasons import Reason
 from relay.core.values import format_time
 from relay.errors import BacklogFullError
 from relay.operations.replay import Replay

@@ -11,7 +11,8 @@ import requests
 from harness import SYS_ID, RedisServer, Relay, mapping, sys_id, wait_until, write_mapping
 from web.openapi_answers import BY_ID, check
 
-from relay.core.outcomes import Dead, Reason
+from relay.core.outcomes import Dead
+from relay.core.reasons import Reason
 from relay.store.connection import Connection
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.settlements import Settlement

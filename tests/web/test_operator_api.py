@@ -11,7 +11,8 @@ from web.openapi_answers import BY_ID
 
 from relay.core.dedupe import identify
 from relay.core.model import Facts, Update
-from relay.core.outcomes import Dead, Reason
+from relay.core.outcomes import Dead
+from relay.core.reasons import Reason
 from relay.store.connection import Connection
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.settlements import Settlement
