@@ -20,7 +20,8 @@ from relay.core.model import Facts, Update
 from relay.foundation import new_id
 from relay.mapping_files.folder import read_mapping
 from relay.store.connection import Connection
-from relay.store.queue import DeliveryQueue, Submission
+from relay.store.delivery_queue import DeliveryQueue
+from relay.store.submissions import Submission
 
 PAYLOAD = json.dumps({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6", "number": "INC\u2192\u009b1"})
 
