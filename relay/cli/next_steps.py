@@ -89,7 +89,9 @@ def _next_lines(file: MappingFile, *, is_at_work: bool) -> Iterator[str]:
         steps.append((f"relay servicenow {file.name}", "what to set up in ServiceNow"))
     if not (file.path.parent / SCHEMA_NAME).is_file():
         schema = shlex.quote(str(file.path.parent / SCHEMA_NAME))
-        steps.append((f"relay mappings schema > {schema}", "for editors: see docs/mapping-files/checks-and-dry-runs.md"))
+        steps.append(
+            (f"relay mappings schema > {schema}", "for editors: see docs/mapping-files/checks-and-dry-runs.md")
+        )
     yield "\nNext:"
     if file.integration.source == "service-exchange":
         yield "  Go through what is marked CHANGE with your field mapping sheet: fields and states in the file are not from it."
