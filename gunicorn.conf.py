@@ -1,3 +1,3 @@
-"""gunicorn's settings for `gunicorn wsgi:app` in this folder; they stand in the package, for installations without it."""
+"""gunicorn's settings for `gunicorn wsgi:app` in this folder. They are in the package, for installations without this folder."""
 
 from relay.web.gunicorn_conf import *  # noqa: F403

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 class RelayError(Exception):
-    """A fault that the relay explains in a sentence."""
+    """A fault whose message explains it to people."""
 
 
 class ConfigurationError(RelayError):
-    """Settings or mapping files that cannot be used; `problems` lists every one of them."""
+    """The settings or mapping files cannot be used. `problems` lists every reason."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -18,36 +18,36 @@ class ConfigurationError(RelayError):
 
 
 class SecretMissingError(RelayError):
-    """A secret that a mapping file refers to cannot be read; the message names the variable or the file."""
+    """A secret that a mapping file refers to cannot be read. The message names the variable or the file."""
 
 
 class DraftError(RelayError):
-    """A new mapping file cannot be written; the message tells what to do. Nothing was written."""
+    """A new mapping file cannot be written, and nothing was written. The message says what to do."""
 
 
 class StoreUnavailableError(RelayError):
-    """Redis did not answer in time, or refused the write: nothing is known to be stored."""
+    """Redis did not answer in time or refused the write. The data may or may not be stored."""
 
 
 class JournalError(StoreUnavailableError):
-    """The intake journal took nothing, or could not be read; the message names its file."""
+    """The intake journal cannot be written or read. The message names its file."""
 
 
 class BacklogFullError(RelayError):
-    """An integration has as much pending work as it may: nothing was stored."""
+    """The integration has reached its limit of pending deliveries. Nothing was stored."""
 
 
 class PayloadError(RelayError):
-    """A body that is not usable JSON; the message tells what is wrong and where."""
+    """A request body is not usable JSON. The message says what is wrong and where."""
 
 
 class TooManyRecordsError(RelayError):
-    """A payload with more records than one webhook may hold."""
+    """A payload has more records than one webhook can contain."""
 
 
 class RequestBodyError(RelayError):
-    """A request that the service's specification does not have; the message names the fields, and never a value."""
+    """A request does not match the service's specification. The message names the fields, and never a value."""
 
 
 class UnfitMappingError(RelayError):
-    """A mapping for which no script can be written; the message names the key, and tells what to write instead."""
+    """No script can be written for a mapping. The message names the key and says what to write instead."""

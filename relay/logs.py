@@ -1,4 +1,4 @@
-"""Structured logs on stderr: a fixed message with fields, as JSON (ECS names) or as text. No secret passes."""
+"""Structured logs on stderr: a fixed message with fields, as JSON (with ECS names) or as text. Secrets are redacted."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from relay.core.redact import Redactor
 from relay.core.values import format_time
 
 _FIELDS = "relay_fields"
-#: Members of a line that never hold anything but our own words.
-_OURS = frozenset({"@timestamp", "log.level", "log.logger"})
+#: Members that only contain the relay's own words and need no redaction.
+_TRUSTED = frozenset({"@timestamp", "log.level", "log.logger"})
 _encode = json.JSONEncoder(default=str, ensure_ascii=False).encode
-#: What JSON leaves as it is, and a terminal obeys, a reader takes for the end of a line, or UTF-8 has not.
-_UNTOLD = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+#: Characters that JSON does not escape, but that control a terminal, end a line, or cannot be encoded in UTF-8.
+_ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def log(logger: logging.Logger, level: int, message: str, **fields: Any) -> None:
-    """Log the fixed `message` with `fields`; those that are None are left out."""
+    """Log the fixed `message` with `fields`. Fields that are None are left out."""
     if logger.isEnabledFor(level):
-        known = {name: value for name, value in fields.items() if value is not None}
-        logger.log(level, message, extra={_FIELDS: known})
+        given = {name: value for name, value in fields.items() if value is not None}
+        logger.log(level, message, extra={_FIELDS: given})
 
 
 def set_up_logs(*, form: str, level: str, redactor: Redactor) -> None:
@@ -32,16 +32,16 @@ def set_up_logs(*, form: str, level: str, redactor: Redactor) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(redactor) if form == "json" else _TextFormatter(redactor))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # No line tells them, and finding them out takes longer than the rest (Logging HOWTO, "Optimization").
+    # No line shows these, and they take longer to find than all the rest (Logging HOWTO, "Optimization").
     logging.logThreads = logging.logMultiprocessing = False
-    logging._srcfile = None  # noqa: SLF001 - as the HOWTO says
+    logging._srcfile = None  # noqa: SLF001 - recommended by the HOWTO
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    # Its warnings quote heads that it cannot parse, with the cookies in them.
+    # urllib3's warnings quote headers that it cannot parse, including their cookies.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line, in the names of the Elastic Common Schema."""
+    """One JSON object per line, with names of the Elastic Common Schema."""
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
@@ -58,25 +58,25 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error.stack_trace"] = self.formatException(record.exc_info)
-        told = _encode(line)
-        # One look at all of it: with hundreds of integrations there are hundreds of secrets.
-        if self._redactor.may_be_in(told):
-            told = _encode({**line, **self._redacted(line)})
-        return _UNTOLD.sub(lambda found: f"\\u{ord(found[0]):04x}", told)
+        encoded = _encode(line)
+        # First one search of the whole line: hundreds of integrations have hundreds of secrets.
+        if self._redactor.may_be_in(encoded):
+            encoded = _encode({**line, **self._redacted(line)})
+        return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded)
 
     def _redacted(self, line: dict[str, Any]) -> dict[str, Any]:
-        """Return the members that can hold text of others, without secrets; before JSON escapes what is in them."""
+        """Return the members that can contain foreign text, redacted before JSON escapes their characters."""
         redact = self._redactor.redact
-        texts = {name: value for name, value in line.items() if isinstance(value, str) and name not in _OURS}
-        lists = {name: [str(one) for one in value] for name, value in line.items() if isinstance(value, list)}
+        texts = {name: value for name, value in line.items() if isinstance(value, str) and name not in _TRUSTED}
+        lists = {name: map(str, value) for name, value in line.items() if isinstance(value, list)}
         return {
             **{name: redact(value) for name, value in texts.items()},
-            **{name: [redact(one) for one in value] for name, value in lists.items()},
+            **{name: [redact(value) for value in values] for name, values in lists.items()},
         }
 
 
 class _TextFormatter(logging.Formatter):
-    """A line for people: time, level, message, fields."""
+    """One line for people: time, level, message, fields."""
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
@@ -95,5 +95,5 @@ def _quoted(value: object) -> str:
     text = str(value)
     if text and text.isprintable() and not any(c in text for c in ' "'):
         return text
-    # Texts of others may hold what a terminal obeys, or takes for the end of a line.
+    # Foreign text can contain characters that control a terminal or end a line.
     return json.dumps(text, ensure_ascii=not text.isprintable())

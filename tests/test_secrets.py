@@ -71,9 +71,9 @@ def test_a_change_that_keeps_size_and_time_is_seen_two_seconds_later(
     [
         ("missing", "cannot be read: No such file or directory"),
         ("folder", "cannot be read: it is a folder"),
-        ("pipe", "cannot be read: it is no regular file"),
+        ("pipe", "cannot be read: it is not a regular file"),
         ("long", "cannot be read: it is larger than 64 KiB"),
-        ("a\0b", "cannot be read: no file can have that name"),
+        ("a\0b", "cannot be read: invalid file name"),
         ("empty", "is empty"),
         ("bytes", "is not UTF-8 text"),
     ],

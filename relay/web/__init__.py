@@ -1,1 +1,1 @@
-"""The HTTP side: the only room that knows Flask."""
+"""The HTTP interface. Only this package imports Flask and gunicorn."""

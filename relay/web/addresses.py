@@ -1,4 +1,4 @@
-"""Senders' addresses, as sockets and proxies tell them."""
+"""Sender addresses, as sockets and proxies report them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _WITH_PORT = re.compile(r"\[([0-9a-fA-F:.%]+)\](?::\d+)?|([0-9.]+):\d+")
 
 
 def read_address(text: str | None) -> IPv4Address | IPv6Address | None:
-    """Return the address in `text`, an IPv4 one where IPv6 only wraps it; None where it is none."""
+    """Return the address in `text`, or None if it is invalid. An IPv4-mapped IPv6 address becomes its IPv4 address."""
     match = _WITH_PORT.fullmatch(text or "")
     try:
-        found = ip_address((match[1] or match[2]) if match else text or "")
+        address = ip_address((match[1] or match[2]) if match else text or "")
     except ValueError:
         return None
-    return getattr(found, "ipv4_mapped", None) or found
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class ForwardedFor:
-    """Takes the sender's address from what trusted proxies say in X-Forwarded-For (in front of a WSGI application).
+    """WSGI middleware that takes the sender's address from X-Forwarded-For, as the trusted proxies wrote it.
 
-    It is split at commas and nothing else: who could make a parser give up would have the address of the proxy.
+    The header is split at commas and not parsed further: a sender that made a parser fail would get the proxy's address.
     """
 
     def __init__(self, application: WSGIApplication, proxies: int) -> None:
@@ -35,9 +35,9 @@ class ForwardedFor:
         self._proxies = proxies
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        told = environ.get("HTTP_X_FORWARDED_FOR")
-        if told is not None:
-            addresses = told.split(",")
+        header = environ.get("HTTP_X_FORWARDED_FOR")
+        if header is not None:
+            addresses = header.split(",")
             address = addresses[-self._proxies].strip() if len(addresses) >= self._proxies else ""
             environ["REMOTE_ADDR"] = address if read_address(address) else "unknown"
         return self._application(environ, start_response)

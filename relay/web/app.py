@@ -1,4 +1,4 @@
-"""The Flask application: its endpoints, what every answer carries, what every request leaves in the log."""
+"""The Flask application: its endpoints, the headers of every answer, and the log line of every request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from relay.foundation import Foundation
 from relay.logs import log
 from relay.store.rate_limiter import RateLimiter
 from relay.web.addresses import ForwardedFor
-from relay.web.api import make_api
-from relay.web.arrivals import has_arrived
+from relay.web.api.operator_api import make_api
+from relay.web.arrivals import mark_received
 from relay.web.documents import make_documents
 from relay.web.health import make_health
 from relay.web.metrics_page import make_metrics
@@ -30,81 +30,81 @@ from relay.web.webhooks import make_webhooks
 from relay.web.wiring import build_web
 
 _LOG = logging.getLogger("relay.web")
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-#: Names of a query that are logged.
-_MOST_NAMES = 20
-#: Who has shown no credentials: of an address only so many requests a minute are logged.
-_STRANGERS = Refusals()
-#: Probes come every few seconds: they are logged only where something is wrong.
-_QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+#: How many parameter names of a query string are logged.
+_MAX_QUERY_NAMES = 20
+#: Requests without valid credentials. Above its limit per address they are no longer logged.
+_UNAUTHENTICATED = Refusals()
+#: Paths that are requested every few seconds. Only their failures are logged.
+_POLLED_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
 
 def create_app(foundation: Foundation) -> Flask:
-    """Return the application. Neither Redis nor the mapping files need be there: it says what is missing."""
+    """Return the application. Works without Redis and without mapping files: requests report what is missing."""
     settings = foundation.settings
     parts = build_web(foundation)
     app = Flask("relay", static_folder=None)
-    # Werkzeug cuts a chunked body off at the limit without a word: one byte more shows that it was longer.
+    # Werkzeug silently cuts a chunked body off at the limit. One byte more shows that the body was longer.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         proxied = ProxyFix(app.wsgi_app, x_for=0, x_proto=count, x_host=count)
-        app.wsgi_app = ForwardedFor(proxied, count)  # type: ignore[method-assign]  # Flask's way
+        app.wsgi_app = ForwardedFor(proxied, count)  # type: ignore[method-assign]  # as Flask documents it
     app.register_blueprint(make_webhooks(parts.webhooks))
-    take_call = partial(_take_call, parts.webhooks.rate_limiter, settings.api_rate)
-    app.register_blueprint(make_api(parts.operations, settings.admin_token, take_call))
-    app.register_blueprint(make_health(parts.watch, parts.catalogue, settings))
-    app.register_blueprint(make_metrics(parts.watch))
+    count_call = partial(_count_api_call, parts.webhooks.rate_limiter, settings.api_rate)
+    app.register_blueprint(make_api(parts.operations, settings.admin_token, count_call))
+    app.register_blueprint(make_health(parts.monitor, parts.catalogue, settings))
+    app.register_blueprint(make_metrics(parts.monitor))
     app.register_blueprint(make_documents())
-    app.before_request(_begin)
-    app.after_request(_end)
+    app.before_request(_begin_request)
+    app.after_request(_finish_request)
     app.register_error_handler(ProblemError, problem)
-    app.register_error_handler(HTTPException, _http_problem)
-    app.register_error_handler(Exception, _fault)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _internal_error)
     return app
 
 
-def _take_call(rate_limiter: RateLimiter, per_second: int) -> float:
-    # No integration can have this name.
-    return rate_limiter.take("_api", per_second, now=now_ms())
+def _count_api_call(rate_limiter: RateLimiter, limit: int) -> float:
+    # An integration cannot have this name.
+    return rate_limiter.take("_api", limit, now=now_ms())
 
 
-def _begin() -> None:
+def _begin_request() -> None:
     g.began = time.monotonic()
     if not request.content_length and not request.headers.get("Transfer-Encoding"):
-        has_arrived()
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+        mark_received()
+    request_id = request.headers.get("X-Request-ID", "")
+    g.request_id = request_id if _VALID_REQUEST_ID.fullmatch(request_id) else secrets.token_hex(8)
     if request.path.startswith("//"):
-        raise NotFound  # werkzeug would take it for one slash, which a proxy that lets some paths through may not
+        raise NotFound  # werkzeug would read one slash, but a proxy that allows only some paths may not
 
 
-def _end(response: Response) -> Response:
-    # Each use of `request` and `g` looks for them anew.
-    asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - as werkzeug's documentation has it
+def _finish_request(response: Response) -> Response:
+    # Each use of the proxies `request` and `g` would look the objects up again.
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - documented by werkzeug
     noted = g._get_current_object()  # noqa: SLF001
-    status, path, address = response.status_code, asked.path, asked.remote_addr
+    status, path, address = response.status_code, current.path, current.remote_addr
     response.headers["X-Request-ID"] = noted.request_id
     seconds = time.monotonic() - noted.began
-    if asked.method == "POST" and path.startswith("/webhooks/"):
+    if current.method == "POST" and path.startswith("/webhooks/"):
         metrics.WEBHOOK_SECONDS.observe(seconds)
         if status >= 400:
             metrics.REFUSALS.labels(status).inc()
-    if path in _QUIET and status < 400:
+    if path in _POLLED_PATHS and status < 400:
         return response
-    if status < 500 and not noted.get("is_known") and _STRANGERS.note(address):
-        return response  # it is counted; who sends without end does not fill the log
-    traceparent = asked.headers.get("traceparent", "")
+    if status < 500 and not noted.get("is_authenticated") and _UNAUTHENTICATED.record(address):
+        return response  # it is counted, but one sender cannot fill the log
+    traceparent = current.headers.get("traceparent", "")
     log(
         _LOG,
         logging.INFO if status < 400 else logging.WARNING,
         "request",
-        method=asked.method,
+        method=current.method,
         path=path,
-        # Values of a query may be secrets: its names tell enough. What is cut could not be redacted any more.
-        query_names=_names_of(asked.query_string) or None,
+        # Values of a query string can be secrets, and a secret that is cut off could no longer be redacted.
+        query_names=_query_names(current.query_string) or None,
         http_status=status,
         duration_ms=round(seconds * 1000, 1),
         remote_address=address,
@@ -118,23 +118,23 @@ def _end(response: Response) -> Response:
     return response
 
 
-def _names_of(query: bytes) -> list[str]:
+def _query_names(query: bytes) -> list[str]:
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
-    return [name for name, _ in pairs[:_MOST_NAMES]]
+    return [name for name, _ in pairs[:_MAX_QUERY_NAMES]]
 
 
-def _http_problem(error: HTTPException) -> Response:
+def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     details = {
-        404: "there is nothing at this path: webhooks go to /webhooks/<integration>",
-        405: f"{request.method} is not for this path",
+        404: "There is nothing at this path. Webhooks go to /webhooks/<integration>",
+        405: f"Method {request.method} is not allowed on this path",
     }
     headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if hasattr(error, "valid_methods") else {}
     return problem(ProblemError(status, details.get(status, error.description or error.name), headers=headers))
 
 
-def _fault(error: Exception) -> Response:
-    """The one broad handler of web: a bug is told to the log, not to the sender, who can try again."""
-    _LOG.error("a bug in the answer to a request", exc_info=error)
-    detail = f"the relay failed, and its operators see why under request_id {g.get('request_id')}: send it again"
+def _internal_error(error: Exception) -> Response:
+    """Handle a bug, the only broad handler in web: the log gets the traceback, the sender is asked to try again."""
+    _LOG.error("internal error while answering a request", exc_info=error)
+    detail = f"Send the request again. The relay's log has the error under request_id {g.get('request_id')}"
     return problem(ProblemError(500, detail))

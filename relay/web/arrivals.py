@@ -1,4 +1,4 @@
-"""How long a request may take to arrive, and its answer to leave: nobody who drips holds a thread for longer."""
+"""Deadlines for requests to arrive and for answers to leave: a slow sender cannot hold a thread for longer."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from flask import request
 from relay.logs import log
 
 _LOG = logging.getLogger("relay.web")
-#: How often it is looked who takes too long (seconds).
-_LOOK = 0.25
-#: So long an answer may take, with the work for it (seconds).
-_ANSWERED_WITHIN = 60.0
+#: How often the deadlines are checked (seconds).
+_CHECK_INTERVAL = 0.25
+#: How long producing and sending an answer can take (seconds).
+_ANSWER_TIMEOUT = 60.0
 
 
 class Arrivals:
-    """The requests that threads of this process read and answer, each by its socket. Threads share it."""
+    """The requests that threads of this process are reading or answering, by socket. Thread-safe."""
 
     def __init__(self) -> None:
-        #: Until when (monotonic seconds), and whether it is here already.
-        self._until: dict[socket.socket, tuple[float, bool]] = {}
+        #: The deadline (monotonic seconds), and whether the request has been received completely.
+        self._deadlines: dict[socket.socket, tuple[float, bool]] = {}
 
     def begin(self, connection: socket.socket, *, within: float) -> None:
-        """Let a request arrive on `connection`, within so many seconds."""
-        self._until[connection] = (time.monotonic() + within, False)
+        """Set the deadline for receiving a request on `connection`, in `within` seconds."""
+        self._deadlines[connection] = (time.monotonic() + within, False)
 
-    def arrived(self, connection: socket.socket) -> None:
-        """It is here: it takes the time that it takes, within bounds."""
-        if connection in self._until:
-            self._until[connection] = (time.monotonic() + _ANSWERED_WITHIN, True)
+    def mark_received(self, connection: socket.socket) -> None:
+        """Note that the request is complete. From now on the deadline is the answer's."""
+        if connection in self._deadlines:
+            self._deadlines[connection] = (time.monotonic() + _ANSWER_TIMEOUT, True)
 
     def end(self, connection: socket.socket) -> bool:
-        """It is answered, or never will be; tell whether it was still under way."""
-        return self._until.pop(connection, None) is not None
+        """Remove the deadline. Return whether there was one."""
+        return self._deadlines.pop(connection, None) is not None
 
-    def watch(self) -> None:
-        """Cut off, from a thread of its own, what takes too long: who reads it finds its end, and can still answer."""
-        threading.Thread(target=self._watch, name="arrivals", daemon=True).start()
+    def start(self) -> None:
+        """Start the thread that shuts down late connections. Their reader finds an end of file, and can still answer."""
+        threading.Thread(target=self._enforce, name="arrivals", daemon=True).start()
 
-    def _watch(self) -> None:
+    def _enforce(self) -> None:
         while True:
-            time.sleep(_LOOK)
+            time.sleep(_CHECK_INTERVAL)
             now = time.monotonic()
-            for connection, (until, is_here) in self._until.copy().items():
-                if until < now and self.end(connection):
-                    tell_too_slow(connection)
+            for connection, (deadline, is_received) in self._deadlines.copy().items():
+                if deadline < now and self.end(connection):
+                    log_timeout(connection)
                     with suppress(OSError):
-                        connection.shutdown(socket.SHUT_RDWR if is_here else socket.SHUT_RD)
+                        connection.shutdown(socket.SHUT_RDWR if is_received else socket.SHUT_RD)
 
 
-def tell_too_slow(connection: socket.socket) -> None:
-    """Log who took too long."""
+def log_timeout(connection: socket.socket) -> None:
+    """Log the address of a sender whose request took too long."""
     with suppress(OSError):
-        sender = connection.getpeername()
-        log(_LOG, logging.WARNING, "a request took too long to arrive", remote_address=str(sender[0] if sender else ""))
+        peer = connection.getpeername()
+        log(_LOG, logging.WARNING, "a request took too long to arrive", remote_address=str(peer[0] if peer else ""))
 
 
-#: This process's.
+#: The deadlines of this process.
 ARRIVALS = Arrivals()
 
 
-def has_arrived() -> None:
-    """Tell that the present request is here whole."""
+def mark_received() -> None:
+    """Note that the current request has been received completely."""
     if connection := request.environ.get("gunicorn.socket"):
-        ARRIVALS.arrived(connection)
+        ARRIVALS.mark_received(connection)

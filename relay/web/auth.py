@@ -1,4 +1,4 @@
-"""Who may post to an integration: the address first, then any one of the ways that its mapping lists, on the raw bytes."""
+"""Decides who can post to an integration: first by address, then by any one of the methods in its mapping, on the raw bytes."""
 
 from __future__ import annotations
 
@@ -16,55 +16,52 @@ _LOG = logging.getLogger("relay.web")
 
 
 class Gatekeeper:
-    """Checks senders. It reads the webhook secrets, and no others."""
+    """Checks senders. It reads the webhook secrets and no others."""
 
     def __init__(self, secrets: SecretReader) -> None:
         self._secrets = secrets
 
     def check_address(self, integration: Integration, address: str | None) -> None:
-        """Refuse (403) an address that the mapping does not allow."""
+        """Raise ProblemError (403) if the mapping does not allow `address`."""
         if not integration.allow_from:
             return
         sender = read_address(address)
         if sender is None or not any(sender in network for network in integration.allow_from):
-            detail = f"the address {address} is not in `allow_from` of the integration {integration.name}"
+            detail = f"Address {address} is not in `allow_from` of the integration {integration.name}"
             raise ProblemError(403, detail, kind="address-refused")
 
-    def recognise(self, integration: Integration, request: SignedRequest) -> str:
-        """Return whom one of the integration's ways recognises; refuse (401) anybody else.
+    def authenticate(self, integration: Integration, request: SignedRequest) -> str:
+        """Return the sender's name.
 
-        Without a readable secret for any of them nobody can be recognised: 503.
+        Raises:
+            ProblemError: 401 if no method accepts the request; 503 if no secret of any method can be read.
         """
         if not integration.authentications:
             return "anybody"
-        missing: list[str] = []
+        unreadable: list[str] = []
         for method in integration.authentications:
             try:
                 secrets = [self._secrets.read(secret).encode() for secret in _secrets_of(method)]
             except SecretMissingError as error:
-                missing.append(str(error))
+                unreadable.append(str(error))
                 continue
             if sender := authenticate(method, secrets, request):
                 return sender
-        if len(missing) == len(integration.authentications):
-            log(
-                _LOG,
-                logging.ERROR,
-                "no webhook secret can be read",
-                integration=integration.name,
-                faults=missing,
-            )
-            detail = (
-                f"the relay cannot read any webhook secret of {integration.name}: its operators see which in the log"
-            )
-            raise ProblemError(503, detail, kind="mapping-unusable", headers={"Retry-After": "60"})
-        ways = ", ".join(dict.fromkeys(map(_name_of, integration.authentications)))
+        if len(unreadable) == len(integration.authentications):
+            raise _no_secret(integration, unreadable)
+        methods = " or ".join(dict.fromkeys(map(_name_of, integration.authentications)))
         raise ProblemError(
             401,
-            f"expected the credentials of the integration {integration.name} ({ways})",
+            f"Wrong or missing credentials for the integration {integration.name}: expected {methods}",
             kind="unauthenticated",
             headers={"WWW-Authenticate": _challenge(integration)},
         )
+
+
+def _no_secret(integration: Integration, faults: list[str]) -> ProblemError:
+    log(_LOG, logging.ERROR, "no webhook secret can be read", integration=integration.name, faults=faults)
+    detail = f"No webhook secret of the integration {integration.name} can be read. The relay's log says why"
+    return ProblemError(503, detail, kind="mapping-unusable", headers={"Retry-After": "60"})
 
 
 def _secrets_of(method: Authentication) -> tuple[Secret, ...]:
@@ -78,17 +75,17 @@ def _secrets_of(method: Authentication) -> tuple[Secret, ...]:
 def _name_of(method: Authentication) -> str:
     match method:
         case BasicAuth():
-            return "basic"
+            return "basic authentication"
         case HmacAuth(header=header):
             return f"a signature in {header}"
         case HeaderAuth(header=header, scheme=scheme):
-            return f"{scheme} in {header}" if scheme else f"a key in {header}"
+            return f"a {scheme} token in {header}" if scheme else f"a key in {header}"
         case _:
-            return "Standard Webhooks"
+            return "a Standard Webhooks signature"
 
 
 def _challenge(integration: Integration) -> str:
-    """Return a challenge that RFC 9110 section 11.6.1 asks for in a 401."""
+    """Return the challenge that RFC 9110 section 11.6.1 requires in a 401."""
     if any(isinstance(method, BasicAuth) for method in integration.authentications):
         return f'Basic realm="{integration.name}", charset="UTF-8"'
     if any(isinstance(method, HeaderAuth) and method.scheme for method in integration.authentications):

@@ -1,4 +1,4 @@
-"""The body of a request. The operator API's is a JSON object of known members: a misspelt one is told, not passed over."""
+"""Reads request bodies. The operator API takes a JSON object with known members: a misspelt member is an error."""
 
 from __future__ import annotations
 
@@ -10,54 +10,57 @@ from werkzeug.exceptions import ClientDisconnected
 
 from relay.core.payload import parse_body
 from relay.errors import PayloadError
-from relay.web.arrivals import has_arrived
+from relay.web.arrivals import mark_received
 from relay.web.responses import ProblemError
 
 _NAMES = {bool: "true or false", str: "text"}
 
 
 def receive_body() -> bytes:
-    """Return the body of the request, when it is all here.
+    """Return the body of the request.
 
-    408 where it ends before its time, or took longer than it may; 400 where it is not framed as it says.
+    Raises:
+        ProblemError: 408 if the body is incomplete or took too long; 400 if its chunked encoding is invalid.
     """
     try:
         body = request.get_data(cache=False)
     except ClientDisconnected:
-        raise _cut_short() from None
+        raise _incomplete() from None
     except ParseException:
-        raise ProblemError(400, "the body is not chunked as RFC 9112 section 7.1 says", kind="not-json") from None
+        detail = "The body is not valid chunked encoding (RFC 9112 section 7.1)"
+        raise ProblemError(400, detail, kind="not-json") from None
     finally:
-        has_arrived()
+        mark_received()
     if len(body) < min(request.content_length or 0, request.max_content_length or 0):
-        raise _cut_short()
+        raise _incomplete()
     return body
 
 
-def _cut_short() -> ProblemError:
-    return ProblemError(408, "the body did not arrive whole: send it again")
+def _incomplete() -> ProblemError:
+    return ProblemError(408, "The body did not arrive completely. Send the request again")
 
 
 def read_json() -> Any:
-    """Return the request's body as JSON; 400 says why it is none."""
+    """Return the request's body as JSON. Raises ProblemError (400) if it is not JSON."""
     return _parse(receive_body())
 
 
 def read_members(**kinds: type[str | bool]) -> dict[str, Any]:
-    """Return the members of the request's JSON object that have a value; no body at all is an empty one.
+    """Return the members of the request's JSON object, without those that are null. An empty body is an empty object.
 
-    422 where a member is not one of `kinds`, or not of its type.
+    Raises:
+        ProblemError: 422 if a member is not one of `kinds`, or does not have its type.
     """
     raw = receive_body()
     body = _parse(raw) if raw.strip() else {}
     if not isinstance(body, dict):
-        raise ProblemError(422, "expected a JSON object")
+        raise ProblemError(422, "Expected a JSON object")
     for name, value in body.items():
         kind = kinds.get(name)
         if kind is None:
-            raise ProblemError(422, f"{name[:64]}: there is no such member here; there are {', '.join(kinds)}")
+            raise ProblemError(422, f"Unknown member {name[:64]}. Known members: {', '.join(kinds)}")
         if value is not None and type(value) is not kind:
-            raise ProblemError(422, f"{name}: expected {_NAMES[kind]}")
+            raise ProblemError(422, f"Invalid {name}: expected {_NAMES[kind]}")
     return {name: value for name, value in body.items() if value is not None}
 
 

@@ -1,6 +1,6 @@
-"""How gunicorn runs the web side: `gunicorn -c python:relay.web.gunicorn_conf`, or the gunicorn.conf.py that imports this.
+"""gunicorn's settings: `gunicorn -c python:relay.web.gunicorn_conf`, or the gunicorn.conf.py that imports this module.
 
-A wrong setting ends the start here, in the master, with exit status 78 and every problem.
+A wrong setting ends the start here, in gunicorn's master process, with every problem listed and exit status 78.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _load() -> Settings:
         settings = load_settings(read_environment())
         read_mappings(settings.mappings)
         if settings.journal:
-            # SQLite's connections do not survive a fork: each process opens its own.
+            # A SQLite connection does not survive a fork: each process opens its own.
             open_journal(settings.journal, most_bytes=settings.journal_max).close()
         return settings
     except ConfigurationError as error:
@@ -38,7 +38,7 @@ def _load() -> Settings:
 
 
 def _make_metrics_folder() -> str:
-    """Return an empty folder where the web processes keep their counts, so that any of them can tell all."""
+    """Return an empty folder in which the web processes share their counters, so that each can report all of them."""
     folder = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or tempfile.mkdtemp(prefix="relay-metrics-"))
     folder.mkdir(parents=True, exist_ok=True)
     _wipe(folder)
@@ -46,12 +46,12 @@ def _make_metrics_folder() -> str:
 
 
 def _wipe(folder: Path) -> None:
-    for counts in folder.glob("*.db"):
-        counts.unlink(missing_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
-def _most_connections(threads: int) -> int:
-    """Return how many connections a process may hold, so that there are files left for Redis and the journal."""
+def _max_connections(threads: int) -> int:
+    """Return how many connections a process can hold and still have file descriptors for Redis and the journal."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 1000 + 40 * threads
     if soft < wanted:
@@ -65,16 +65,16 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder = _make_metrics_folder(
 
 bind = f"0.0.0.0:{os.environ['PORT']}" if os.environ.get("PORT") else _settings.bind
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-# A slow sender holds none of the threads that work.
+# Slow senders do not occupy its threads.
 worker_class = "relay.web.gunicorn_worker.PatientWorker"
 threads = _settings.web_threads
-worker_connections = _most_connections(threads)
-# No header of a request says which path it is for.
+worker_connections = _max_connections(threads)
+# A request header cannot change the path.
 forwarder_headers = ""
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
-# One per user by default: a second relay on the machine would take it over.
+# By default there is one socket per user: a second relay on the machine would take it over.
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
@@ -86,7 +86,7 @@ backlog = 1024
 
 
 def on_starting(server: Any) -> None:
-    """Refuse a Redis that would lose what was accepted; one that is away is waited for."""
+    """Exit if Redis would lose accepted updates. If Redis is unavailable, start and wait for it."""
     from relay.logs import log, set_up_logs  # noqa: PLC0415
     from relay.store.durability import read_durability  # noqa: PLC0415
     from relay.web.connections import connect_webhooks  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
@@ -96,7 +96,7 @@ def on_starting(server: Any) -> None:
         durability = read_durability(connection)
     except StoreUnavailableError as error:
         outcome = "kept in the journal" if _settings.journal else "answered 503"
-        sys.stderr.write(f"RELAY_REDIS_URL: {error}. Until it answers, webhooks are {outcome}.\n")
+        sys.stderr.write(f"RELAY_REDIS_URL: {error}. Until Redis answers, webhooks are {outcome}.\n")
         return
     finally:
         connection.close()
@@ -108,18 +108,18 @@ def on_starting(server: Any) -> None:
         sys.exit(EX_CONFIG)
     set_up_logs(form=_settings.log_format, level=_settings.log_level, redactor=Redactor())
     logger = logging.getLogger("relay.web")
-    log(logger, logging.INFO, "Redis promises", durability=durability.promise, memory=durability.memory)
+    log(logger, logging.INFO, "Redis durability", durability=durability.promise, memory=durability.memory)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Keep the counts of a web process that ended, without its file growing the folder for ever."""
+    """Keep the counters of a web process that ended, but not its files, so that the folder does not grow."""
     from prometheus_client import multiprocess  # noqa: PLC0415 - not before PROMETHEUS_MULTIPROC_DIR is set
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Remove the counts, and their folder where it is empty then."""
+    """Remove the counters, and their folder if it is empty."""
     _wipe(Path(_metrics_folder))
     with contextlib.suppress(OSError):
         Path(_metrics_folder).rmdir()

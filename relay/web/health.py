@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz`, `/healthz`: for load balancers and for people (the format is draft-inadarei-api-health-check)."""
+"""`/livez`, `/readyz`, `/healthz`: for load balancers and for people. The format is draft-inadarei-api-health-check."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from relay.mapping_files.catalogue import Catalogue
 from relay.settings import Settings
 from relay.store.heartbeats import SILENT_AFTER, Backlog
 from relay.web.responses import reply
-from relay.web.watch import StoreSnapshot, StoreWatch
+from relay.web.store_monitor import StoreMonitor, StoreSnapshot
 
-#: Pending work older than this means that deliveries do not get on, heartbeats or not (ms).
-_STUCK_AFTER = 300_000
-#: From this part of a cap on it is told, long before webhooks are refused or dead letters go.
-_NEARLY = 0.8
-_ORDER = ("pass", "warn", "fail")
+#: Deliveries are stalled if the oldest pending one is older than this, whether or not workers send heartbeats (ms).
+_STALLED_AFTER = 300_000
+#: The share of a limit from which a warning is reported, before webhooks are refused or dead letters are dropped.
+_WARN_FROM = 0.8
+_BY_SEVERITY = ("pass", "warn", "fail")
 
 
-def make_health(watch: StoreWatch, catalogue: Catalogue, settings: Settings) -> Blueprint:
-    """Return the probes."""
+def make_health(monitor: StoreMonitor, catalogue: Catalogue, settings: Settings) -> Blueprint:
+    """Return the endpoints of the probes."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/livez", strict_slashes=False)
@@ -31,15 +31,15 @@ def make_health(watch: StoreWatch, catalogue: Catalogue, settings: Settings) -> 
     @blueprint.get("/readyz", strict_slashes=False)
     @blueprint.get("/healthz", strict_slashes=False)
     def ready() -> Response:
-        look = watch.look()
+        snapshot = monitor.snapshot()
         checks = {
-            "redis": _check_redis(look),
+            "redis": _check_redis(snapshot),
             "mappings": _check_mappings(catalogue),
-            "workers": _check_workers(look, settings),
-            "journal": _check_journal(look),
+            "workers": _check_workers(snapshot, settings),
+            "journal": _check_journal(snapshot),
         }
-        worst = max((check["status"] for check in checks.values()), key=_ORDER.index)
-        at = format_time(look.at)
+        worst = max((check["status"] for check in checks.values()), key=_BY_SEVERITY.index)
+        at = format_time(snapshot.at)
         content = {
             "status": worst,
             "checks": {name: [{**check, "time": at}] for name, check in checks.items()},
@@ -49,14 +49,14 @@ def make_health(watch: StoreWatch, catalogue: Catalogue, settings: Settings) -> 
     return blueprint
 
 
-def _check_redis(look: StoreSnapshot) -> dict[str, Any]:
-    if look.fault or look.durability is None:
-        takes_over = look.journal is not None and look.journal.fault is None
+def _check_redis(snapshot: StoreSnapshot) -> dict[str, Any]:
+    if snapshot.fault or snapshot.durability is None:
+        takes_over = snapshot.journal is not None and snapshot.journal.fault is None
         status, outcome = (
             ("warn", "webhooks go to the journal") if takes_over else ("fail", "webhooks are answered 503")
         )
-        return {"status": status, "componentType": "datastore", "output": f"{look.fault}: {outcome}"}
-    durability = look.durability
+        return {"status": status, "componentType": "datastore", "output": f"{snapshot.fault}: {outcome}"}
+    durability = snapshot.durability
     doubtful = not durability.appendonly or durability.eviction not in {None, "noeviction"}
     return {
         "status": "warn" if doubtful or durability.is_short_of_memory else "pass",
@@ -70,17 +70,17 @@ def _check_redis(look: StoreSnapshot) -> dict[str, Any]:
     }
 
 
-def _check_journal(look: StoreSnapshot) -> dict[str, Any]:
-    journal = look.journal
+def _check_journal(snapshot: StoreSnapshot) -> dict[str, Any]:
+    journal = snapshot.journal
     if journal is None:
-        return {"status": "pass", "output": "off: while Redis is away webhooks are answered 503"}
-    found = {"componentType": "datastore", "observedValue": journal.entries, "observedUnit": "webhooks that wait"}
+        return {"status": "pass", "output": "off: webhooks are answered 503 while Redis is unavailable"}
+    found = {"componentType": "datastore", "observedValue": journal.entries, "observedUnit": "waiting webhooks"}
     if journal.oldest is not None:
-        found["oldest_s"] = round((look.at - journal.oldest) / 1000, 1)
+        found["oldest_s"] = round((snapshot.at - journal.oldest) / 1000, 1)
     if journal.fault:
-        return {"status": "fail" if look.fault else "warn", **found, "output": journal.fault}
+        return {"status": "fail" if snapshot.fault else "warn", **found, "output": journal.fault}
     if journal.entries:
-        return {"status": "warn", **found, "output": "they go to Redis, in order, as soon as it takes them"}
+        return {"status": "warn", **found, "output": "they are moved to Redis, in order, as soon as it accepts writes"}
     return {"status": "pass", **found}
 
 
@@ -98,43 +98,45 @@ def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
     return {"status": "warn", **found, "output": "; ".join(broken)} if broken else {"status": "pass", **found}
 
 
-def _check_workers(look: StoreSnapshot, settings: Settings) -> dict[str, Any]:
-    if look.fault:
-        return {"status": "warn", "componentType": "component", "output": "unknown: Redis is away"}
-    flowing = [backlog for backlog in look.backlogs if not backlog.parked]
-    pending = sum(backlog.pending for backlog in look.backlogs)
+def _check_workers(snapshot: StoreSnapshot, settings: Settings) -> dict[str, Any]:
+    if snapshot.fault:
+        return {"status": "warn", "componentType": "component", "output": "unknown: Redis is unavailable"}
+    flowing = [backlog for backlog in snapshot.backlogs if not backlog.parked]
+    pending = sum(backlog.pending for backlog in snapshot.backlogs)
     oldest = min((backlog.oldest for backlog in flowing if backlog.oldest is not None), default=None)
-    age = None if look.youngest_beat is None else max(0, look.at - look.youngest_beat)
-    complaints = [f"{backlog.integration} is parked: {backlog.parked}" for backlog in look.backlogs if backlog.parked]
-    complaints += [
-        f"{one.integration}: lookups in Virima are parked: {one.virima_parked}"
-        for one in look.backlogs
-        if one.virima_parked
+    age = None if snapshot.latest_heartbeat is None else max(0, snapshot.at - snapshot.latest_heartbeat)
+    complaints = [
+        f"{backlog.integration} is parked: {backlog.parked}" for backlog in snapshot.backlogs if backlog.parked
     ]
-    complaints += [text for backlog in look.backlogs for text in _nearly_full(backlog, settings)]
+    complaints += [
+        f"{backlog.integration}: lookups in Virima are parked: {backlog.virima_parked}"
+        for backlog in snapshot.backlogs
+        if backlog.virima_parked
+    ]
+    complaints += [text for backlog in snapshot.backlogs for text in _nearly_full(backlog, settings)]
     if age is None or age > SILENT_AFTER:
-        complaints.append("no worker has been heard of lately: start `relay worker`")
-    elif oldest is not None and look.at - oldest > _STUCK_AFTER:
-        complaints.append("deliveries do not get on: the oldest has waited for long, see the workers' log")
+        complaints.append("no worker has sent a heartbeat lately: start `relay worker`")
+    elif oldest is not None and snapshot.at - oldest > _STALLED_AFTER:
+        complaints.append("deliveries are stalled: the oldest is more than five minutes old, see the workers' log")
     return {
         "status": "warn" if complaints else "pass",
         "componentType": "component",
         "observedValue": None if age is None else round(age / 1000, 1),
-        "observedUnit": "s since the youngest heartbeat",
+        "observedUnit": "s since the latest heartbeat",
         "pending": pending,
-        "oldest_pending_s": None if oldest is None else round((look.at - oldest) / 1000, 1),
+        "oldest_pending_s": None if oldest is None else round((snapshot.at - oldest) / 1000, 1),
         **({"output": "; ".join(complaints)} if complaints else {}),
     }
 
 
 def _nearly_full(backlog: Backlog, settings: Settings) -> list[str]:
-    found = (
+    counts = (
         ("pending deliveries", backlog.pending, settings.max_pending, "RELAY_MAX_PENDING", "webhooks are answered 503"),
-        ("dead letters", backlog.dead, settings.max_dead, "RELAY_MAX_DEAD", "the oldest go"),
-        ("rejections", backlog.rejections, settings.max_dead, "RELAY_MAX_DEAD", "the oldest go"),
+        ("dead letters", backlog.dead, settings.max_dead, "RELAY_MAX_DEAD", "the oldest are dropped"),
+        ("rejections", backlog.rejections, settings.max_dead, "RELAY_MAX_DEAD", "the oldest are dropped"),
     )
     return [
-        f"{backlog.integration} has {count} {what}: at {most} ({setting}) {follows}"
-        for what, count, most, setting, follows in found
-        if count >= _NEARLY * most
+        f"{backlog.integration} has {count} {what}: at {limit} ({setting}) {consequence}"
+        for what, count, limit, setting, consequence in counts
+        if count >= _WARN_FROM * limit
     ]

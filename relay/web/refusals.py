@@ -1,4 +1,4 @@
-"""Senders that are refused again and again: from some number on they are told to wait, and the log is not filled with them."""
+"""Limits repeated refusals per address: after a number of them the answer is 429, and they are no longer logged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from flask import request
 from relay.web.addresses import read_address
 from relay.web.responses import ProblemError
 
-#: So many refusals of one address within so many seconds are answered as refusals; each web process counts its own.
-MOST, WINDOW = 1000, 60.0
-#: Addresses that are remembered: the oldest go.
-_MOST_ADDRESSES = 10_000
+#: How many refusals one address gets within how many seconds before the answer is 429. Each web process counts its own.
+MAX_REFUSALS, WINDOW = 1000, 60.0
+#: How many addresses are remembered. The oldest are forgotten first.
+_MAX_ADDRESSES = 10_000
 
 
 @dataclass(slots=True)
@@ -28,41 +28,44 @@ class _Count:
 
 
 class Refusals:
-    """Counts refusals by address. Threads share it. Who is let in is not counted, whatever else comes from the same address."""
+    """Counts refusals per address. Thread-safe. Requests that are accepted do not count."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
-    def note(self, address: str | None) -> float | None:
-        """Count a refusal; return None while there are not too many, else for how long to wait (seconds)."""
-        now, who = self._monotonic(), _network_of(address)
+    def record(self, address: str | None) -> float | None:
+        """Count a refusal. Return None below the limit, otherwise how long the sender should wait (seconds)."""
+        now, network = self._monotonic(), _network_of(address)
         with self._lock:
-            count = self._counts.get(who)
+            count = self._counts.get(network)
             if count is None or now >= count.until:
-                self._counts.pop(who, None)
-                count = self._counts[who] = _Count(now + WINDOW)
-                if len(self._counts) > _MOST_ADDRESSES:
+                self._counts.pop(network, None)
+                count = self._counts[network] = _Count(now + WINDOW)
+                if len(self._counts) > _MAX_ADDRESSES:
                     self._counts.popitem(last=False)
             count.refused += 1
-            return None if count.refused <= MOST else count.until - now
+            return None if count.refused <= MAX_REFUSALS else count.until - now
 
 
 def too_many_refusals(refusals: Refusals, refusal: ProblemError) -> ProblemError | None:
-    """Count a refusal (401) of the present request; return what is answered instead where there are too many, or None."""
+    """Count `refusal` if it is a 401. Return the 429 to answer instead, or None below the limit."""
     if refusal.status != 401:
         return None
-    wait = refusals.note(request.remote_addr)
+    wait = refusals.record(request.remote_addr)
     if wait is None:
         return None
-    detail = f"more than {MOST} refused requests a minute from {request.remote_addr}: wait, and correct the credentials"
+    detail = (
+        f"Too many refused requests from {request.remote_addr} (more than {MAX_REFUSALS} a minute). "
+        "Correct the credentials, then wait"
+    )
     return ProblemError(429, detail, kind="too-many-refusals", headers={"Retry-After": str(math.ceil(wait))})
 
 
 def _network_of(address: str | None) -> str:
-    """Return the address, of IPv6 its network: whoever has one address there has all of them."""
-    found = read_address(address)
-    if isinstance(found, IPv6Address):
-        return str(IPv6Network((found, 64), strict=False))
-    return str(found) if found else "unknown"
+    """Return an IPv4 address itself, and the /64 network of an IPv6 address: one sender usually owns all of it."""
+    parsed = read_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((parsed, 64), strict=False))
+    return str(parsed) if parsed else "unknown"

@@ -1,4 +1,4 @@
-"""The two kinds of answers: compact JSON that says first what matters, and problem documents (RFC 9457)."""
+"""The two kinds of answers: compact JSON with the important members first, and problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, g, request
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
-#: Short, so that the detail still stands within the first 100 characters.
+#: Short, so that the first 100 characters also show the beginning of the detail.
 _TITLES = {
     "not-found": "Not found",
     "mapping-unusable": "Mapping unusable",
@@ -25,7 +25,10 @@ _TITLES = {
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem document; `extensions` are further members of it."""
+    """Ends a request with a problem document.
+
+    `detail` starts with a capital letter and with its most important words. `extensions` are additional members.
+    """
 
     def __init__(
         self,
@@ -45,12 +48,12 @@ class ProblemError(Exception):
 
 
 def reply(content: Mapping[str, Any], status: int = 200, mimetype: str = "application/json") -> Response:
-    """Return `content` as compact JSON, its members in their order: senders keep only the first 100 characters."""
+    """Return `content` as compact JSON. The order of the members is kept: ServiceNow stores only the first 100 characters."""
     return Response(_to_json(content), status, mimetype=mimetype)
 
 
 def problem(error: ProblemError) -> Response:
-    """Return the problem document of `error`: `status`, `title` and `detail` first."""
+    """Return the problem document of `error`, with `status`, `title` and `detail` first."""
     phrase = HTTPStatus(error.status).phrase
     content = {
         "status": error.status,

@@ -1,4 +1,4 @@
-"""`POST /webhooks/<integration>`: from the request to the answer, top to bottom. And the sender's question after a delivery."""
+"""`POST /webhooks/<integration>`, from the request to the answer, and the sender's request for a delivery's status."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ from relay.web.responses import ProblemError, reply
 
 _STATUSES = {"queued": 202, "duplicate": 200, "superseded": 200, "ignored": 200}
 _RETRY_SOON = {"Retry-After": "5"}
+_RETRY_LATER = {"Retry-After": "60"}
 _NOT_JSON = re.compile(
     r"(image|audio|video|font|multipart)/.*|text/(?!plain$|json$|x-json$).*|.*\+xml|"
     r"application/(xml|x-www-form-urlencoded|pdf|zip|gzip|soap|yaml|x-yaml|javascript)"
 )
-#: A larger body is cut off with its connection (bytes).
-_MOST_DRAINED = 8 << 20
+#: How much of a refused body is read and discarded (bytes). A larger one loses its connection.
+_MAX_DISCARDED = 8 << 20
 _IDEMPOTENCY_HEADERS = ("Idempotency-Key", "webhook-id")
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookParts:
-    """What the webhook endpoint needs."""
+    """What the webhook endpoints use."""
 
     catalogue: Catalogue
     gatekeeper: Gatekeeper
@@ -52,35 +53,35 @@ class WebhookParts:
 
 
 def make_webhooks(parts: WebhookParts) -> Blueprint:
-    """Return the endpoint."""
+    """Return the endpoints for senders."""
     blueprint = Blueprint("webhooks", __name__)
 
     @blueprint.post("/webhooks/<name>", strict_slashes=False)
     def receive(name: str) -> Response:
         received_at = now_ms()
-        integration = _find(parts.catalogue, name)
+        integration = _find_integration(parts.catalogue, name)
         g.integration = name
         parts.gatekeeper.check_address(integration, request.remote_addr)
         body = _read_body(parts.max_body)
-        sender = _recognise(parts, integration, body, received_at)
+        sender = _authenticate(parts, integration, body, received_at)
         _check_rate(parts.rate_limiter, integration, received_at)
-        _check_type()
-        return _answer(name, _accept(parts.intake, integration, body, sender, received_at))
+        _check_content_type()
+        return _response_for(name, _accept(parts.intake, integration, body, sender, received_at))
 
     @blueprint.get("/webhooks/<name>/deliveries/<delivery_id>", strict_slashes=False)
-    def ask(name: str, delivery_id: str) -> Response:
-        integration = _find(parts.catalogue, name)
+    def show_status(name: str, delivery_id: str) -> Response:
+        integration = _find_integration(parts.catalogue, name)
         g.integration = name
         parts.gatekeeper.check_address(integration, request.remote_addr)
-        _recognise(parts, integration, b"", now_ms())
+        _authenticate(parts, integration, b"", now_ms())
         try:
             status = _status_of(parts, name, delivery_id) if is_id(delivery_id) else None
         except StoreUnavailableError as error:
             g.fault = str(error)
-            detail = "the delivery cannot be looked up now: ask again"
+            detail = "The delivery cannot be looked up now. Ask again later"
             raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
         if status is None:
-            raise ProblemError(404, f"the integration {name} has no delivery {delivery_id[:64]}", kind="not-found")
+            raise ProblemError(404, f"The integration {name} has no delivery {delivery_id[:64]}", kind="not-found")
         return reply({"status": "found", "delivery_id": delivery_id, "delivery_status": status})
 
     return blueprint
@@ -96,90 +97,90 @@ def _accept(intake: Intake, integration: Integration, body: bytes, sender: Sende
     except TooManyRecordsError as error:
         raise ProblemError(413, str(error), kind="too-many-records") from None
     except BacklogFullError as error:
-        raise ProblemError(503, str(error), kind="backlog-full", headers={"Retry-After": "60"}) from None
+        raise ProblemError(503, str(error), kind="backlog-full", headers=_RETRY_LATER) from None
     except StoreUnavailableError as error:
         g.fault = str(error)
-        detail = "the update is not known to be stored: send it again"
+        detail = "The update is not confirmed as stored. Send it again"
         raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
 
 
 def _status_of(parts: WebhookParts, name: str, delivery_id: str) -> str | None:
-    with suppress(JournalError):  # what Redis knows it tells without the journal
+    with suppress(JournalError):  # Redis can answer even if the journal cannot be read
         if parts.journal and parts.journal.has(name, delivery_id):
             return "journaled"
     return parts.deliveries.status_of(name, delivery_id)
 
 
-def _find(catalogue: Catalogue, name: str) -> Integration:
+def _find_integration(catalogue: Catalogue, name: str) -> Integration:
     file = catalogue.find(name)
     if file is None and catalogue.fault:
-        detail = f"which integrations there are is not known: {catalogue.fault}"
-        raise ProblemError(503, detail, kind="mapping-unusable", headers={"Retry-After": "60"})
+        detail = f"The mapping files cannot be read: {catalogue.fault}"
+        raise ProblemError(503, detail, kind="mapping-unusable", headers=_RETRY_LATER)
     if file is None:
-        raise ProblemError(404, f"there is no integration {name[:64]}", kind="not-found")
+        raise ProblemError(404, f"There is no integration {name[:64]}", kind="not-found")
     if file.integration is None:
-        detail = f"the mapping file of {name} has faults: `relay mappings check` on the relay's machine tells which"
-        raise ProblemError(503, detail, kind="mapping-unusable", headers={"Retry-After": "60"})
+        detail = f"The mapping file of {name} has errors. `relay mappings check` on the relay's machine lists them"
+        raise ProblemError(503, detail, kind="mapping-unusable", headers=_RETRY_LATER)
     if not file.integration.enabled:
-        raise ProblemError(404, f"the integration {name} is disabled", kind="not-found")
+        raise ProblemError(404, f"The integration {name} is disabled", kind="not-found")
     return file.integration
 
 
-def _read_body(most: int) -> bytes:
+def _read_body(limit: int) -> bytes:
     length = request.content_length or 0
-    if length > most:
-        _drain(length)
-        raise _too_large(most)
+    if length > limit:
+        _discard_body(length)
+        raise _too_large(limit)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ProblemError(415, "a Content-Encoding is not accepted: send the body as it is")
+        raise ProblemError(415, "Content-Encoding is not supported. Send the body uncompressed")
     body = receive_body()
-    if len(body) > most:
-        raise _too_large(most)
+    if len(body) > limit:
+        raise _too_large(limit)
     return body
 
 
-def _too_large(most: int) -> ProblemError:
-    return ProblemError(413, f"the body is larger than {most} bytes: send fewer records at once")
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, f"The body is larger than {limit} bytes. Send fewer records at once")
 
 
-def _drain(length: int) -> None:
-    """Read a body that is refused unread, so that the next request on the connection is not taken for its rest."""
-    stream, left = request.environ["wsgi.input"], min(length, _MOST_DRAINED)
+def _discard_body(length: int) -> None:
+    """Read a refused body, so that the rest of it is not taken for the next request on the connection."""
+    stream, left = request.environ["wsgi.input"], min(length, _MAX_DISCARDED)
     while left > 0 and (chunk := stream.read(min(left, 1 << 16))):
         left -= len(chunk)
 
 
-def _recognise(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
+def _authenticate(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
     headers = {name.lower(): value for name, value in request.headers}
     try:
-        name = parts.gatekeeper.recognise(integration, SignedRequest(headers, body, received_at / 1000))
+        name = parts.gatekeeper.authenticate(integration, SignedRequest(headers, body, received_at / 1000))
     except ProblemError as error:
         raise too_many_refusals(parts.refusals, error) or error from None
-    g.is_known = True
+    g.is_authenticated = True
     return Sender(f"{name}@{request.remote_addr}", read_idempotency_key())
 
 
 def _check_rate(rate_limiter: RateLimiter, integration: Integration, now: int) -> None:
-    """Refuse (429) what comes faster than the mapping allows. With Redis away nobody counts: the journal has its own limit."""
+    """Raise ProblemError (429) above the mapping's rate limit. Without Redis there is no limit, except the journal's size."""
     if integration.rate_limit is None:
         return
     with suppress(StoreUnavailableError):
         if wait := rate_limiter.take(integration.name, integration.rate_limit, now=now):
-            detail = f"more than {integration.rate_limit} webhooks a second: send it again later"
+            detail = f"More than {integration.rate_limit} webhooks a second. Send it again later"
             raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 
 
 def read_idempotency_key() -> str | None:
-    """Return the key that makes a repeat of this request known where its payload cannot, or None."""
+    """Return the header that identifies a repeat of this request if its payload cannot, or None."""
     return next((value for header in _IDEMPOTENCY_HEADERS if (value := request.headers.get(header))), None)
 
 
-def _check_type() -> None:
+def _check_content_type() -> None:
     if _NOT_JSON.fullmatch(request.mimetype):
-        raise ProblemError(415, f"{request.mimetype[:64]} is not JSON: send application/json")
+        raise ProblemError(415, f"Content type {request.mimetype[:64]} is not JSON. Send application/json")
 
 
-def _answer(name: str, receipts: list[Receipt]) -> Response:
+def _response_for(name: str, receipts: list[Receipt]) -> Response:
     for receipt in receipts:
         metrics.WEBHOOKS.labels(name, receipt.status).inc()
     g.results = [receipt.status for receipt in receipts]
@@ -188,21 +189,21 @@ def _answer(name: str, receipts: list[Receipt]) -> Response:
         g.delivery_id = journaled.id
         return reply({"status": "journaled", "journal_id": journaled.id}, 202)
     if len(receipts) > 1:
-        return reply({"status": "batch", "results": [_shown(receipt) for receipt in receipts]}, 207)
+        return reply({"status": "batch", "results": [_result_of(receipt) for receipt in receipts]}, 207)
     receipt = receipts[0]
     g.delivery_id = receipt.id or None
     if receipt.status == "rejected":
         raise ProblemError(
             422,
-            f"{receipt.errors[0].field}: {receipt.errors[0].problem}",
+            f"Field {receipt.errors[0].field}: {receipt.errors[0].problem}",
             kind="unusable-payload",
             errors=[error.as_dict() for error in receipt.errors],
             rejection_id=receipt.id,
         )
-    return reply(_shown(receipt), _STATUSES[receipt.status])
+    return reply(_result_of(receipt), _STATUSES[receipt.status])
 
 
-def _shown(receipt: Receipt) -> dict[str, object]:
+def _result_of(receipt: Receipt) -> dict[str, object]:
     match receipt.status:
         case "ignored":
             return {"status": "ignored", "reason": receipt.reason}

@@ -1,4 +1,4 @@
-"""Puts a web process together: its connections to Redis, intake, operations, and the watch for the probes."""
+"""Builds a web process: its connections to Redis, intake, operations, and the monitor that the probes read."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from relay.store.trail import Trail
 from relay.web.auth import Gatekeeper
 from relay.web.connections import connect_probes, connect_rates, connect_webhooks
 from relay.web.refusals import Refusals
-from relay.web.watch import StoreWatch, make_watch
+from relay.web.store_monitor import StoreMonitor, make_store_monitor
 from relay.web.webhooks import WebhookParts
 
 
 @dataclass(frozen=True, slots=True)
 class WebParts:
-    """What the endpoints of a web process are made of."""
+    """What the endpoints of a web process use."""
 
     catalogue: Catalogue
     webhooks: WebhookParts
     operations: Operations
-    watch: StoreWatch
+    monitor: StoreMonitor
 
 
 def build_web(foundation: Foundation) -> WebParts:
-    """Return the parts of a web process, its background threads started. Neither Redis nor mapping files need be there."""
+    """Build the parts of a web process and start its background threads. Works without Redis and without mapping files."""
     settings = foundation.settings
     connection = connect_webhooks(settings)
     catalogue = _follow_mappings(foundation, connection)
     threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
     journal = Journal(settings.journal, most_bytes=settings.journal_max) if settings.journal else None
     if journal:
-        # On a patient connection: nobody waits for the drainer.
+        # The drainer's own connection has long timeouts: no sender waits for it.
         Drainer(journal, queues(settings, connect(settings)), now_ms).start()
     webhooks = WebhookParts(
         catalogue,
@@ -56,14 +56,16 @@ def build_web(foundation: Foundation) -> WebParts:
         RateLimiter(connect_rates(settings)),
         Refusals(),
     )
-    # A connection of its own: an operator's slow query must not make intake believe that Redis hangs.
+    # Operators have a connection of their own: a slow query must not make intake conclude that Redis is down.
     operations = build_operations(settings, connect(settings), catalogue)
-    watch = make_watch(Heartbeats(connect_probes(settings)), catalogue, journal, lambda: connection.is_cooling_down)
-    return WebParts(catalogue, webhooks, operations, watch)
+    monitor = make_store_monitor(
+        Heartbeats(connect_probes(settings)), catalogue, journal, lambda: connection.is_cooling_down
+    )
+    return WebParts(catalogue, webhooks, operations, monitor)
 
 
 def _follow_mappings(foundation: Foundation, connection: Connection) -> Catalogue:
-    """Return the integrations, kept current, with changes recorded in the audit trail."""
+    """Return the integrations. A thread keeps them current and records changes in the audit trail."""
     catalogue, reloader = open_catalogue(foundation, connection, "web")
     audit = MappingAudit(Trail(connection), catalogue, now_ms)
     reloader.start(

@@ -1,4 +1,4 @@
-"""`relay.web.wsgi:make_app()` for gunicorn: settings from the environment, or exit status 78."""
+"""`relay.web.wsgi:make_app()` for gunicorn: reads the settings from the environment, exits with status 78 if one is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EX_CONFIG = 78
 
 
 def make_app() -> Flask:
-    """Return the application; a wrong setting is told on stderr and ends the process."""
+    """Return the application. A wrong setting is printed on stderr and ends the process."""
     try:
         return create_app(lay_foundation())
     except ConfigurationError as error:

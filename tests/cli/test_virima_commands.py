@@ -155,7 +155,7 @@ def test_a_secret_that_is_not_there_is_told(run: Run) -> None:
     result = run("whoami", "acme", password={"env": "NOT_SET"})
 
     assert result.returncode == 1
-    assert result.stderr == "the environment variable NOT_SET is not set: set it and start again\n"
+    assert result.stderr == "the environment variable NOT_SET is not set: set it and restart\n"
 
 
 def test_mode_session_tells_the_service_account(run: Run) -> None:

@@ -10,8 +10,8 @@ from prometheus_client import Counter, Histogram
 from relay import metrics
 from relay.intake.journal import JournalState
 from relay.store.heartbeats import Backlog
-from relay.web.metrics_page import _Depths
-from relay.web.watch import StoreSnapshot
+from relay.web.metrics_page import _StoreGauges
+from relay.web.store_monitor import StoreSnapshot
 
 PAGE = "docs/operating/metrics-and-logs.md"
 
@@ -28,7 +28,7 @@ def labelled(name: str, labels: tuple[str, ...]) -> str:
 def test_every_metric_is_documented_and_no_other() -> None:
     snapshot = StoreSnapshot(
         1,
-        youngest_beat=1,
+        latest_heartbeat=1,
         backlogs=(Backlog("acme", 1, 1, 1, 1, 1, "down", 1, "down"),),
         journal=JournalState(),
     )
@@ -38,7 +38,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
             labelled(f"{metric._name}{'_total' if isinstance(metric, Counter) else ''}", tuple(metric._labelnames))
             for metric in counted
         ),
-        *(labelled(gauge.name, tuple(gauge.samples[0].labels)) for gauge in _Depths(snapshot).collect()),
+        *(labelled(gauge.name, tuple(gauge.samples[0].labels)) for gauge in _StoreGauges(snapshot).collect()),
     }
 
     assert {code(row[0])[0] for row in metrics_table().rows} == exposed

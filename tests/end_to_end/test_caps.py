@@ -43,5 +43,5 @@ def test_rejections_are_told_before_the_oldest_go(relay: Relay) -> None:
     for number in range(4):
         relay.post({"state": "6", "number": f"INC{number}"})
 
-    told = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest go"
+    told = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest are dropped"
     wait_until(lambda: told in workers_check(relay), "it is told")

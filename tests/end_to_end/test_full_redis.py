@@ -50,6 +50,6 @@ def test_memory_is_told_before_it_is_full_and_at_the_start(site: Site) -> None:
     assert "(maxmemory)" in redis_check()["output"]
     wait_until(lambda: "worker started" in worker.log, "the worker has started")
     for process in (web, worker):
-        told = next(json.loads(line) for line in process.log.splitlines() if "Redis promises" in line)
+        told = next(json.loads(line) for line in process.log.splitlines() if "Redis durability" in line)
         assert "power cut" in str(told)
         assert "MiB of memory used" in str(told)

@@ -282,7 +282,7 @@ def test_a_pipe_or_a_very_long_file_is_a_fault_of_its_own_and_holds_nothing_up(f
     complaints = [one.complaints()[0].partition(": ")[2] for one in process.catalogue.broken()]
     assert complaints == [
         "the file cannot be read: it is larger than 128 KiB",
-        "the file cannot be read: it is no regular file",
+        "the file cannot be read: it is not a regular file",
     ]
 
 

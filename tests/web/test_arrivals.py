@@ -16,6 +16,8 @@ from web.openapi_answers import BY_ID
 
 from relay.store.connection import Connection
 
+REQUEST_LATE = "The request did not arrive completely. Send it again"
+BODY_LATE = "The body did not arrive completely. Send the request again"
 HEAD = b"POST /webhooks/acme HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\n"
 
 
@@ -71,21 +73,21 @@ def test_slow_senders_hold_nobody_up(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "what"),
+    ("sent", "detail"),
     [
-        (HEAD, "request"),
-        (b"GET /docs HTTP/1.1\r\n", "request"),
-        (HEAD + b"Content-Length: 9\r\n\r\n{", "request"),
-        (HEAD + b"Content-Length: 70000\r\n\r\n{", "body"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{", "body"),
+        (HEAD, REQUEST_LATE),
+        (b"GET /docs HTTP/1.1\r\n", REQUEST_LATE),
+        (HEAD + b"Content-Length: 9\r\n\r\n{", REQUEST_LATE),
+        (HEAD + b"Content-Length: 70000\r\n\r\n{", BODY_LATE),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{", BODY_LATE),
     ],
 )
-def test_what_takes_too_long_to_arrive_is_told_so(relay: Relay, web: Process, sent: bytes, what: str) -> None:
+def test_what_takes_too_long_to_arrive_is_told_so(relay: Relay, web: Process, sent: bytes, detail: str) -> None:
     with connect(relay, sent) as connection:
         status, _, problem = answer_of(connection)
 
     assert "408" in BY_ID["receiveWebhook"][2]["responses"]
-    assert (status, problem["detail"]) == (408, f"the {what} did not arrive whole: send it again")
+    assert (status, problem["detail"]) == (408, detail)
     assert '"message": "a request took too long to arrive"' in web.log
 
 
@@ -114,14 +116,14 @@ def test_a_kept_connection_outlives_the_time_that_one_request_has(relay: Relay) 
 @pytest.mark.parametrize(
     ("sent", "status", "detail"),
     [
-        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 414, "the request line is too long (LimitRequestLine)"),
-        (HEAD + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "the header has too many fields, or too long ones"),
-        (HEAD + b"X-Many: x\r\n" * 150 + b"\r\n", 431, "the header has too many fields, or too long ones"),
-        (HEAD + b"Transfer-Encoding: frob\r\n\r\n", 501, "this Transfer-Encoding is not supported"),
-        (HEAD + b"Expect: a miracle\r\n\r\n", 417, "no expectation but 100-continue can be met"),
-        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400, "no request as RFC 9112 has it"),
-        (HEAD + b"Authorization: Basic c246c2Vj\0\r\n\r\n", 400, "no request as RFC 9112 has it (InvalidHeader)"),
-        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "no request as RFC 9112 has it"),
+        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 414, "The request line is too long (LimitRequestLine)"),
+        (HEAD + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "The header has too many fields, or one that is too long"),
+        (HEAD + b"X-Many: x\r\n" * 150 + b"\r\n", 431, "The header has too many fields, or one that is too long"),
+        (HEAD + b"Transfer-Encoding: frob\r\n\r\n", 501, "This Transfer-Encoding is not supported"),
+        (HEAD + b"Expect: a miracle\r\n\r\n", 417, "Only the expectation 100-continue is supported"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400, "not a valid HTTP/1.1 request (RFC 9112)"),
+        (HEAD + b"Authorization: Basic c246c2Vj\0\r\n\r\n", 400, "not a valid HTTP/1.1 request (RFC 9112) (InvalidHeader)"),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "not a valid HTTP/1.1 request (RFC 9112)"),
     ],
 )
 def test_what_is_no_request_is_a_problem_document(

@@ -109,7 +109,7 @@ def test_running_out_of_descriptors_ends_no_web_process(relay: Relay) -> None:
     with ExitStack() as open_ones:
         for _ in range(40):
             open_ones.enter_context(connect(relay, b""))
-        wait_until(lambda: "too many files are open" in web.log, "it is told")
+        wait_until(lambda: "too many open files" in web.log, "it is told")
     wait_until(lambda: time_of_a_webhook(relay) < 1, "there is room again")
 
     assert children(web) == [pid], web.log

@@ -15,7 +15,7 @@ from web.openapi_answers import check
 
 from relay.store.connection import Connection
 from relay.store.rate_limiter import RateLimiter
-from relay.web.refusals import MOST, WINDOW, Refusals
+from relay.web.refusals import MAX_REFUSALS, WINDOW, Refusals
 
 START = 1_795_342_830_000
 
@@ -116,14 +116,16 @@ def test_an_address_that_is_refused_again_and_again_is_told_to_wait_and_the_log_
     session = requests.Session()
     try:
         url = f"{relay.url}/webhooks/acme"
-        statuses = [session.post(url, json={}, auth=("sn", "no"), timeout=5).status_code for _ in range(MOST + 20)]
+        statuses = [
+            session.post(url, json={}, auth=("sn", "no"), timeout=5).status_code for _ in range(MAX_REFUSALS + 20)
+        ]
         refused = session.post(url, json={}, auth=("sn", "no"), timeout=5)
         good = relay.post({"sys_id": sys_id(1), "state": "6"})
         of_the_api = requests.get(f"{relay.url}/api/v1/stats", headers={"Authorization": "Bearer no"}, timeout=5)
     finally:
         relay.stop()
 
-    assert statuses == [401] * MOST + [429] * 20
+    assert statuses == [401] * MAX_REFUSALS + [429] * 20
     assert 0 < int(refused.headers["Retry-After"]) <= WINDOW
     assert refused.json()["type"] == "urn:relay:problem:too-many-refusals"
     check("receiveWebhook", refused)
@@ -136,25 +138,25 @@ def test_an_address_that_is_refused_again_and_again_is_told_to_wait_and_the_log_
 def test_addresses_are_counted_apart_and_forgotten_after_a_minute() -> None:
     now = 0.0
     refusals = Refusals(lambda: now)
-    for _ in range(MOST):
-        assert refusals.note("192.0.2.1") is None
+    for _ in range(MAX_REFUSALS):
+        assert refusals.record("192.0.2.1") is None
 
-    assert refusals.note("192.0.2.1") == WINDOW
-    assert refusals.note("192.0.2.2") is None
+    assert refusals.record("192.0.2.1") == WINDOW
+    assert refusals.record("192.0.2.2") is None
     now = WINDOW
-    assert refusals.note("192.0.2.1") is None
+    assert refusals.record("192.0.2.1") is None
 
 
 def test_a_network_of_ipv6_is_one_address_and_memory_is_bounded() -> None:
     refusals = Refusals(lambda: 0.0)
-    for number in range(MOST):
-        refusals.note(f"2001:db8::{number:x}")
+    for number in range(MAX_REFUSALS):
+        refusals.record(f"2001:db8::{number:x}")
 
-    assert refusals.note("2001:db8::ffff") == WINDOW
+    assert refusals.record("2001:db8::ffff") == WINDOW
     for number in range(30_000):
-        refusals.note(f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}")
+        refusals.record(f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}")
     assert len(refusals._counts) == 10_000
-    assert refusals.note(None) is None
+    assert refusals.record(None) is None
 
 
 ADDRESSES = st.one_of(
@@ -173,6 +175,6 @@ ADDRESSES = st.one_of(
 def test_any_text_that_a_proxy_calls_an_address_is_counted(addresses: list[str]) -> None:
     refusals = Refusals(lambda: 0.0)
 
-    assert [refusals.note(one) for one in addresses] == [None] * len(addresses)
+    assert [refusals.record(one) for one in addresses] == [None] * len(addresses)
     assert len(refusals._counts) <= len(set(addresses))
     assert all(len(one) <= 45 for one in refusals._counts)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.web.lookahead import Sight, look
+from relay.web.lookahead import RequestState, classify
 
 BODY = b'{"sys_id": "1", "state": 6}'
 HEAD = b"POST /webhooks/acme HTTP/1.1\r\nHost: relay\r\n"
@@ -43,10 +43,10 @@ PIECES = [
 
 
 def test_a_request_is_whole_at_its_last_byte_and_no_sooner() -> None:
-    assert [look(WHOLE[:length])[0] for length in range(1, len(WHOLE))] == [Sight.PART] * (len(WHOLE) - 1)
-    assert look(WHOLE) == (Sight.WHOLE, len(WHOLE))
-    assert look(WHOLE[:-1]) == (Sight.PART, len(WHOLE))
-    assert look(WHOLE + b"POST /web") == (Sight.WHOLE, len(WHOLE)), "what follows is the next one"
+    assert [classify(WHOLE[:length])[0] for length in range(1, len(WHOLE))] == [RequestState.PARTIAL] * (len(WHOLE) - 1)
+    assert classify(WHOLE) == (RequestState.COMPLETE, len(WHOLE))
+    assert classify(WHOLE[:-1]) == (RequestState.PARTIAL, len(WHOLE))
+    assert classify(WHOLE + b"POST /web") == (RequestState.COMPLETE, len(WHOLE)), "what follows is the next one"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_request_is_whole_at_its_last_byte_and_no_sooner() -> None:
     ],
 )
 def test_anything_else_has_threads_of_its_own(here: bytes) -> None:
-    assert look(here)[0] is Sight.OTHER
+    assert classify(here)[0] is RequestState.OTHER
 
 
 @settings(max_examples=examples(400), deadline=None)
@@ -72,7 +72,7 @@ def test_anything_else_has_threads_of_its_own(here: bytes) -> None:
 def test_what_looks_whole_is_read_without_waiting(pieces: list[bytes], between: bytes) -> None:
     here = HEAD[:-2] + between + between.join(pieces)
 
-    if look(here)[0] is Sight.WHOLE:
+    if classify(here)[0] is RequestState.COMPLETE:
         try:
             request = next(get_parser(Config(), iter([here]), ("127.0.0.1", 1)))
             request.body.read()

@@ -121,7 +121,7 @@ def test_a_misspelt_parameter_is_told_and_does_not_mean_all_of_them(web: Relay, 
     answer = api(web, path, params={"integraton": "acme"})
 
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("integraton: there is no such parameter here; there are integration,")
+    assert answer.json()["detail"].startswith("Unknown parameter integraton. Known parameters: integration,")
 
 
 def test_one_dead_letter_is_replayed_once(web: Relay, letters: list[str]) -> None:
@@ -232,13 +232,13 @@ def test_a_body_that_is_no_object_is_refused(web: Relay) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "told"),
     [
-        ("integrations/acme/park", {"reason": "tonight"}, "reason: there is no such member here; there are why"),
-        ("deliveries/{}/replay", {"as_mapped": "false"}, "as_mapped: expected true or false"),
-        ("deliveries/{}/discard", {"wy": "by hand"}, "wy: there is no such member"),
-        ("deliveries/replay", {"dryrun": True}, "dryrun: there is no such member"),
-        ("deliveries/replay", {"integration": ["acme"]}, "integration: expected text"),
-        ("deliveries/replay", {"integration": ""}, "integration: expected text"),
-        ("deliveries/replay", {"status": "discarded"}, "status: expected dead"),
+        ("integrations/acme/park", {"reason": "tonight"}, "Unknown member reason. Known members: why"),
+        ("deliveries/{}/replay", {"as_mapped": "false"}, "Invalid as_mapped: expected true or false"),
+        ("deliveries/{}/discard", {"wy": "by hand"}, "Unknown member wy"),
+        ("deliveries/replay", {"dryrun": True}, "Unknown member dryrun"),
+        ("deliveries/replay", {"integration": ["acme"]}, "Invalid integration: expected text"),
+        ("deliveries/replay", {"integration": ""}, "Invalid integration: expected text"),
+        ("deliveries/replay", {"status": "discarded"}, "Invalid status: expected dead"),
     ],
 )
 def test_a_misspelt_member_is_told_and_nothing_is_done(

@@ -1,4 +1,4 @@
-"""The answer to what is no request: a problem document, written where there is no application yet."""
+"""Problem documents for requests that gunicorn cannot parse, or that arrive too slowly. The application never sees them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _refusals = Refusals()
 
 
 def refuse(client: Any, address: Any, status: int, detail: str) -> None:
-    """Write the answer to the socket `client` without waiting; it is logged, unless there are too many of that `address`."""
+    """Write a problem document to the socket `client` without blocking. Log it, up to a limit per `address`."""
     phrase, request_id = HTTPStatus(status).phrase, secrets.token_hex(8)
     sender = str(address[0]) if address else ""
-    if _refusals.note(sender) is None:
+    if _refusals.record(sender) is None:
         log(
             _LOG,
             logging.WARNING,
-            "no request",
+            "malformed or incomplete request",
             http_status=status,
             fault=detail,
             remote_address=sender,
@@ -37,5 +37,5 @@ def refuse(client: Any, address: Any, status: int, detail: str) -> None:
         f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with suppress(OSError, ValueError):  # the latter where gunicorn was told to speak TLS itself
+    with suppress(OSError, ValueError):  # ValueError: gunicorn itself terminates TLS
         client.send(head.encode("ascii") + body, socket.MSG_DONTWAIT)

@@ -1,4 +1,4 @@
-"""Looking at Redis and at the journal for the probes and the metrics: in threads of their own, kept for a second."""
+"""Examines Redis and the journal for the probes and the metrics, in background threads. A result is reused for one second."""
 
 from __future__ import annotations
 
@@ -17,41 +17,42 @@ from relay.store.durability import Durability, read_durability
 from relay.store.heartbeats import Backlog, Heartbeats
 from relay.store.registry import Registry
 
-#: A probe has this long (seconds): the answer leaves within a second.
-_PATIENCE = 0.85
-_KEPT = 1.0
+#: How long a probe waits for an examination (seconds): the answer leaves within one second.
+_TIMEOUT = 0.85
+#: How long a snapshot is reused (seconds).
+_REUSED_FOR = 1.0
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSnapshot:
-    """What one look at Redis found."""
+    """The state of Redis and of the journal at one moment. Times in ms."""
 
     at: int
     durability: Durability | None = None
-    youngest_beat: int | None = None
+    latest_heartbeat: int | None = None
     backlogs: tuple[Backlog, ...] = ()
     fault: str | None = None
-    #: None: there is to be none.
+    #: None: the journal is off.
     journal: JournalState | None = None
 
 
-class _Background(Generic[_T]):
-    """Something that is found out in a thread of its own, by one question at a time."""
+class _BackgroundCall(Generic[_T]):
+    """Runs a function in a thread of its own, one call at a time."""
 
-    def __init__(self, find: Callable[[], _T]) -> None:
-        self._find = find
+    def __init__(self, function: Callable[[], _T]) -> None:
+        self._function = function
         self._pool = ThreadPoolExecutor(1, "health")
         self._running: Future[_T] | None = None
 
-    def begin(self) -> None:
-        """Ask, unless the last question is still out."""
+    def start(self) -> None:
+        """Call the function, unless the previous call has not returned yet."""
         if self._running is None or self._running.done():
-            self._running = self._pool.submit(self._find)
+            self._running = self._pool.submit(self._function)
 
     def result(self, deadline: float) -> _T | None:
-        """Return the answer, or None where there is none by `deadline` (monotonic seconds)."""
+        """Return the function's result, or None if there is no result by `deadline` (monotonic seconds)."""
         assert self._running is not None
         try:
             return self._running.result(timeout=max(0.0, deadline - time.monotonic()))
@@ -59,8 +60,8 @@ class _Background(Generic[_T]):
             return None
 
 
-class StoreWatch:
-    """Looks at Redis and at the journal's disk in threads of their own, so that one that hangs does not hang the asker."""
+class StoreMonitor:
+    """Examines Redis and the journal's disk in threads of their own, so that one that hangs does not block its caller."""
 
     def __init__(
         self,
@@ -69,53 +70,55 @@ class StoreWatch:
         journal: Journal | None,
         is_cooling_down: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`is_cooling_down`: whether webhooks have just found that Redis does not answer; then it is not asked again."""
+        """`is_cooling_down`: whether a webhook has just found that Redis does not answer. A probe does not wait for it then."""
         self._is_cooling_down = is_cooling_down
         self._heartbeats = heartbeats
         self._names = names
         self._journal = journal
-        self._redis_look = _Background(self._look)
-        self._journal_look = _Background(self._look_at_journal)
+        self._redis_call = _BackgroundCall(self._examine_redis)
+        self._journal_call = _BackgroundCall(self._examine_journal)
         self._last: StoreSnapshot | None = None
         self._last_at = 0.0
 
-    def look(self) -> StoreSnapshot:
-        """Return what was found within the last second, or now; a look that takes too long is a fault."""
-        if self._last is not None and time.monotonic() - self._last_at < _KEPT:
+    def snapshot(self) -> StoreSnapshot:
+        """Return the state, at most one second old. An examination that takes too long is reported as a fault."""
+        if self._last is not None and time.monotonic() - self._last_at < _REUSED_FOR:
             return self._last
-        deadline = time.monotonic() + _PATIENCE
-        self._redis_look.begin()
-        self._journal_look.begin()
-        found = self._redis_look.result(time.monotonic() if self._is_cooling_down() else deadline)
-        found = found or StoreSnapshot(now_ms(), fault=f"Redis does not answer within {_PATIENCE} s")
+        deadline = time.monotonic() + _TIMEOUT
+        self._redis_call.start()
+        self._journal_call.start()
+        snapshot = self._redis_call.result(time.monotonic() if self._is_cooling_down() else deadline)
+        snapshot = snapshot or StoreSnapshot(now_ms(), fault=f"Redis does not answer within {_TIMEOUT} s")
         if self._journal:
-            journal = self._journal_look.result(deadline)
-            found = replace(found, journal=journal or JournalState(fault=f"its disk takes longer than {_PATIENCE} s"))
-        self._last, self._last_at = found, time.monotonic()
-        return found
+            journal = self._journal_call.result(deadline) or JournalState(
+                fault=f"the journal's disk takes longer than {_TIMEOUT} s"
+            )
+            snapshot = replace(snapshot, journal=journal)
+        self._last, self._last_at = snapshot, time.monotonic()
+        return snapshot
 
-    def _look_at_journal(self) -> JournalState | None:
+    def _examine_journal(self) -> JournalState | None:
         return self._journal.look(now_ms()) if self._journal else None
 
-    def _look(self) -> StoreSnapshot:
+    def _examine_redis(self) -> StoreSnapshot:
         try:
             self._heartbeats.probe_write(now_ms())
             return StoreSnapshot(
                 now_ms(),
                 durability=read_durability(self._heartbeats.connection),
-                youngest_beat=self._heartbeats.youngest_beat(),
+                latest_heartbeat=self._heartbeats.youngest_beat(),
                 backlogs=tuple(self._heartbeats.backlogs(self._names())),
             )
         except StoreUnavailableError as error:
             return StoreSnapshot(now_ms(), fault=str(error))
 
 
-def make_watch(
+def make_store_monitor(
     heartbeats: Heartbeats, catalogue: Catalogue, journal: Journal | None, is_cooling_down: Callable[[], bool]
-) -> StoreWatch:
-    """Return the watch over Redis, over the integrations of `catalogue` and over the journal, if there is one."""
+) -> StoreMonitor:
+    """Return a monitor of Redis, of the backlogs of all integrations, and of the journal if it is on."""
     registry = Registry(heartbeats.connection)
-    return StoreWatch(
+    return StoreMonitor(
         heartbeats,
         lambda: sorted({*(file.name for file in catalogue.files()), *registry.names()}),
         journal,
