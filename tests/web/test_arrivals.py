@@ -117,12 +117,20 @@ def test_a_kept_connection_outlives_the_time_that_one_request_has(relay: Relay) 
     ("sent", "status", "detail"),
     [
         (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 414, "The request line is too long (LimitRequestLine)"),
-        (HEAD + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "The header has too many fields, or one that is too long"),
+        (
+            HEAD + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n",
+            431,
+            "The header has too many fields, or one that is too long",
+        ),
         (HEAD + b"X-Many: x\r\n" * 150 + b"\r\n", 431, "The header has too many fields, or one that is too long"),
         (HEAD + b"Transfer-Encoding: frob\r\n\r\n", 501, "This Transfer-Encoding is not supported"),
         (HEAD + b"Expect: a miracle\r\n\r\n", 417, "Only the expectation 100-continue is supported"),
         (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400, "not a valid HTTP/1.1 request (RFC 9112)"),
-        (HEAD + b"Authorization: Basic c246c2Vj\0\r\n\r\n", 400, "not a valid HTTP/1.1 request (RFC 9112) (InvalidHeader)"),
+        (
+            HEAD + b"Authorization: Basic c246c2Vj\0\r\n\r\n",
+            400,
+            "not a valid HTTP/1.1 request (RFC 9112) (InvalidHeader)",
+        ),
         (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "not a valid HTTP/1.1 request (RFC 9112)"),
     ],
 )
