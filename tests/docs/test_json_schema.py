@@ -1,4 +1,4 @@
-"""`mappings/schema.json` is what the code says, takes what the relay takes, and refuses what it refuses."""
+"""`mappings/schema.json` is the code's schema, and accepts and refuses the same files as the relay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from relay.mapping_files.sources import load_presets
 SCHEMA: dict[str, Any] = json.loads(read_text("mappings/schema.json"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 EXAMPLES = sorted((ROOT / "mappings").glob("*.yaml"))
-DESIGN = read_text("tests/full-mapping.yaml")
+FULL = read_text("tests/full-mapping.yaml")
 MINIMAL = """\
 source: servicenow
 auth: none
@@ -55,7 +55,7 @@ def test_the_checked_in_schema_is_the_one_that_the_command_prints() -> None:
     assert make_json_schema(load_presets()) == SCHEMA
 
 
-def test_it_is_a_schema_of_the_dialect_that_it_names() -> None:
+def test_it_is_a_schema_of_the_dialect_it_names() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -73,11 +73,11 @@ def test_every_key_has_a_description_and_examples_that_are_valid() -> None:
             assert Draft202012Validator(shape).is_valid(example), (path, example)
 
 
-def test_defaults_are_valid_and_those_of_the_source_are_told_too() -> None:
+def test_defaults_are_valid_also_those_of_the_source() -> None:
     for path, shape in properties_of(SCHEMA):
         assert Draft202012Validator(shape).is_valid(shape.get("default", shape["examples"][0])), path
-    told = [one["then"]["properties"]["sys_id_pattern"]["default"] for one in SCHEMA["allOf"]]
-    assert told == [preset["sys_id_pattern"] for preset in load_presets().values()]
+    defaults = [one["then"]["properties"]["sys_id_pattern"]["default"] for one in SCHEMA["allOf"]]
+    assert defaults == [preset["sys_id_pattern"] for preset in load_presets().values()]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -88,7 +88,7 @@ def test_an_example_file_is_valid_and_names_the_schema_for_editors(path: Any) ->
     assert text.splitlines()[0] == "# yaml-language-server: $schema=schema.json"
 
 
-@pytest.mark.parametrize("text", [DESIGN, MINIMAL], ids=["the design's", "the shortest"])
+@pytest.mark.parametrize("text", [FULL, MINIMAL], ids=["full", "shortest"])
 def test_a_good_file_is_valid(text: str) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(as_json(text))] == []
 
@@ -154,7 +154,7 @@ def test_each_mapping_file_on_the_pages_is_valid() -> None:
         "iem: {url: https://a, customer_id: A, integration_id: 4, username: a, password: {env: A}, max_in_flight: 0}",
     ],
 )
-def test_what_the_relay_refuses_the_schema_refuses_too(line: str) -> None:
+def test_the_schema_refuses_what_the_relay_refuses(line: str) -> None:
     key = line.partition(":")[0]
     kept = [one for one in MINIMAL.splitlines() if not one.startswith(f"{key}:")]
     text = "\n".join([*kept, line])
@@ -186,7 +186,7 @@ def test_what_the_relay_refuses_the_schema_refuses_too(line: str) -> None:
         "iem: {url: {env: A}, customer_id: A, integration_id: 4, username: a, password: {file: a}, ca_file: null}",
     ],
 )
-def test_what_the_relay_takes_the_schema_takes_too(lines: str) -> None:
+def test_the_schema_accepts_what_the_relay_accepts(lines: str) -> None:
     key = lines.partition(":")[0]
     kept = [one for one in MINIMAL.splitlines() if not one.startswith(f"{key}:")]
     text = "\n".join([*kept, lines])
@@ -196,7 +196,7 @@ def test_what_the_relay_takes_the_schema_takes_too(lines: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["source", "auth", "iem"])
-def test_a_missing_key_is_missed(key: str) -> None:
+def test_a_missing_key_is_reported(key: str) -> None:
     content = as_json(MINIMAL)
     del content[key]
 
