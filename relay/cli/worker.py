@@ -66,8 +66,10 @@ def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event
     runtime.lookups.start(stopping)
     runtime.publisher.start(stopping)
     reloader.look()  # Redis answers now: last good versions of broken files can be read
-    runtime.bring_up_to_date()
-    reloader.start(stopping, within=interval, looked=runtime.look_again)
+    runtime.refresh(is_catalogue_changed=True)
+    reloader.start(
+        stopping, within=interval, looked=lambda is_changed: runtime.refresh(is_catalogue_changed=is_changed)
+    )
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:

@@ -1,4 +1,4 @@
-"""Opens the lanes of integrations: one for deliveries, one for resolver lookups, one for publishing."""
+"""Opens the lanes of integrations: for deliveries, for resolver lookups, and for publishing."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ from relay.worker.lookups import LookupLane
 from relay.worker.publications import PublishingLane
 
 _LOG = logging.getLogger("relay.worker")
-#: Stands for the configuration of an integration whose secrets cannot be read.
+#: The configuration digest of an integration whose secrets cannot be read.
 _UNREADABLE = "unreadable"
 _L = TypeVar("_L")
 
 
 class LaneFactory:
-    """Opens lanes for this process. A fault of one integration never keeps the others from their lanes."""
+    """Opens lanes for this process. A fault of one integration does not affect the lanes of the others."""
 
     def __init__(self, foundation: Foundation, connection: Connection) -> None:
         self._foundation = foundation
         self._connection = connection
 
     def deliveries(self, integrations: Iterable[Integration]) -> list[Lane]:
-        """Return a lane for each enabled integration; one without its secrets logs that and parks its deliveries."""
+        """Return a lane for each enabled integration. Without its secrets, the lane parks the integration's deliveries."""
         return [self._delivery_lane(integration) for integration in integrations if integration.enabled]
 
     def lookups(self, integrations: Iterable[Integration]) -> list[LookupLane]:
-        """Return a lane for each enabled integration with a `virima` block whose secrets can be read."""
-        return _open_each((one for one in integrations if one.enabled and one.virima), self._lookup_lane)
+        """Return a lane for each enabled integration with a `virima` block and readable secrets."""
+        wanted = (integration for integration in integrations if integration.enabled and integration.virima)
+        return _open_each(wanted, self._lookup_lane)
 
     def publications(self, integrations: Iterable[Integration]) -> list[PublishingLane]:
-        """Return a lane for each enabled integration with a `publish` block whose secrets can be read."""
-        return _open_each((one for one in integrations if one.enabled and one.publish), self._publishing_lane)
+        """Return a lane for each enabled integration with a `publish` block and readable secrets."""
+        wanted = (integration for integration in integrations if integration.enabled and integration.publish)
+        return _open_each(wanted, self._publishing_lane)
 
     def _delivery_lane(self, integration: Integration) -> Lane:
         queue = DeliveryQueue(self._connection, integration.name, retention=self._foundation.settings.retention)
@@ -59,10 +61,12 @@ class LaneFactory:
                 return Lane(integration, queue, None, _UNREADABLE, str(error))
             return Lane(integration, queue, service, config)
 
-        def parked_lane() -> Lane:
-            return Lane(integration, queue, None, _UNREADABLE, "a bug in the relay, see the log")
+        def parking_lane() -> Lane:
+            return Lane(integration, queue, None, _UNREADABLE, "a bug in the relay, see its log")
 
-        return contain(open_lane, parked_lane, what=f"setting up {integration.name}: its deliveries are parked")
+        return contain(
+            open_lane, parking_lane, what=f"opening the lane of {integration.name}: its deliveries are parked"
+        )
 
     def _lookup_lane(self, integration: Integration) -> LookupLane | None:
         virima = integration.virima
@@ -70,7 +74,7 @@ class LaneFactory:
         try:
             lookup, config = virima_lookup(integration, self._foundation)
         except SecretMissingError as error:
-            message = "integration cannot look resolvers up"
+            message = "integration cannot look up resolvers"
             log(_LOG, logging.ERROR, message, integration=integration.name, fault=str(error))
             return None
         queue = LookupQueue(self._connection, integration.name, config=config)
@@ -94,9 +98,9 @@ class LaneFactory:
 
 
 def _open_each(integrations: Iterable[Integration], open_lane: Callable[[Integration], _L | None]) -> list[_L]:
-    """Return the lanes of those integrations that get one."""
+    """Return the lanes of the integrations that have one."""
 
-    def opened(integration: Integration) -> _L | None:
-        return contain(partial(open_lane, integration), lambda: None, what=f"setting up {integration.name}")
+    def open_or_log(integration: Integration) -> _L | None:
+        return contain(partial(open_lane, integration), lambda: None, what=f"opening a lane of {integration.name}")
 
-    return [lane for integration in integrations if (lane := opened(integration)) is not None]
+    return [lane for integration in integrations if (lane := open_or_log(integration)) is not None]

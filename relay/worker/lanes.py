@@ -1,14 +1,17 @@
-"""A worker's lanes, one for each integration: its queue, its way to IEM, and how many places it may take."""
+"""The lanes of a worker: for each integration its queue, its connection to IEM, and its share of the attempts in flight."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from relay.core.integration import Integration
+from relay.core.outcomes import IemAnswer, Park
+from relay.core.reasons import Reason
 from relay.iem.calls import Target
-from relay.iem.service import IemService
+from relay.iem.service import Attempt, IemService
 from relay.store.delivery_queue import DeliveryQueue
+from relay.store.settlements import Assignment
 
 
 @dataclass(slots=True)
@@ -17,35 +20,64 @@ class Lane:
 
     integration: Integration
     queue: DeliveryQueue
-    #: None where the integration's secrets cannot be read: `fault` names the secret.
+    #: None if the integration's secrets cannot be read; `fault` then names the secret.
     service: IemService | None
     #: Digest of the `iem` block and its secrets.
     config: str
     fault: str | None = None
     in_flight: int = 0
-    #: When to ask for deliveries again (monotonic seconds); 0: now.
-    look_at: float = 0.0
-    #: Whose tickets the pushes are about.
-    target: Target = field(init=False)
+    #: When to take deliveries next (monotonic seconds); 0 means now.
+    due_at: float = 0.0
 
-    def __post_init__(self) -> None:
-        """Derive the target of pushes from the `iem` block."""
-        self.target = Target(self.integration.iem.customer_id, self.integration.iem.integration_id)
+    def push(self, assignment: Assignment, deadline: float) -> Attempt:
+        """Push a delivery to IEM before `deadline` (monotonic seconds). Raises StoreUnavailableError."""
+        if self.service is None:
+            return Attempt(Park(Reason.MISCONFIGURED), IemAnswer(None, fault=self.fault))
+        iem = self.integration.iem
+        return self.service.push(
+            Target(iem.customer_id, iem.integration_id),
+            assignment.sys_id,
+            assignment.iem_state,
+            deadline=deadline,
+            is_probe=assignment.is_probe,
+        )
 
 
-def busy(lanes: Iterable[Lane]) -> int:
-    """Return how many deliveries are in flight over all `lanes`."""
-    return sum(lane.in_flight for lane in lanes)
+class LaneSet:
+    """The current lanes of a worker, and replaced lanes that still have attempts in flight."""
 
+    def __init__(self, lanes: Iterable[Lane], concurrency: int) -> None:
+        """`concurrency`: the maximum number of attempts in flight over all lanes."""
+        self.current = {lane.integration.name: lane for lane in lanes}
+        self._replaced: list[Lane] = []
+        self._concurrency = concurrency
 
-def room_for(lane: Lane, lanes: Collection[Lane], concurrency: int) -> int:
-    """Return how many more deliveries `lane` may have in flight where `concurrency` is the most of all `lanes` together.
+    @property
+    def in_flight(self) -> int:
+        """The number of attempts in flight."""
+        return sum(lane.in_flight for lane in self._all())
 
-    The last half of the places is kept, one each, for other integrations that have none in flight: slow ones leave room.
-    """
-    free = concurrency - busy(lanes)
-    idle = sum(1 for other in lanes if other.in_flight == 0 and other is not lane)
-    room = free - min(idle, concurrency // 2)
-    if lane.in_flight == 0:
-        room = max(room, min(1, free))
-    return min(room, lane.integration.iem.max_in_flight - lane.in_flight)
+    def update(self, changed: Sequence[Lane], removed: Collection[str]) -> None:
+        """Put `changed` in the place of their integrations' lanes, and drop the lanes of the integrations `removed`."""
+        for name in {*removed, *(lane.integration.name for lane in changed)}:
+            if lane := self.current.pop(name, None):
+                self._replaced.append(lane)
+        self.current.update((lane.integration.name, lane) for lane in changed)
+        self._replaced = [lane for lane in self._replaced if lane.in_flight]
+
+    def room_for(self, lane: Lane) -> int:
+        """Return how many more attempts `lane` can begin.
+
+        Half of all places are reserved, one for each other integration without an attempt in flight: slow integrations
+        leave room for the others.
+        """
+        lanes = self._all()
+        free = self._concurrency - sum(other.in_flight for other in lanes)
+        idle = sum(1 for other in lanes if other.in_flight == 0 and other is not lane)
+        room = free - min(idle, self._concurrency // 2)
+        if lane.in_flight == 0:
+            room = max(room, min(1, free))
+        return min(room, lane.integration.iem.max_in_flight - lane.in_flight)
+
+    def _all(self) -> list[Lane]:
+        return [*self.current.values(), *(lane for lane in self._replaced if lane.in_flight)]

@@ -1,7 +1,7 @@
-"""The use case: look up in Virima who resolved a ticket; after its delivery was accepted, and never in its way.
+"""The use case: look up in Virima who resolved a ticket, after its delivery was accepted and without delaying it.
 
-A thread of its own takes what waits, a pool of its own asks Virima; deliveries share nothing with them but the store. One person
-is asked for by one process at a time, and what was found answers for everybody else for a while.
+Lookups have their own threads; they share only Redis with the deliveries. At any time one process asks for a person, and the
+result is used by all processes for a while.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from relay import metrics
 from relay.clock import Clock, contain, every
+from relay.core.retry import WHILE_CREDENTIALS_ARE_WRONG, WHILE_DOWN, WHILE_REFUSED
 from relay.errors import StoreUnavailableError
 from relay.logs import log
 from relay.store.lookup_queue import LookupAssignment, LookupParking, LookupQueue, LookupSettlement
@@ -26,35 +27,34 @@ from relay.virima.results import LookupReason
 
 _LOG = logging.getLogger("relay.virima")
 
-#: Lookups that are taken at a time, and calls under way for one integration in a process: a slow Virima leaves room for others.
-_TAKEN_AT_ONCE, CALLS_AT_ONCE = 20, 2
-#: How often it is looked whether something waits (seconds).
-_LOOK_EVERY = 0.5
-#: A lookup makes at most so many calls; the lease on it outlives them by so much (seconds).
-_MOST_CALLS, _LEASE_MARGIN = 7, 10.0
-#: Somebody else is at it: try again after this (ms); and after a failure (ms).
+#: Lookups in one take, and concurrent calls for one integration in a process: a slow Virima leaves room for others.
+_TAKE_LIMIT, CALLS_AT_ONCE = 20, 2
+#: Maximum time between two takes from one queue (seconds).
+_TAKE_EVERY = 0.5
+#: Maximum number of calls in a lookup, and how much longer than these calls its lease lasts (seconds).
+_MAX_CALLS, _LEASE_MARGIN = 7, 10.0
+#: Wait before the next try while another process asks for the person, and after a failure (ms).
 _AGAIN_AFTER, _AGAIN_AFTER_FAILURE = 300, 1_000
 #: Failures in a row that park an integration's lookups.
 _FAILURES_TO_PARK = 5
 
-#: What the trail tells where the relay itself is at fault.
+#: The audit record of a lookup that failed because of a bug in the relay.
 _BUG = {"outcome": "failed", "reason": "bug", "status": None, "duration_ms": 0, "user": None, "cached": False}
-_SECOND, _MINUTE = 1_000, 60_000
-#: What says that no lookup can succeed until somebody mends something: one is enough.
+#: Reasons that park the lookups at once, because all of them will fail until an operator changes something.
 _REFUSALS = {
-    LookupReason.WRONG_CREDENTIALS: (5 * _MINUTE, 60 * _MINUTE),
-    LookupReason.SERVICE_ACCOUNT_MFA: (5 * _MINUTE, 60 * _MINUTE),
-    LookupReason.WRONG_URL: (30 * _SECOND, 15 * _MINUTE),
-    LookupReason.REDIRECTED: (30 * _SECOND, 15 * _MINUTE),
+    LookupReason.WRONG_CREDENTIALS: WHILE_CREDENTIALS_ARE_WRONG,
+    LookupReason.SERVICE_ACCOUNT_MFA: WHILE_CREDENTIALS_ARE_WRONG,
+    LookupReason.WRONG_URL: WHILE_REFUSED,
+    LookupReason.REDIRECTED: WHILE_REFUSED,
 }
-#: What parks when it comes five times in a row: Virima is down, or does not let the account impersonate anybody.
+#: Reasons that park the lookups after several failures in a row, and the reason that is then shown.
 _IN_A_ROW = {
-    LookupReason.UNREACHABLE: ("down", 5 * _SECOND, 5 * _MINUTE),
-    LookupReason.SERVER_ERROR: ("down", 5 * _SECOND, 5 * _MINUTE),
-    LookupReason.RATE_LIMITED: ("down", 5 * _SECOND, 5 * _MINUTE),
-    LookupReason.UNEXPECTED_ANSWER: ("down", 5 * _SECOND, 5 * _MINUTE),
-    LookupReason.INCOMPLETE_ANSWER: ("down", 5 * _SECOND, 5 * _MINUTE),
-    LookupReason.REFUSED: ("refused", 30 * _SECOND, 15 * _MINUTE),
+    LookupReason.UNREACHABLE: ("down", WHILE_DOWN),
+    LookupReason.SERVER_ERROR: ("down", WHILE_DOWN),
+    LookupReason.RATE_LIMITED: ("down", WHILE_DOWN),
+    LookupReason.UNEXPECTED_ANSWER: ("down", WHILE_DOWN),
+    LookupReason.INCOMPLETE_ANSWER: ("down", WHILE_DOWN),
+    LookupReason.REFUSED: ("refused", WHILE_REFUSED),
 }
 
 
@@ -66,21 +66,27 @@ class LookupLane:
     mode: Literal["impersonate", "session"]
     lookup: Lookup
     queue: LookupQueue
-    #: Seconds: for how long what was found is kept, and how long one call may take.
+    #: How long a result is used again (seconds).
     cache: float
+    #: Maximum duration of one call (seconds).
     timeout: float
+    #: Calls in progress.
     calls: int = 0
-    #: When to look for more (monotonic seconds).
-    look_at: float = 0.0
+    #: When to take lookups next (monotonic seconds).
+    due_at: float = 0.0
 
     @property
     def lease(self) -> int:
-        """For how long a lookup is lent (ms)."""
-        return int((_MOST_CALLS * self.timeout + _LEASE_MARGIN) * 1000)
+        """How long a process leases a lookup (ms)."""
+        return int((_MAX_CALLS * self.timeout + _LEASE_MARGIN) * 1000)
+
+    def email_of(self, wanted: LookupAssignment) -> str:
+        """Return the email to ask for; empty in mode `session`, which asks for the service account."""
+        return wanted.resolved_by.strip() if self.mode == "impersonate" else ""
 
 
 class Lookups:
-    """Looks up what waits, for all integrations that have a `virima` block."""
+    """Looks up the resolvers of all integrations that have a `virima` block."""
 
     def __init__(self, lanes: Collection[LookupLane], pool: Executor, clock: Clock) -> None:
         self._lanes = lanes
@@ -89,12 +95,12 @@ class Lookups:
         self._counting = threading.Lock()
         self._has_room = threading.Event()
 
-    def replace(self, lanes: Collection[LookupLane]) -> None:
-        """Look up by `lanes` from now on. Safe in any thread; what is under way ends as it began."""
+    def replace_lanes(self, lanes: Collection[LookupLane]) -> None:
+        """Use `lanes` from now on. Safe in any thread; lookups in progress finish on the lane that they began with."""
         self._lanes = lanes
 
     def close(self, *, within: float) -> None:
-        """Log the service accounts out, as far as Virima lets us `within` so many seconds."""
+        """Log the service accounts out, as far as Virima allows that `within` these seconds."""
         ending = [threading.Thread(target=lane.lookup.close, daemon=True) for lane in self._lanes]
         for thread in ending:
             thread.start()
@@ -104,64 +110,63 @@ class Lookups:
 
     def start(self, stopping: threading.Event) -> threading.Thread:
         """Look up in background threads until `stopping` is set. Another process repeats the lookups in progress then."""
-        return every(_LOOK_EVERY, self.turn, name="lookups", stopping=stopping, wake_up=self._has_room)
+        return every(_TAKE_EVERY, self.turn, name="lookups", stopping=stopping, wake_up=self._has_room)
 
     def turn(self) -> None:
-        """Take what waits and may be asked for now. Raises StoreUnavailableError."""
+        """Take the lookups that are due, and begin them. Raises StoreUnavailableError."""
         for lane in self._lanes:
             contain(partial(self._begin_due, lane), partial(self._pause, lane), what=f"lookups for {lane.integration}")
 
     def _begin_due(self, lane: LookupLane) -> None:
-        while lane.calls < CALLS_AT_ONCE and self._clock.monotonic() >= lane.look_at:
+        while lane.calls < CALLS_AT_ONCE and self._clock.monotonic() >= lane.due_at:
             if not self._take(lane):
                 break
 
     def _pause(self, lane: LookupLane) -> None:
-        lane.look_at = self._clock.monotonic() + _LOOK_EVERY
+        lane.due_at = self._clock.monotonic() + _TAKE_EVERY
 
     def _take(self, lane: LookupLane) -> bool:
-        """Take some lookups; False where no more are to be had now."""
+        """Take some lookups and begin them. Return whether more can be taken now."""
         now = self._clock.now_ms()
-        wanted, again = lane.queue.take(_TAKEN_AT_ONCE, lease=lane.lease, now=now)
-        if not wanted:
-            wait = _LOOK_EVERY if again is None else min(_LOOK_EVERY, max(0.0, (again - now) / 1000))
-            lane.look_at = self._clock.monotonic() + wait
+        taken, again = lane.queue.take(_TAKE_LIMIT, lease=lane.lease, now=now)
+        if not taken:
+            wait = _TAKE_EVERY if again is None else min(_TAKE_EVERY, max(0.0, (again - now) / 1000))
+            lane.due_at = self._clock.monotonic() + wait
         by_email: dict[str, list[LookupAssignment]] = defaultdict(list)
-        for one in wanted:
-            by_email[self._asked_for(lane, one)].append(one)
+        for wanted in taken:
+            by_email[lane.email_of(wanted)].append(wanted)
         room = CALLS_AT_ONCE - lane.calls
         for email, group in by_email.items():
             room -= self._begin(lane, email, group, has_room=room > 0)
-        return len(wanted) == _TAKEN_AT_ONCE and room > 0
-
-    def _asked_for(self, lane: LookupLane, wanted: LookupAssignment) -> str:
-        return wanted.resolved_by.strip() if lane.mode == "impersonate" else ""
+        return len(taken) == _TAKE_LIMIT and room > 0
 
     def _begin(self, lane: LookupLane, email: str, group: Sequence[LookupAssignment], *, has_room: bool) -> bool:
-        """Settle a group by what is known of its email, or have it asked for; True for that. Else it goes back and waits."""
+        """Settle a group of lookups from the cache, or ask Virima, or put it back. Return whether Virima is asked."""
         known = lane.queue.known(lane.mode, email)
         if known is not None:
-            self._settle_as_known(lane, group, known)
+            self._settle_from_cache(lane, group, known)
             return False
         owner = lane.queue.lock(lane.mode, email, for_ms=lane.lease) if has_room else None
         if owner is None:
             again = self._clock.now_ms() + (_AGAIN_AFTER if has_room else 0)
-            self._settle(lane, [LookupSettlement(one, again=again) for one in group])
+            self._settle(lane, [LookupSettlement(wanted, again=again) for wanted in group])
             return False
         if (known := lane.queue.known(lane.mode, email)) is not None:
-            # Somebody else found it out between that look and the lock.
+            # Another process has found it between the first read of the cache and the lock.
             lane.queue.unlock(lane.mode, email, owner)
-            self._settle_as_known(lane, group, known)
+            self._settle_from_cache(lane, group, known)
             return False
         self._count(lane, 1)
         self._pool.submit(self._ask, lane, email, group, owner)
         return True
 
     def _ask(self, lane: LookupLane, email: str, group: Sequence[LookupAssignment], owner: str) -> None:
+        """Ask Virima, in a thread of the pool."""
+
         def ask() -> None:
             result = lane.lookup.look_up(email)
             metrics.LOOKUP_SECONDS.labels(lane.integration).observe(result.duration_ms / 1000)
-            self._write_down(lane, email, group, result)
+            self._settle_result(lane, email, group, result)
 
         def record_bug() -> None:
             bug = _BUG | {"lookup": lane.mode, "email": email or None}
@@ -170,69 +175,71 @@ class Lookups:
         try:
             contain(ask, record_bug, what=f"a lookup for {lane.integration}")
         except StoreUnavailableError:
-            log(_LOG, logging.WARNING, "Redis is away: a lookup is made again", integration=lane.integration)
+            log(_LOG, logging.WARNING, "Redis is away: a lookup will be repeated", integration=lane.integration)
         finally:
             self._count(lane, -1)
             with suppress(StoreUnavailableError):
                 lane.queue.unlock(lane.mode, email, owner)
-            lane.look_at = 0.0
+            lane.due_at = 0.0
             self._has_room.set()
 
-    def _write_down(
+    def _settle_result(
         self, lane: LookupLane, email: str, group: Sequence[LookupAssignment], result: LookupResult
     ) -> None:
-        """Leave the record of the one that was asked for; the rest of its group is answered by it, or asked for again."""
+        """Settle the first lookup of a group with the result. The others get it from the cache, or try again after a failure."""
         first, *rest = group
         found = {"lookup": lane.mode, "email": email or None, **result.as_json()}
         if result.outcome is Outcome.FAILED or result.reason in _REFUSALS:
             again = self._clock.now_ms() + _AGAIN_AFTER_FAILURE
-            others = [LookupSettlement(one, again=again) for one in rest]
+            others = [LookupSettlement(wanted, again=again) for wanted in rest]
         else:
             lane.queue.remember(lane.mode, email, found, for_ms=int(lane.cache * 1000))
-            others = [LookupSettlement(one, _cached(lane, one, found)) for one in rest]
-        self._settle(
-            lane, [LookupSettlement(first, {**found, "cached": False}, parking=_parking(result.reason)), *others]
-        )
+            others = [LookupSettlement(wanted, _from_cache(lane, wanted, found)) for wanted in rest]
+        settlement = LookupSettlement(first, {**found, "cached": False}, parking=_parking(result.reason))
+        self._settle(lane, [settlement, *others])
 
-    def _settle_as_known(self, lane: LookupLane, group: Sequence[LookupAssignment], known: dict[str, Any]) -> None:
-        self._settle(lane, [LookupSettlement(one, _cached(lane, one, known)) for one in group])
+    def _settle_from_cache(self, lane: LookupLane, group: Sequence[LookupAssignment], known: dict[str, Any]) -> None:
+        self._settle(lane, [LookupSettlement(wanted, _from_cache(lane, wanted, known)) for wanted in group])
 
-    def _settle(self, lane: LookupLane, results: Sequence[LookupSettlement]) -> None:
-        written = lane.queue.settle(results, failures=_FAILURES_TO_PARK, now=self._clock.now_ms())
-        for result, is_ours in zip(results, written, strict=True):
-            if result.record is None or not is_ours:
-                continue
-            record = result.record
-            metrics.LOOKUPS.labels(lane.integration, record["outcome"], str(record["cached"]).lower()).inc()
-            log(
-                _LOG,
-                logging.WARNING if record["outcome"] == "failed" else logging.INFO,
-                "lookup",
-                integration=lane.integration,
-                delivery_id=result.wanted.id,
-                outcome=record["outcome"],
-                reason=record["reason"],
-                http_status=record["status"],
-                cached=record["cached"],
-                duration_ms=record["duration_ms"],
-            )
+    def _settle(self, lane: LookupLane, settlements: Sequence[LookupSettlement]) -> None:
+        settled = lane.queue.settle(settlements, failures=_FAILURES_TO_PARK, now=self._clock.now_ms())
+        for settlement, has_lease in zip(settlements, settled, strict=True):
+            if settlement.record is not None and has_lease:
+                _report(lane, settlement.wanted, settlement.record)
 
     def _count(self, lane: LookupLane, change: int) -> None:
         with self._counting:
             lane.calls += change
 
 
-def _cached(lane: LookupLane, wanted: LookupAssignment, found: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of a lookup that was answered by what an earlier one found."""
-    email = wanted.resolved_by.strip() if lane.mode == "impersonate" else None
-    return {**found, "email": email, "status": None, "duration_ms": 0, "cached": True}
+def _report(lane: LookupLane, wanted: LookupAssignment, record: dict[str, Any]) -> None:
+    """Log and count a finished lookup."""
+    metrics.LOOKUPS.labels(lane.integration, record["outcome"], str(record["cached"]).lower()).inc()
+    log(
+        _LOG,
+        logging.WARNING if record["outcome"] == "failed" else logging.INFO,
+        "lookup",
+        integration=lane.integration,
+        delivery_id=wanted.id,
+        outcome=record["outcome"],
+        reason=record["reason"],
+        http_status=record["status"],
+        cached=record["cached"],
+        duration_ms=record["duration_ms"],
+    )
+
+
+def _from_cache(lane: LookupLane, wanted: LookupAssignment, known: dict[str, Any]) -> dict[str, Any]:
+    """Return the audit record of a lookup that got an earlier result."""
+    return {**known, "email": lane.email_of(wanted) or None, "status": None, "duration_ms": 0, "cached": True}
 
 
 def _parking(reason: LookupReason | None) -> LookupParking | None:
     if reason in _REFUSALS:
-        first, most = _REFUSALS[reason]
-        return LookupParking(reason.value, at_once=True, probe_first=first, probe_most=most)
-    if reason in _IN_A_ROW:
-        name, first, most = _IN_A_ROW[reason]
-        return LookupParking(name, at_once=False, probe_first=first, probe_most=most)
-    return None
+        name, probes, at_once = reason.value, _REFUSALS[reason], True
+    elif reason in _IN_A_ROW:
+        (name, probes), at_once = _IN_A_ROW[reason], False
+    else:
+        return None
+    first, most = int(probes.first * 1000), int(probes.most * 1000)
+    return LookupParking(name, at_once=at_once, probe_first=first, probe_most=most)

@@ -1,10 +1,9 @@
-"""What a worker does now and then beside delivering: heartbeat, taking back what lost workers had, sweeping."""
+"""What a worker does at intervals, apart from delivering: heartbeats, reclaiming, and sweeping."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from relay import metrics
 from relay.logs import log
@@ -16,42 +15,45 @@ from relay.worker.orphaned_integrations import OrphanedIntegrations
 
 _LOG = logging.getLogger("relay.worker")
 
-#: How often each is done (seconds).
+#: Seconds.
 _BEAT_EVERY, _RECLAIM_EVERY, _SWEEP_EVERY = 2.0, 5.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionLimits:
-    """How many dead letters and rejections of each integration are kept, and who sees to those that nobody delivers."""
-
-    dead: int
-    #: Who looks after integrations without a lane.
-    absences: OrphanedIntegrations | None = None
-
-
 class Maintenance:
-    """Keeps the house of one worker. `keep_house` raises `StoreUnavailableError`, and is tried again then."""
+    """Sends heartbeats, takes back the deliveries of lost workers, and removes old records."""
 
     def __init__(
-        self, worker: str, heartbeats: Heartbeats, limits: RetentionLimits, monotonic: Callable[[], float]
+        self,
+        worker: str,
+        heartbeats: Heartbeats,
+        *,
+        max_dead: int,
+        monotonic: Callable[[], float],
+        orphaned: OrphanedIntegrations | None = None,
     ) -> None:
+        """`max_dead`: how many dead letters and how many rejections of each integration are kept."""
         self._worker = worker
         self._heartbeats = heartbeats
-        self._limits = limits
+        self._max_dead = max_dead
+        self._orphaned = orphaned
         self._monotonic = monotonic
         self._beat_at = self._reclaim_at = self._sweep_at = 0.0
 
     @property
     def due_at(self) -> float:
-        """When something is to be done next (monotonic seconds)."""
+        """When `run_due` has something to do next (monotonic seconds)."""
         return min(self._beat_at, self._reclaim_at, self._sweep_at)
 
     def sweep_soon(self) -> None:
-        """Have the next turn look which integrations nobody delivers for."""
+        """Sweep in the next turn, which also parks integrations that no longer have a mapping file."""
         self._sweep_at = 0.0
 
-    def keep_house(self, lanes: Collection[Lane], now_ms: int) -> None:
-        """Do what is due. It comes after the worker's deliveries: a heartbeat means that these got on."""
+    def run_due(self, lanes: Collection[Lane], now_ms: int) -> None:
+        """Do what is due. Call it after the worker has delivered: a heartbeat shows that deliveries make progress.
+
+        Raises:
+            StoreUnavailableError: the rest is done in the next turn.
+        """
         now = self._monotonic()
         if now >= self._beat_at:
             self._heartbeats.beat(self._worker, now_ms)
@@ -63,8 +65,12 @@ class Maintenance:
         if now >= self._sweep_at:
             for lane in lanes:
                 self._sweep(lane.integration.name, lane.queue, now_ms)
-            self._look_after_absences(now_ms)
+            self._sweep_orphaned(now_ms)
             self._sweep_at = now + _SWEEP_EVERY
+
+    def retire(self) -> None:
+        """Record that the worker has stopped. Raises StoreUnavailableError."""
+        self._heartbeats.retire(self._worker)
 
     def _reclaim(self, lane: Lane, now_ms: int) -> None:
         min_idle = int(lease_of(lane.integration.iem) * 1000)
@@ -72,33 +78,22 @@ class Maintenance:
         name = lane.integration.name
         if put_back:
             metrics.RECLAIMED.labels(name).inc(put_back)
-            log(
-                _LOG,
-                logging.WARNING,
-                "took back deliveries of a lost worker",
-                integration=name,
-                count=put_back,
-            )
-            lane.look_at = 0.0
+            log(_LOG, logging.WARNING, "took back deliveries of a lost worker", integration=name, count=put_back)
+            lane.due_at = 0.0
         if missing:
             metrics.MISSING_ENTRIES.labels(name).inc(missing)
-            log(
-                _LOG,
-                logging.ERROR,
-                "queue entries are missing: something else writes there",
-                integration=name,
-                count=missing,
-            )
+            message = "queue entries are missing: another program deletes them"
+            log(_LOG, logging.ERROR, message, integration=name, count=missing)
 
-    def _look_after_absences(self, now_ms: int) -> None:
-        if absences := self._limits.absences:
-            for name, deliveries in absences.set_aside(now_ms):
+    def _sweep_orphaned(self, now_ms: int) -> None:
+        if orphaned := self._orphaned:
+            for name, deliveries in orphaned.park(now_ms):
                 if self._sweep(name, deliveries, now_ms).left == 0:
-                    absences.forget(name)
+                    orphaned.forget(name)
 
     def _sweep(self, name: str, deliveries: DeliveryQueue, now_ms: int) -> SweepResult:
-        swept = deliveries.sweep(cap=self._limits.dead, now=now_ms)
+        swept = deliveries.sweep(cap=self._max_dead, now=now_ms)
         if swept.over_cap:
-            message = "dead letters or rejections over RELAY_MAX_DEAD are gone: replay or discard them in time"
+            message = "dead letters or rejections over RELAY_MAX_DEAD were deleted: replay or discard them in time"
             log(_LOG, logging.ERROR, message, integration=name, count=swept.over_cap)
         return swept

@@ -1,4 +1,4 @@
-"""Integrations that Redis has deliveries of, while no mapping file tells how to deliver them: disabled, broken or removed."""
+"""Integrations that have deliveries in Redis, but no usable mapping: disabled, invalid or removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from relay.store.registry import Registry
 
 
 class OrphanedIntegrations:
-    """Sets such integrations aside. All methods raise `StoreUnavailableError`."""
+    """Parks orphaned integrations. All methods raise `StoreUnavailableError`."""
 
     def __init__(
         self,
@@ -25,21 +25,22 @@ class OrphanedIntegrations:
         self._registry = registry
         self._circuit = circuit
         self._queue_of = queue_of
+        #: Integrations that had no mapping file at the previous look.
         self._missing: set[str] = set()
 
-    def set_aside(self, now: int) -> Iterator[tuple[str, DeliveryQueue]]:
-        """Park what nobody delivers for, and return these integrations' queues: they still want sweeping."""
-        # Somebody may have emptied Redis since web said that there is something of them.
-        self._registry.add(*(one.name for one in self._catalogue.usable() if one.enabled))
-        for name, absence in self._look().items():
-            self._circuit.set_aside(name, absence, now=now)
+    def park(self, now: int) -> Iterator[tuple[str, DeliveryQueue]]:
+        """Park every orphaned integration, and return its queue, which still needs sweeping. `now` in Unix milliseconds."""
+        # The registry may have lost names: an operator can have emptied Redis since web registered them.
+        self._registry.add(*(integration.name for integration in self._catalogue.usable() if integration.enabled))
+        for name, reason in self._find().items():
+            self._circuit.set_aside(name, reason, now=now)
             yield name, self._queue_of(name)
 
     def forget(self, integration: str) -> None:
-        """Forget an integration of which nothing is left."""
+        """Forget an integration that has no records left."""
         self._registry.forget(integration)
 
-    def _look(self) -> dict[str, OrphanReason]:
+    def _find(self) -> dict[str, OrphanReason]:
         found: dict[str, OrphanReason] = {}
         missing: set[str] = set()
         for name in sorted(self._registry.names()):
@@ -50,11 +51,14 @@ class OrphanedIntegrations:
                 found[name] = OrphanReason.UNUSABLE
             elif not file.integration.enabled:
                 found[name] = OrphanReason.DISABLED
-        found.update((name, OrphanReason.REMOVED) for name in self._gone_for_good(missing))
+        found.update((name, OrphanReason.REMOVED) for name in self._removed(missing))
         return found
 
-    def _gone_for_good(self, missing: set[str]) -> set[str]:
-        """An editor replaces a file by removing it for a moment: two looks count. A folder without any file is a fault."""
-        gone = {name for name in missing & self._missing if not self._catalogue.has_file_now(name)}
+    def _removed(self, missing: set[str]) -> set[str]:
+        """Return the integrations whose file is missing for the second time, because some editors replace a file in two steps.
+
+        A folder without any file is a fault, and removes nothing.
+        """
+        removed = {name for name in missing & self._missing if not self._catalogue.has_file_now(name)}
         self._missing = missing
-        return gone if self._catalogue.files() else set()
+        return removed if self._catalogue.files() else set()

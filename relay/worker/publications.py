@@ -1,4 +1,4 @@
-"""What IEM is told of one integration, duty by duty: what there is to publish, when it is due again, what is remembered of it."""
+"""What the relay publishes to IEM about one integration: the messages, when each kind is due, and what is remembered of it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from relay.iem.reports import Subject
 from relay.iem.service import IemService
 from relay.store.publication_store import PublicationStore
 
-#: The topology is told at the start, and then this often (seconds).
+#: The topology is published when a process starts, and then at this interval (seconds).
 _TOPOLOGY_EVERY = 86_400.0
-#: After a failure a duty waits, doubling (seconds): where IEM fails, and where it refuses us as configured.
-_FAILED_FIRST, _FAILED_MOST = 5.0, 300.0
-_REFUSED_FIRST, REFUSED_MOST = 300.0, 3600.0
+#: Waits after a failed publication, first and maximum, doubling: IEM failed, and IEM refused the configuration (seconds).
+_FAILED_FIRST, _FAILED_MAX = 5.0, 300.0
+_REFUSED_FIRST, REFUSED_MAX = 300.0, 3600.0
 
 
 class PublicationKind(StrEnum):
-    """What is told apart: one that IEM refuses holds no other one up."""
+    """Kinds that are published independently: a kind that IEM refuses does not hold up the others."""
 
     TOPOLOGY = "topology"
     EVENTS = "events"
@@ -52,7 +52,7 @@ class PublishingLane:
     store: PublicationStore
     #: Digest of the `iem` block and its secrets.
     config: str
-    #: How long one turn with IEM may take (seconds).
+    #: Maximum duration of one call of the service (seconds).
     longest_turn: float
 
     @property
@@ -60,9 +60,9 @@ class PublishingLane:
         """The integration."""
         return self.subject.integration
 
-    def interval(self, duty: PublicationKind) -> float | None:
-        """Return how often a duty is done at most (seconds); None: it is not asked for."""
-        match duty:
+    def interval(self, kind: PublicationKind) -> float | None:
+        """Return the minimum interval of a kind (seconds), or None if the mapping does not ask for it."""
+        match kind:
             case PublicationKind.TOPOLOGY:
                 return _TOPOLOGY_EVERY if self.publish.topology else None
             case PublicationKind.EVENTS:
@@ -73,62 +73,63 @@ class PublishingLane:
                 return self.publish.metrics
 
 
+#: What to publish, the body, and what to remember once IEM has accepted it.
 Message = tuple[Publication, Mapping[str, Any], dict[str, str]]
 
 
 def messages(
-    lane: PublishingLane, duty: PublicationKind, now: IntegrationHealth, memory: Mapping[str, str]
+    lane: PublishingLane, kind: PublicationKind, health: IntegrationHealth, memory: Mapping[str, str]
 ) -> Iterator[Message]:
-    """Return what a duty has to publish now, and what to remember once IEM has taken it."""
-    match duty:
+    """Yield the messages of a kind that are new since what `memory` says."""
+    match kind:
         case PublicationKind.TOPOLOGY:
-            yield Publication.ENTITY, reports.entity(lane.subject, now.at), {}
+            yield Publication.ENTITY, reports.entity(lane.subject, health.at), {}
             yield Publication.SERVICE, reports.service(lane.subject), {}
         case PublicationKind.EVENTS:
-            for notice in notices(now, known_problems(memory), lane.publish.backlog_age):
+            for notice in notices(health, reported_problems(memory), lane.publish.backlog_age):
                 changes = {f"told:{notice.problem}": json.dumps(asdict(notice.known))}
-                yield Publication.EVENTS, reports.event(lane.subject, notice, now.at), changes
+                yield Publication.EVENTS, reports.event(lane.subject, notice, health.at), changes
         case PublicationKind.HEARTBEAT:
-            health, says = judge_health(now, _counts(memory, duty), lane.publish.backlog_age)
-            yield Publication.HEALTHCHECK, reports.heartbeat(lane.subject, now, health, says), {}
+            status, text = judge_health(health, _counts(memory, kind), lane.publish.backlog_age)
+            yield Publication.HEALTHCHECK, reports.heartbeat(lane.subject, health, status, text), {}
         case PublicationKind.METRICS:
-            for body in reports.metrics(lane.subject, now, _counts(memory, duty)):
+            for body in reports.metrics(lane.subject, health, _counts(memory, kind)):
                 yield Publication.METRICS, body, {}
 
 
-def done_with(lane: PublishingLane, duty: PublicationKind, now: IntegrationHealth) -> dict[str, str]:
-    """Return what to remember of a duty that was done."""
-    due = now.at + int((lane.interval(duty) or 0.0) * 1000)
-    return {f"{duty}:next": str(due), f"{duty}:wait": "", f"{duty}:counts": json.dumps(asdict(now.counts))}
+def after_success(lane: PublishingLane, kind: PublicationKind, health: IntegrationHealth) -> dict[str, str]:
+    """Return what to remember after a kind was published."""
+    due = health.at + int((lane.interval(kind) or 0.0) * 1000)
+    return {f"{kind}:next": str(due), f"{kind}:wait": "", f"{kind}:counts": json.dumps(asdict(health.counts))}
 
 
-def put_off(
-    lane: PublishingLane, duty: PublicationKind, outcome: Outcome, memory: Mapping[str, str], now: IntegrationHealth
+def after_failure(
+    lane: PublishingLane, kind: PublicationKind, outcome: Outcome, memory: Mapping[str, str], health: IntegrationHealth
 ) -> dict[str, str]:
-    """Return what to remember of a duty that failed: when it is tried again."""
-    before = float(memory.get(f"{duty}:wait", "0"))
+    """Return what to remember after IEM did not accept a kind: when to try again. Wrong credentials delay all kinds."""
+    previous = float(memory.get(f"{kind}:wait", "0"))
     match outcome:
         case Dead():
-            wait = max(lane.interval(duty) or 0.0, TELL_AGAIN / 1000)
+            wait = max(lane.interval(kind) or 0.0, TELL_AGAIN / 1000)
         case Retry(retry_after=retry_after):
-            wait = max(min(_FAILED_MOST, max(_FAILED_FIRST, before * 2)), min(retry_after or 0.0, REFUSED_MOST))
+            wait = max(min(_FAILED_MAX, max(_FAILED_FIRST, previous * 2)), min(retry_after or 0.0, REFUSED_MAX))
         case _:
-            wait = min(REFUSED_MOST, max(_REFUSED_FIRST, before * 2))
-    concerned = list(PublicationKind) if outcome == Park(Reason.WRONG_CREDENTIALS) else [duty]
-    changes = {"locked": str(now.counts.delivered)} if len(concerned) > 1 else {}
-    for one in concerned:
-        changes |= {f"{one}:next": str(now.at + int(wait * 1000)), f"{one}:wait": str(wait)}
+            wait = min(REFUSED_MAX, max(_REFUSED_FIRST, previous * 2))
+    is_locked = outcome == Park(Reason.WRONG_CREDENTIALS)
+    changes = {"locked": str(health.counts.delivered)} if is_locked else {}
+    for delayed in PublicationKind if is_locked else [kind]:
+        changes |= {f"{delayed}:next": str(health.at + int(wait * 1000)), f"{delayed}:wait": str(wait)}
     return changes
 
 
-def known_problems(memory: Mapping[str, str]) -> dict[HealthProblem, Known]:
-    """Return what IEM knows of problems; members that another version of the relay has added are left out."""
-    names = {one.name for one in fields(Known)}
+def reported_problems(memory: Mapping[str, str]) -> dict[HealthProblem, Known]:
+    """Return the problems that were reported to IEM. Fields that another version of the relay added are ignored."""
+    names = {field.name for field in fields(Known)}
     found = {problem: json.loads(text) for problem in HealthProblem if (text := memory.get(f"told:{problem}"))}
-    return {problem: Known(**{name: one[name] for name in names & one.keys()}) for problem, one in found.items()}
+    return {problem: Known(**{name: known[name] for name in names & known.keys()}) for problem, known in found.items()}
 
 
-def _counts(memory: Mapping[str, str], duty: PublicationKind) -> Counts | None:
-    text = memory.get(f"{duty}:counts")
-    names = {one.name for one in fields(Counts)}
+def _counts(memory: Mapping[str, str], kind: PublicationKind) -> Counts | None:
+    text = memory.get(f"{kind}:counts")
+    names = {field.name for field in fields(Counts)}
     return Counts(**{name: value for name, value in json.loads(text).items() if name in names}) if text else None

@@ -1,4 +1,4 @@
-"""A worker process's lanes and lookups, kept as the mapping files and the secret files that they name say."""
+"""The parts of a worker process that follow the mapping files and the secret files: lanes, lookups, publications."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from relay.worker.publishing import Publisher
 
 
 @dataclass(frozen=True, slots=True)
-class _Terms:
-    """An integration as its file says, and for each service a digest of how it is reached now, or what is missing for that."""
+class _Configuration:
+    """An integration, and for each service the digest of its block and secrets, or the error if a secret is missing."""
 
     integration: Integration
     iem: str
     virima: str
-    #: Whether all of its secrets could be read.
-    is_whole: bool
+    has_all_secrets: bool
 
 
 class WorkerRuntime:
-    """What delivers, looks up and publishes in this process. One thread at a time calls its methods."""
+    """Keeps the lanes of a worker process current. Its methods are called by one thread at a time."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class WorkerRuntime:
         publisher: Publisher,
         audit: MappingAudit,
     ) -> None:
-        """`worker` already has the lanes of `catalogue` as it is now; `lookups` and `publisher` have none yet."""
+        """`worker` has the lanes of the current `catalogue`; `lookups` and `publisher` do not have lanes yet."""
         self.lookups = lookups
         self.publisher = publisher
         self.audit = audit
@@ -48,51 +47,47 @@ class WorkerRuntime:
         self._secrets = secrets
         self._lanes = lanes
         self._worker = worker
-        self._current = self._wanted()
-        #: Integrations whose secrets were missing for the first time at the last look.
-        self._doubtful: set[str] = set()
-        integrations = [terms.integration for terms in self._current.values()]
-        lookups.replace(lanes.lookups(integrations))
-        publisher.change(lanes.publications(integrations), ())
+        self._current = self._read()
+        #: Integrations that lacked a secret at the previous read, and had all of them before.
+        self._lost_secrets: set[str] = set()
+        integrations = [configuration.integration for configuration in self._current.values()]
+        lookups.replace_lanes(lanes.lookups(integrations))
+        publisher.update_lanes(lanes.publications(integrations), ())
 
-    def look_again(self, changed: bool) -> None:  # noqa: FBT001 - what a look at the mapping files found
-        """Follow the mapping files, where they have changed, and the secret files that they name."""
-        self._follow()
-        if changed:
+    def refresh(self, *, is_catalogue_changed: bool) -> None:
+        """Read the secret files again, and update the lanes. A changed catalogue is also recorded in the audit trail."""
+        self._update_lanes()
+        if is_catalogue_changed:
             self.audit.write()
 
-    def bring_up_to_date(self) -> None:
-        """Deliver and look up by what the mapping files say now, and have the trail tell of it."""
-        self.look_again(changed=True)
-
-    def _follow(self) -> None:
-        wanted = self._give_benefit_of_doubt(self._wanted())
-        changed = [one.integration for name, one in wanted.items() if self._current.get(name) != one]
-        gone = self._current.keys() - wanted.keys()
-        if changed or gone:
-            integrations = [one.integration for one in wanted.values()]
-            lookups = self._lanes.lookups(integrations)
-            self._worker.change(self._lanes.deliveries(changed), gone)
-            self.lookups.replace(lookups)
-            publishing = self._lanes.publications(changed)
-            self.publisher.change(publishing, {*gone, *(integration.name for integration in changed)})
+    def _update_lanes(self) -> None:
+        wanted = self._tolerate_missing_secrets(self._read())
+        changed = [each.integration for name, each in wanted.items() if self._current.get(name) != each]
+        removed = self._current.keys() - wanted.keys()
+        if changed or removed:
+            lookups = self._lanes.lookups([each.integration for each in wanted.values()])
+            self._worker.update_lanes(self._lanes.deliveries(changed), removed)
+            self.lookups.replace_lanes(lookups)
+            publications = self._lanes.publications(changed)
+            self.publisher.update_lanes(publications, {*removed, *(integration.name for integration in changed)})
         self._current = wanted
 
-    def _give_benefit_of_doubt(self, wanted: dict[str, _Terms]) -> dict[str, _Terms]:
-        """Return `wanted`, but for secrets that were there until now: who replaces a file may remove it for a moment."""
-        lost = {name for name, one in wanted.items() if not one.is_whole and _has_lost(self._current.get(name), one)}
-        doubtful, self._doubtful = lost - self._doubtful, lost
-        return {name: self._current[name] if name in doubtful else one for name, one in wanted.items()}
+    def _tolerate_missing_secrets(self, wanted: dict[str, _Configuration]) -> dict[str, _Configuration]:
+        """Keep the current configuration where a secret is missing for the first time: its file may be being replaced."""
+        lost = {name for name, each in wanted.items() if _has_lost_secrets(self._current.get(name), each)}
+        tolerated, self._lost_secrets = lost - self._lost_secrets, lost
+        return {name: self._current[name] if name in tolerated else each for name, each in wanted.items()}
 
-    def _wanted(self) -> dict[str, _Terms]:
-        return {one.name: self._terms(one) for one in self._catalogue.usable() if one.enabled}
+    def _read(self) -> dict[str, _Configuration]:
+        enabled = (integration for integration in self._catalogue.usable() if integration.enabled)
+        return {integration.name: self._configuration(integration) for integration in enabled}
 
-    def _terms(self, integration: Integration) -> _Terms:
-        (iem, iem_is_there), (virima, virima_is_there) = map(self._digest, (integration.iem, integration.virima))
-        return _Terms(integration, iem, virima, iem_is_there and virima_is_there)
+    def _configuration(self, integration: Integration) -> _Configuration:
+        (iem, has_iem), (virima, has_virima) = map(self._digest, (integration.iem, integration.virima))
+        return _Configuration(integration, iem, virima, has_iem and has_virima)
 
     def _digest(self, block: IemBlock | VirimaBlock | None) -> tuple[str, bool]:
-        """Return the digest of a service's block and secrets, or what is missing; and whether nothing is."""
+        """Return the digest of a service's block and secrets and True, or the error and False if a secret is missing."""
         if block is None:
             return "", True
         try:
@@ -101,6 +96,8 @@ class WorkerRuntime:
             return str(error), False
 
 
-def _has_lost(before: _Terms | None, now: _Terms) -> bool:
-    """Tell whether nothing but secrets went away."""
-    return before is not None and before.is_whole and before.integration == now.integration
+def _has_lost_secrets(before: _Configuration | None, now: _Configuration) -> bool:
+    """Return whether the only difference is a missing secret."""
+    if before is None or now.has_all_secrets:
+        return False
+    return before.has_all_secrets and before.integration == now.integration

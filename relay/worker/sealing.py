@@ -1,4 +1,4 @@
-"""The use case: seal what is new in the audit trails, and drop what is old. Off the path of webhooks and pushes."""
+"""The use case: seal new audit records, and drop old ones. It runs in the background, and delays no webhook and no push."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from relay.store.trail import Trail
 
 _LOG = logging.getLogger("relay.audit")
 
-#: How often new records are sealed (seconds), and in how many seals at most at once.
-_SEAL_EVERY, _SEALS_AT_ONCE = 5.0, 20
-#: Seals that are dropped in one step at most.
-_DROPPED_AT_ONCE = 100
+#: How often new records are sealed (seconds), and the maximum number of seals in one turn.
+_SEAL_EVERY, _MAX_SEALS = 5.0, 20
+#: Maximum number of seals that are dropped in one step.
+_MAX_DROPPED = 100
 
 
 class Sealer:
-    """Seals the trails of all integrations. Of several processes that do so one adds the next seal: the chain never forks."""
+    """Seals the trails of all integrations. Several processes can do so: only one of them can add the next seal of a chain."""
 
     def __init__(
         self,
@@ -34,15 +34,16 @@ class Sealer:
         retention: float,
         now_ms: Callable[[], int],
     ) -> None:
-        """`retention` in seconds: how long records stay in Redis. Only what is sealed is ever dropped."""
+        """`retention` in seconds: how long records stay in Redis. Only sealed records are dropped."""
         self._trail = trail
         self._chain = chain
         self._key = key
         self._names = names
         self._retention = int(retention * 1000)
         self._now_ms = now_ms
-        #: The number of the last seal that this process saw, and trails whose end is none of ours.
+        #: The number of the last seal that this process saw, by integration.
         self._last: dict[str, int] = {}
+        #: Integrations whose changed seals were reported.
         self._alarmed: set[str] = set()
 
     def start(self, stopping: threading.Event) -> threading.Thread:
@@ -50,7 +51,7 @@ class Sealer:
         return every(_SEAL_EVERY, self.seal_all, name="sealer", stopping=stopping)
 
     def seal_all(self) -> None:
-        """Seal what is new in every trail, and drop what is old. Raises StoreUnavailableError."""
+        """Seal the new records of every trail, and drop old ones. Raises StoreUnavailableError."""
 
         def seal_one(name: str) -> None:
             self.seal(name)
@@ -61,51 +62,49 @@ class Sealer:
             contain(partial(seal_one, name), lambda: None, what=f"sealing the audit trail of {name}")
 
     def seal(self, integration: str) -> int:
-        """Seal what is new in one trail; returns how many records were sealed. Raises StoreUnavailableError."""
+        """Seal the new records of one trail, and return their number. Raises StoreUnavailableError."""
         sealed = 0
         before: Seal | Anchor | None = self._chain.last(integration) or self._chain.anchor(integration)
         if not self._trusts(integration, before):
             return 0
-        for _ in range(_SEALS_AT_ONCE):
+        for _ in range(_MAX_SEALS):
             records = self._trail.read_after(integration, before.last if before else None, limit=MOST_RECORDS)
             if not records:
                 break
             seal = make_seal(self._key, integration, before, records)
             if not self._chain.add(seal):
-                break  # another process was first
+                break  # another process has added a seal
             before, sealed = seal, sealed + len(records)
         self._last[integration] = before.number if before else 0
         return sealed
 
     def _trusts(self, integration: str, before: Seal | Anchor | None) -> bool:
-        """Tell whether the chain's end is one of ours: what somebody rewrote must not be sealed once more, by the true key."""
+        """Return whether the relay made the chain's last seal. A forged chain must not be continued with the real key."""
         number, seen = before.number if before else 0, self._last.get(integration, 0)
         is_ours = before is None or before.key != self._key.name or self._key.mac(before.text) == before.mac
         if is_ours and number >= seen:
             return True
         if is_ours and isinstance(before, Seal):
-            # A failover can lose the last ones: a chain that stood still for that would let the trail grow for ever.
-            message = (
-                "the audit trail has lost its last seals: a failover, or somebody cut them off; it goes on from there"
-            )
+            # A failover can lose the last seals. If sealing stopped for that, the trail would grow without bound.
+            message = "the audit trail has lost its last seals, in a failover or by tampering: sealing continues"
             log(_LOG, logging.ERROR, message, integration=integration, last_seal=number, seen=seen)
             self._last[integration] = number
             return True
         if integration not in self._alarmed:
-            message = "the audit trail's seals were changed: it is not sealed any more, see `relay audit verify`"
+            message = "the seals of the audit trail were changed: sealing has stopped, see `relay audit verify`"
             log(_LOG, logging.ERROR, message, integration=integration)
             self._alarmed.add(integration)
         return False
 
     def drop_old(self, integration: str) -> None:
-        """Drop seals whose youngest record is older than the retention, with their records. Raises StoreUnavailableError."""
+        """Drop seals that hold only records older than the retention, and these records. Raises StoreUnavailableError."""
         oldest = self._now_ms() - self._retention
         last: Seal | None = None
         for number, seal in enumerate(self._chain.seals(integration, at_once=1)):
-            if id_order(seal.last)[0] >= oldest or number == _DROPPED_AT_ONCE:
+            if id_order(seal.last)[0] >= oldest or number == _MAX_DROPPED:
                 break
             last = seal
         if last is not None:
             self._chain.drop(make_anchor(self._key, last))
             self._last[integration] = max(self._last.get(integration, 0), last.number)
-            log(_LOG, logging.INFO, "audit records are old enough to go", integration=integration, up_to=last.last)
+            log(_LOG, logging.INFO, "old audit records dropped", integration=integration, up_to=last.last)

@@ -1,4 +1,4 @@
-"""Puts a worker process together: the delivery loop, and the runtime with everything that works beside it."""
+"""Puts a worker process together: the delivery loop, the runtime that keeps its lanes current, and the sealer."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from relay.mapping_files.mapping_audit import MappingAudit
 from relay.mapping_files.parser import NAME
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
+from relay.store.heartbeats import Heartbeats
 from relay.store.registry import Registry
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
+from relay.worker.attempts import AttemptPool
 from relay.worker.lane_factory import LaneFactory
 from relay.worker.lookups import CALLS_AT_ONCE, Lookups
-from relay.worker.loop import AttemptPool, Worker
-from relay.worker.maintenance import RetentionLimits
+from relay.worker.loop import Worker
+from relay.worker.maintenance import Maintenance
 from relay.worker.orphaned_integrations import OrphanedIntegrations
 from relay.worker.publishing import Publisher
 from relay.worker.runtime import WorkerRuntime
 from relay.worker.sealing import Sealer
 
-#: Integrations whose lookups never wait for one another's.
+#: Integrations whose lookups do not wait for each other.
 _MAX_LOOKUP_LANES = 64
 #: Integrations that publish to IEM at the same time.
 _MAX_PUBLISHING_AT_ONCE = 64
@@ -31,22 +33,25 @@ _MAX_PUBLISHING_AT_ONCE = 64
 
 def build_worker(foundation: Foundation, catalogue: Catalogue, connection: Connection) -> Worker:
     """Return the delivery loop that the settings and the mapping files describe."""
-    settings = foundation.settings
-    orphaned = OrphanedIntegrations(catalogue, Registry(connection), Circuit(connection), queues(settings, connection))
-    return Worker(
-        process_name(),
-        LaneFactory(foundation, connection).deliveries(catalogue.usable()),
-        connection,
-        AttemptPool(ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt"), settings.concurrency),
-        limits=RetentionLimits(settings.max_dead, orphaned),
-        clock=foundation.clock,
+    settings, clock, name = foundation.settings, foundation.clock, process_name()
+    maintenance = Maintenance(
+        name,
+        Heartbeats(connection),
+        max_dead=settings.max_dead,
+        monotonic=clock.monotonic,
+        orphaned=OrphanedIntegrations(
+            catalogue, Registry(connection), Circuit(connection), queues(settings, connection)
+        ),
     )
+    lanes = LaneFactory(foundation, connection).deliveries(catalogue.usable())
+    executor = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt")
+    return Worker(name, lanes, connection, AttemptPool(executor, settings.concurrency), maintenance, clock=clock)
 
 
 def build_runtime(foundation: Foundation, catalogue: Catalogue, worker: Worker) -> WorkerRuntime:
-    """Return what keeps `worker` in line with the mapping files, with the lookups and publications of this process."""
+    """Return the part that keeps the lanes of `worker` current, with the lookups and publications of this process."""
     connection = connect(foundation.settings)
-    # One thread for each call that can be in progress, created on demand: a slow Virima holds up no other integration.
+    # One thread for each possible call, started on demand: a slow Virima does not delay other integrations.
     lookup_pool = ThreadPoolExecutor(_MAX_LOOKUP_LANES * CALLS_AT_ONCE, thread_name_prefix="lookup")
     publish_pool = ThreadPoolExecutor(_MAX_PUBLISHING_AT_ONCE, thread_name_prefix="publish")
     return WorkerRuntime(
@@ -61,7 +66,7 @@ def build_runtime(foundation: Foundation, catalogue: Catalogue, worker: Worker) 
 
 
 def build_sealer(foundation: Foundation, catalogue: Catalogue) -> Sealer:
-    """Return what seals the audit trails, on a connection of its own."""
+    """Return the part that seals the audit trails, on a connection of its own."""
     settings = foundation.settings
     connection = connect(settings)
     registry, key = Registry(connection), SealingKey(settings.audit_key)

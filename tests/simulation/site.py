@@ -28,11 +28,13 @@ from relay.store.connection import Connection
 from relay.store.dead_letter_store import DeadLetterStore
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.delivery_reader import DeliveryReader
+from relay.store.heartbeats import Heartbeats
 from relay.store.settlements import Assignment
 from relay.store.token_store import TokenStore
+from relay.worker.attempts import AttemptPool
 from relay.worker.lanes import Lane
-from relay.worker.loop import AttemptPool, Worker
-from relay.worker.maintenance import RetentionLimits
+from relay.worker.loop import Worker
+from relay.worker.maintenance import Maintenance
 
 #: Nothing is swept while an example runs (seconds).
 _YEARS = 1000 * 86_400.0
@@ -104,7 +106,7 @@ class WorkerProcess(Process):
             self.lanes,
             self.wire,
             AttemptPool(Pool(self._begin), CREW),
-            limits=RetentionLimits(dead=1000),
+            Maintenance(name, Heartbeats(self.wire), max_dead=1000, monotonic=site.stage.clock.monotonic),
             clock=site.stage.clock,
             chance=site.chance,
         )
@@ -114,7 +116,7 @@ class WorkerProcess(Process):
     def wake(self) -> None:
         """Have it look at everything at its next turn, as after a wake-up."""
         for lane in self.lanes:
-            lane.look_at = 0.0
+            lane.due_at = 0.0
 
     def _open_lane(self, integration: Integration) -> Lane:
         site, name = self._site, integration.name

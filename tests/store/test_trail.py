@@ -282,7 +282,7 @@ def test_what_somebody_rewrote_is_not_sealed_once_more_by_the_true_key(
     assert one.seal("acme") == 0
 
     assert list(chain.seals("acme")) == []
-    assert "not sealed any more" in caplog.text
+    assert "sealing has stopped" in caplog.text
 
 
 def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(

@@ -1,4 +1,4 @@
-"""A worker that is told to stop hands back what it took and had not begun: another one need not wait for the lease."""
+"""A stopping worker hands back the deliveries that it has not attempted: another worker need not wait for the leases."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from store.bench import DELIVERED, Bench, resolution
 
 from relay.clock import Clock
 from relay.store.connection import Connection
+from relay.store.heartbeats import Heartbeats
+from relay.worker.attempts import AttemptPool
 from relay.worker.lanes import Lane
-from relay.worker.loop import AttemptPool, Worker
-from relay.worker.maintenance import RetentionLimits
+from relay.worker.loop import Worker
+from relay.worker.maintenance import Maintenance
 
 
-class Waiting(Executor):
-    """A pool all of whose threads are busy: what is submitted waits until the test lets it begin."""
+class BusyExecutor(Executor):
+    """An executor without a free thread: submitted work waits until the test runs it."""
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[], Any]] = []
@@ -26,23 +28,24 @@ class Waiting(Executor):
         return Future()
 
 
-def test_what_was_not_begun_when_the_worker_is_told_to_stop_is_handed_back(redis: Connection) -> None:
-    bench, pool = Bench(redis), Waiting()
+def test_a_stopping_worker_hands_back_unattempted_deliveries(redis: Connection) -> None:
+    bench, executor = Bench(redis), BusyExecutor()
     delivery = bench.accept(resolution("1")).id
     clock = Clock(now_ms=lambda: bench.now)
     lane = Lane(bench.integration, bench.queue, None, bench.config)
-    worker = Worker("leaves", [lane], redis, AttemptPool(pool, 4), limits=RetentionLimits(dead=10), clock=clock)
+    maintenance = Maintenance("stopping", Heartbeats(redis), max_dead=10, monotonic=clock.monotonic)
+    worker = Worker("stopping", [lane], redis, AttemptPool(executor, 4), maintenance, clock=clock)
     worker.turn()
-    in_flight = bench.record(delivery)["place"]
+    place = bench.record(delivery)["place"]
 
     worker.stop()
-    for begin in pool.waiting:
-        begin()
-    nothing_left = worker.run(grace=5)
+    for run in executor.waiting:
+        run()
+    all_finished = worker.run(grace=5)
 
-    assert in_flight == "flight"
-    assert nothing_left
-    assert bench.record(delivery).get("attempts") is None, "it spent no attempt"
-    again = bench.take_one(worker="stays")
+    assert place == "flight"
+    assert all_finished
+    assert bench.record(delivery).get("attempts") is None, "no attempt is counted"
+    again = bench.take_one(worker="other")
     assert again.id == delivery
     assert bench.settle(again, DELIVERED) == "delivered"

@@ -1,4 +1,4 @@
-"""Deliveries of integrations that are disabled, broken or removed wait with their clocks stopped, and go on afterwards."""
+"""Deliveries of disabled, invalid or removed integrations are parked, and continue afterwards."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from relay.worker.orphaned_integrations import OrphanedIntegrations
 from relay.worker.sealing import Sealer
 
 
-class Site:
-    """A folder of mapping files, and what looks after those that are not there."""
+class Folder:
+    """A folder of mapping files, and the workers that read it."""
 
-    def __init__(self, folder: Path, bench: Bench) -> None:
-        self.folder = folder
+    def __init__(self, path: Path, bench: Bench) -> None:
+        self.path = path
         self.bench = bench
         self.write("other", MAPPING)
 
     def write(self, name: str, text: str) -> None:
-        (self.folder / f"{name}.yaml").write_text(text, "utf-8")
+        (self.path / f"{name}.yaml").write_text(text, "utf-8")
 
-    def absences(self) -> OrphanedIntegrations:
-        """Start a worker: it reads the folder once."""
+    def start_worker(self) -> OrphanedIntegrations:
+        """Return the orphaned integrations of a worker that has just read the folder."""
         redis = self.bench.redis
-        catalogue = Catalogue(read_mappings(self.folder), folder=self.folder)
+        catalogue = Catalogue(read_mappings(self.path), folder=self.path)
         return OrphanedIntegrations(catalogue, Registry(redis), Circuit(redis), lambda _: self.bench.queue)
 
-    def look(self, absences: OrphanedIntegrations) -> list[str]:
-        return [name for name, _ in absences.set_aside(self.bench.now)]
+    def park(self, orphaned: OrphanedIntegrations) -> list[str]:
+        return [name for name, _ in orphaned.park(self.bench.now)]
 
 
 @pytest.fixture
@@ -48,62 +48,64 @@ def bench(redis: Connection) -> Bench:
 
 
 @pytest.fixture
-def site(tmp_path: Path, bench: Bench) -> Site:
-    return Site(tmp_path, bench)
+def folder(tmp_path: Path, bench: Bench) -> Folder:
+    return Folder(tmp_path, bench)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"), [(MAPPING + "enabled: false\n", "disabled"), ("source: nonsense\n", "mapping_unusable")]
 )
-def test_what_nobody_delivers_is_parked_and_says_why(site: Site, bench: Bench, text: str, reason: str) -> None:
-    site.write("acme", text)
+def test_an_integration_without_a_usable_mapping_is_parked(
+    folder: Folder, bench: Bench, text: str, reason: str
+) -> None:
+    folder.write("acme", text)
     delivery = bench.accept(resolution("1")).id
 
-    site.look(site.absences())
+    folder.park(folder.start_worker())
 
     assert bench.parked == reason
     assert DeliveryReader(bench.redis).status_of("acme", delivery) == "parked"
 
 
-def test_a_file_counts_as_removed_after_two_looks(site: Site, bench: Bench) -> None:
+def test_a_file_counts_as_removed_after_two_looks(folder: Folder, bench: Bench) -> None:
     bench.accept(resolution("1"))
-    absences = site.absences()
+    orphaned = folder.start_worker()
 
-    first, parked_then = site.look(absences), bench.parked
-    second, parked_now = site.look(absences), bench.parked
+    first, parked_then = folder.park(orphaned), bench.parked
+    second, parked_now = folder.park(orphaned), bench.parked
 
     assert (first, parked_then) == ([], None)
     assert (second, parked_now) == (["acme"], "mapping_removed")
 
 
-def test_a_file_that_is_there_by_now_is_not_removed(site: Site, bench: Bench) -> None:
+def test_a_file_that_has_come_back_is_not_removed(folder: Folder, bench: Bench) -> None:
     bench.accept(resolution("1"))
-    absences = site.absences()
-    site.look(absences)
-    site.write("acme", MAPPING)
+    orphaned = folder.start_worker()
+    folder.park(orphaned)
+    folder.write("acme", MAPPING)
 
-    assert site.look(absences) == []
+    assert folder.park(orphaned) == []
     assert bench.parked is None
 
 
-def test_an_empty_folder_is_a_fault_and_no_removal(site: Site, bench: Bench) -> None:
+def test_an_empty_folder_removes_no_integration(folder: Folder, bench: Bench) -> None:
     bench.accept(resolution("1"))
-    (site.folder / "other.yaml").unlink()
-    absences = site.absences()
+    (folder.path / "other.yaml").unlink()
+    orphaned = folder.start_worker()
 
-    looks = [site.look(absences), site.look(absences)]
+    parked = [folder.park(orphaned), folder.park(orphaned)]
 
-    assert looks == [[], []]
+    assert parked == [[], []]
     assert bench.parked is None
 
 
-def test_the_clock_stands_still_until_a_worker_delivers_again(site: Site, bench: Bench) -> None:
-    site.write("acme", MAPPING + "enabled: false\n")
+def test_the_time_to_give_up_does_not_run_while_parked(folder: Folder, bench: Bench) -> None:
+    folder.write("acme", MAPPING + "enabled: false\n")
     delivery = bench.accept(resolution("1")).id
-    site.look(site.absences())
+    folder.park(folder.start_worker())
     bench.wait(72 * HOUR)  # give_up_after is 48h
 
-    assert bench.attempt(NOT_NOW, delay=0) == "retrying", "it was not given up meanwhile"
+    assert bench.attempt(NOT_NOW, delay=0) == "retrying", "the delivery was not given up meanwhile"
 
     assert bench.parked is None
     bench.wait(48 * HOUR)
@@ -111,21 +113,21 @@ def test_the_clock_stands_still_until_a_worker_delivers_again(site: Site, bench:
     assert bench.status(delivery) == "dead"
 
 
-def test_what_is_parked_already_keeps_its_reason(site: Site, bench: Bench) -> None:
-    site.write("acme", MAPPING + "enabled: false\n")
+def test_a_parked_integration_keeps_its_reason(folder: Folder, bench: Bench) -> None:
+    folder.write("acme", MAPPING + "enabled: false\n")
     bench.accept(resolution("1"))
     Circuit(bench.redis).park("acme", actor="beth", why="maintenance", now=bench.now)
 
-    site.look(site.absences())
+    folder.park(folder.start_worker())
 
     assert bench.parked == "by_hand"
     assert bench.take().assignments == ()
 
 
-def test_updates_are_accepted_and_superseded_meanwhile(site: Site, bench: Bench) -> None:
-    site.write("acme", MAPPING + "enabled: false\n")
+def test_updates_are_accepted_and_superseded_while_parked(folder: Folder, bench: Bench) -> None:
+    folder.write("acme", MAPPING + "enabled: false\n")
     older = bench.accept(resolution("1", state=6)).id
-    site.look(site.absences())
+    folder.park(folder.start_worker())
 
     newer = bench.accept(resolution("2", state=7)).id
 
@@ -133,12 +135,12 @@ def test_updates_are_accepted_and_superseded_meanwhile(site: Site, bench: Bench)
     assert bench.take_one().id == newer
 
 
-def test_a_removed_integration_is_swept_and_forgotten_when_nothing_is_left(site: Site, bench: Bench) -> None:
+def test_a_removed_integration_is_swept_and_then_forgotten(folder: Folder, bench: Bench) -> None:
     bench.accept(resolution("1"))
     bench.attempt(DELIVERED)
-    absences = site.absences()
-    site.look(absences)
-    assert site.look(absences) == ["acme"]
+    orphaned = folder.start_worker()
+    folder.park(orphaned)
+    assert folder.park(orphaned) == ["acme"]
     bench.wait(RETENTION + DAY)
     in_a_year = Sealer(
         Trail(bench.redis),
@@ -151,31 +153,31 @@ def test_a_removed_integration_is_swept_and_forgotten_when_nothing_is_left(site:
     in_a_year.seal_all()
 
     swept = bench.queue.sweep(cap=10, now=bench.now)
-    absences.forget("acme")
+    orphaned.forget("acme")
 
     assert swept.left == 0
-    assert site.look(absences) == []
+    assert folder.park(orphaned) == []
     assert Registry(bench.redis).names() == {"other"}
 
 
-def test_consumers_of_workers_that_are_gone_are_removed(bench: Bench) -> None:
+def test_consumers_of_silent_workers_are_removed(bench: Bench) -> None:
     for ticket in (1, 2):
         bench.accept(resolution("1", ticket=ticket))
     busy, done = bench.take_one(worker="busy"), bench.take_one(worker="done")
     bench.settle(done, DELIVERED)
 
-    bench.queue.reclaim("looks", min_idle=HOUR, now=bench.now, gone_after=0)
+    bench.queue.reclaim("other", min_idle=HOUR, now=bench.now, gone_after=0)
 
-    left = {one[1] for one in bench.redis.call("XINFO", "CONSUMERS", bench.key("queue"), "workers")}
-    assert left == {"busy"} | ({"looks"} & left)
+    left = {consumer[1] for consumer in bench.redis.call("XINFO", "CONSUMERS", bench.key("queue"), "workers")}
+    assert left == {"busy"} | ({"other"} & left)
     assert bench.settle(busy, DELIVERED) == "delivered"
 
 
-def test_consumers_that_were_heard_of_lately_stay(bench: Bench) -> None:
+def test_consumers_of_recent_workers_are_kept(bench: Bench) -> None:
     bench.accept(resolution("1"))
     bench.settle(bench.take_one(worker="done"), DELIVERED)
 
-    bench.queue.reclaim("looks", min_idle=HOUR, now=bench.now)
+    bench.queue.reclaim("other", min_idle=HOUR, now=bench.now)
 
-    left = {one[1] for one in bench.redis.call("XINFO", "CONSUMERS", bench.key("queue"), "workers")}
+    left = {consumer[1] for consumer in bench.redis.call("XINFO", "CONSUMERS", bench.key("queue"), "workers")}
     assert "done" in left

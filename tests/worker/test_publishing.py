@@ -290,7 +290,7 @@ def test_another_password_is_tried_at_once(stage: Stage) -> None:
     publisher = stage.hire("one", password="not-the-one")
     stage.pass_time(10)
 
-    publisher.change([stage.lane("one")], [])
+    publisher.update_lanes([stage.lane("one")], [])
     stage.pass_time(6)
 
     assert len(stage.published("healthcheck")) == 1
@@ -309,7 +309,7 @@ def test_another_file_that_changes_disturbs_nothing(stage: Stage) -> None:
     publisher = stage.hire("one")
     stage.pass_time(10)
     for _ in range(5):
-        publisher.change([], ["other"])
+        publisher.update_lanes([], ["other"])
         stage.pass_time(5)
 
     assert len(stage.published("entity")) == 1
@@ -320,7 +320,9 @@ def test_a_change_of_its_own_keeps_what_iem_was_told(stage: Stage) -> None:
     publisher = stage.hire("one")
     stage.have("dead", 1)
     stage.pass_time(10)
-    publisher.change([stage.lane("one", PublishBlock(60.0, None, events=True, topology=True, backlog_age=60.0))], [])
+    publisher.update_lanes(
+        [stage.lane("one", PublishBlock(60.0, None, events=True, topology=True, backlog_age=60.0))], []
+    )
     stage.pass_time(10)
 
     assert [len(stage.published(kind)) for kind in ("entity", "events", "healthcheck")] == [1, 1, 1]
@@ -334,7 +336,7 @@ def test_the_old_customer_is_told_that_it_is_over_and_the_new_one_what_there_is(
     stage.have("dead", 1)
     stage.pass_time(10)
 
-    publisher.change([stage.lane("one", customer="NEW")], [])
+    publisher.update_lanes([stage.lane("one", customer="NEW")], [])
     stage.pass_time(10)
 
     told = [(one["envcustomerid"], one["severity"]) for one in stage.published("events")]
@@ -347,7 +349,7 @@ def test_an_integration_that_goes_leaves_no_event_open(stage: Stage) -> None:
     stage.have("dead", 1)
     stage.pass_time(10)
 
-    publisher.change([], ["acme"])
+    publisher.update_lanes([], ["acme"])
     stage.pass_time(10)
 
     assert [one["severity"] for one in stage.published("events")] == ["5", "1"]

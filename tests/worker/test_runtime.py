@@ -1,4 +1,4 @@
-"""A worker follows the secret files that its mapping files name, and forgives one that is away for a moment."""
+"""A worker follows the secret files that its mapping files name, and tolerates one that is missing for a moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from relay.worker.wiring import build_runtime, build_worker
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """The file with IEM's password."""
+    """The file that holds the IEM password."""
     path = tmp_path / "iem-password"
     path.write_text("the first one", "utf-8")
     return path
@@ -27,7 +27,7 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def worker_and_runtime(tmp_path: Path, secret: Path, redis_url: str, redis: Connection) -> tuple[Worker, WorkerRuntime]:
-    """A worker that does not run, and its runtime."""
+    """A worker whose loop does not run, and its runtime."""
     iem = {"password": {"file": str(secret)}}
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", iem=iem))
     environ = {**base_environ(), "RELAY_REDIS_URL": redis_url, "RELAY_MAPPINGS": str(tmp_path / "mappings")}
@@ -39,49 +39,49 @@ def worker_and_runtime(tmp_path: Path, secret: Path, redis_url: str, redis: Conn
     return worker, build_runtime(foundation, catalogue, worker)
 
 
-def lane_after_looking(worker: Worker, runtime: WorkerRuntime) -> tuple[str, str | None]:
-    """Have the runtime look once more, and return the config and the fault that the worker delivers by then."""
-    runtime.look_again(changed=False)
-    worker._gather(0.0)
-    lane = worker._lanes["acme"]
+def lane_after_refresh(worker: Worker, runtime: WorkerRuntime) -> tuple[str, str | None]:
+    """Refresh the runtime, and return the configuration digest and the fault of the worker's lane."""
+    runtime.refresh(is_catalogue_changed=False)
+    worker._receive(wait=0.0)
+    lane = worker._lanes.current["acme"]
     return lane.config, lane.fault
 
 
-def test_a_new_password_in_the_file_is_taken_up(worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path) -> None:
+def test_a_new_password_in_the_file_is_used(worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path) -> None:
     worker, runtime = worker_and_runtime
-    before = lane_after_looking(worker, runtime)
+    before = lane_after_refresh(worker, runtime)
 
     secret.write_text("another one", "utf-8")
 
-    after = lane_after_looking(worker, runtime)
+    after = lane_after_refresh(worker, runtime)
     assert after[0] != before[0]
     assert (before[1], after[1]) == (None, None)
 
 
-def test_a_file_that_is_gone_for_one_look_changes_nothing(
+def test_a_file_that_is_missing_once_changes_nothing(
     worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path
 ) -> None:
     worker, runtime = worker_and_runtime
-    before = lane_after_looking(worker, runtime)
+    before = lane_after_refresh(worker, runtime)
 
     secret.unlink()
-    while_gone = lane_after_looking(worker, runtime)
+    while_missing = lane_after_refresh(worker, runtime)
     secret.write_text("the first one", "utf-8")
 
-    assert while_gone == before
-    assert lane_after_looking(worker, runtime) == before
+    assert while_missing == before
+    assert lane_after_refresh(worker, runtime) == before
 
 
-def test_a_file_that_stays_away_is_told_and_taken_up_when_it_is_back(
+def test_a_missing_file_is_reported_and_used_once_it_is_back(
     worker_and_runtime: tuple[Worker, WorkerRuntime], secret: Path
 ) -> None:
     worker, runtime = worker_and_runtime
-    before = lane_after_looking(worker, runtime)
+    before = lane_after_refresh(worker, runtime)
 
     secret.unlink()
-    lane_after_looking(worker, runtime)
-    _, fault = lane_after_looking(worker, runtime)
+    lane_after_refresh(worker, runtime)
+    _, fault = lane_after_refresh(worker, runtime)
     secret.write_text("the first one", "utf-8")
 
     assert fault == f"the secret file {secret} cannot be read: No such file or directory"
-    assert lane_after_looking(worker, runtime) == before
+    assert lane_after_refresh(worker, runtime) == before

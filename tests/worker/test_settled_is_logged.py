@@ -1,4 +1,4 @@
-"""What a worker has settled is logged, also where Redis goes away before it takes more."""
+"""A settled attempt is logged even if Redis goes away before the worker takes more."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ from store.bench import Bench, resolution
 from relay.clock import Clock
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
+from relay.store.heartbeats import Heartbeats
+from relay.worker.attempts import AttemptPool
 from relay.worker.lanes import Lane
-from relay.worker.loop import AttemptPool, Worker
-from relay.worker.maintenance import RetentionLimits
+from relay.worker.loop import Worker
+from relay.worker.maintenance import Maintenance
 
 
-class Leaving(Connection):
-    """The real Redis; once it `is_leaving` it settles, and hands out nothing."""
+class FailingTake(Connection):
+    """The real Redis, except that no delivery can be taken once `fails` is set."""
 
-    is_leaving = False
+    fails = False
 
     def run(self, script: str, key: str, arguments: Sequence[str | int]) -> Any:
-        """Call the script."""
-        if self.is_leaving and script == "take":
+        """Run the script."""
+        if self.fails and script == "take":
             raise StoreUnavailableError("Redis: away")
         return super().run(script, key, arguments)
 
 
-def test_what_was_settled_is_logged_though_nothing_can_be_taken(
+def test_a_settled_attempt_is_logged_although_take_fails(
     redis_url: str, redis: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    connection = Leaving(redis_url, timeout=5)
+    connection = FailingTake(redis_url, timeout=5)
     bench = Bench(connection)
     delivery = bench.accept_new(resolution("1"))
     lane = Lane(bench.integration, bench.queue, None, bench.config, fault="no such secret")
     clock = Clock(now_ms=lambda: bench.now)
-    worker = Worker("tells", [lane], connection, AttemptPool(AtOnce(), 4), limits=RetentionLimits(dead=10), clock=clock)
+    maintenance = Maintenance("worker-1", Heartbeats(connection), max_dead=10, monotonic=clock.monotonic)
+    worker = Worker("worker-1", [lane], connection, AttemptPool(AtOnce(), 4), maintenance, clock=clock)
     worker.turn()
-    connection.is_leaving = True
+    connection.fails = True
 
     with caplog.at_level(logging.INFO, "relay.worker"):
         worker.turn()
 
-    told = [vars(record)["relay_fields"] for record in caplog.records if record.message == "attempt"]
-    assert [fields["delivery_id"] for fields in told] == [delivery]
+    logged = [vars(record)["relay_fields"] for record in caplog.records if record.message == "attempt"]
+    assert [fields["delivery_id"] for fields in logged] == [delivery]
     connection.close()
