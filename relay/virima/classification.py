@@ -9,10 +9,10 @@ from marshmallow import ValidationError
 
 from relay.http.caller import Reply
 from relay.virima.login_schemas import ResponseSchema, TransactionMessageSchema, UserDetailsSchema
+from relay.virima.lookup_reasons import LookupReason
 from relay.virima.results import (
     Failed,
     Found,
-    LookupReason,
     MfaPending,
     NotFound,
     Refused,

@@ -9,7 +9,8 @@ from typing import Any, Literal, assert_never
 
 from relay.clock import Clock
 from relay.virima.login_service import LoginSession, VirimaClient
-from relay.virima.results import Failed, Found, LookupReason, MfaPending, NotFound, Refused, UserAnswer, UserDetails
+from relay.virima.lookup_reasons import LookupReason
+from relay.virima.results import Failed, Found, MfaPending, NotFound, Refused, UserAnswer, UserDetails
 from relay.virima.service_session import NotLoggedIn, ServiceSession
 
 Mode = Literal["impersonate", "session"]

@@ -1,26 +1,10 @@
-"""What Virima's answers come to, as values. None of them can hold a password, a session id or a second factor's key."""
+"""What Virima's answers mean, as values. None of them can hold a password, a session id or a second factor's key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class LookupReason(StrEnum):
-    """Why a lookup did not find its user."""
-
-    UNREACHABLE = "unreachable"
-    SERVER_ERROR = "server_error"
-    RATE_LIMITED = "rate_limited"
-    REDIRECTED = "redirected"
-    UNEXPECTED_ANSWER = "unexpected_answer"
-    INCOMPLETE_ANSWER = "incomplete_answer"
-    REFUSED = "refused"
-    ANOTHER_USER = "another_user"
-    WRONG_CREDENTIALS = "wrong_credentials"
-    WRONG_URL = "wrong_url"
-    SERVICE_ACCOUNT_MFA = "service_account_mfa"
-    NO_EMAIL = "no_email"
+from relay.virima.lookup_reasons import LookupReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,11 @@ from typing import Any, Literal
 
 from relay import metrics
 from relay.clock import Clock, contain, every
-from relay.core.retry import WHILE_CREDENTIALS_ARE_WRONG, WHILE_DOWN, WHILE_REFUSED
 from relay.errors import StoreUnavailableError
 from relay.logs import log
 from relay.store.lookup_queue import LookupAssignment, LookupParking, LookupQueue, LookupSettlement
 from relay.virima.lookup import Lookup, LookupResult, Outcome
-from relay.virima.results import LookupReason
+from relay.virima.lookup_reasons import LookupReason
 
 _LOG = logging.getLogger("relay.virima")
 
@@ -40,22 +39,6 @@ _FAILURES_TO_PARK = 5
 
 #: The audit record of a lookup that failed because of a bug in the relay.
 _BUG = {"outcome": "failed", "reason": "bug", "status": None, "duration_ms": 0, "user": None, "cached": False}
-#: Reasons that park the lookups at once, because all of them will fail until an operator changes something.
-_REFUSALS = {
-    LookupReason.WRONG_CREDENTIALS: WHILE_CREDENTIALS_ARE_WRONG,
-    LookupReason.SERVICE_ACCOUNT_MFA: WHILE_CREDENTIALS_ARE_WRONG,
-    LookupReason.WRONG_URL: WHILE_REFUSED,
-    LookupReason.REDIRECTED: WHILE_REFUSED,
-}
-#: Reasons that park the lookups after several failures in a row, and the reason that is then shown.
-_IN_A_ROW = {
-    LookupReason.UNREACHABLE: ("down", WHILE_DOWN),
-    LookupReason.SERVER_ERROR: ("down", WHILE_DOWN),
-    LookupReason.RATE_LIMITED: ("down", WHILE_DOWN),
-    LookupReason.UNEXPECTED_ANSWER: ("down", WHILE_DOWN),
-    LookupReason.INCOMPLETE_ANSWER: ("down", WHILE_DOWN),
-    LookupReason.REFUSED: ("refused", WHILE_REFUSED),
-}
 
 
 @dataclass(slots=True)
@@ -189,7 +172,7 @@ class Lookups:
         """Settle the first lookup of a group with the result. The others get it from the cache, or try again after a failure."""
         first, *rest = group
         found = {"lookup": lane.mode, "email": email or None, **result.as_json()}
-        if result.outcome is Outcome.FAILED or result.reason in _REFUSALS:
+        if result.outcome is Outcome.FAILED or (result.reason and result.reason.row.parks == "at_once"):
             again = self._clock.now_ms() + _AGAIN_AFTER_FAILURE
             others = [LookupSettlement(wanted, again=again) for wanted in rest]
         else:
@@ -235,11 +218,13 @@ def _from_cache(lane: LookupLane, wanted: LookupAssignment, known: dict[str, Any
 
 
 def _parking(reason: LookupReason | None) -> LookupParking | None:
-    if reason in _REFUSALS:
-        name, probes, at_once = reason.value, _REFUSALS[reason], True
-    elif reason in _IN_A_ROW:
-        (name, probes), at_once = _IN_A_ROW[reason], False
-    else:
+    """Return how a failure with `reason` parks the lookups, or None if it does not."""
+    if reason is None or reason.row.parks == "never":
         return None
-    first, most = int(probes.first * 1000), int(probes.most * 1000)
-    return LookupParking(name, at_once=at_once, probe_first=first, probe_most=most)
+    probes = reason.row.probes
+    return LookupParking(
+        reason.parks_as,
+        at_once=reason.row.parks == "at_once",
+        probe_first=int(probes.first * 1000),
+        probe_most=int(probes.most * 1000),
+    )

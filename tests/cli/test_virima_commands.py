@@ -94,10 +94,10 @@ def test_a_resolver_is_looked_up(run: Run, server: SimulatorServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "block", "sentence"),
     [
-        (("lookup", "acme", "nobody@example.com"), {}, "Virima knows no nobody@example.com: check the email"),
-        (("lookup", "acme", MAX.email), {}, "Virima knows max@example.com, but wants a second factor"),
+        (("lookup", "acme", "nobody@example.com"), {}, "Virima does not know nobody@example.com: check the email"),
+        (("lookup", "acme", MAX.email), {}, "Virima knows max@example.com, but asks for a second factor"),
         (("whoami", "acme"), {"password": {"env": "WRONG_PASSWORD"}}, "check virima.username and virima.password"),
-        (("lookup", "acme", ""), {}, "no email was given"),
+        (("lookup", "acme", ""), {}, "no email address was given"),
         (("whoami", "acme"), {"url": "http://127.0.0.1:9/"}, "Virima did not answer: check virima.url"),
         (("whoami", "acme"), {"ca_file": "/nonexistent/ca.pem", "url": "https://127.0.0.1:9/"}, "virima.ca_file"),
     ],
@@ -115,13 +115,16 @@ def test_what_is_wrong_is_a_sentence_and_the_status_1(
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (SimulatedFault(status=403, path="/www_em/login/dologin-impersonate"), "allow it to impersonate users"),
+        (
+            SimulatedFault(status=403, path="/www_em/login/dologin-impersonate"),
+            "allow the account to impersonate users",
+        ),
         (SimulatedFault(status=404), "there is no LoginService at virima.url"),
-        (SimulatedFault(status=302, headers={"Location": "/"}), "set virima.url to the final one"),
-        (SimulatedFault(status=200, body="<html>"), "the answer is none of Virima's LoginService"),
-        (SimulatedFault(status=500), "Virima answered with an error of its own"),
+        (SimulatedFault(status=302, headers={"Location": "/"}), "set virima.url to the final address"),
+        (SimulatedFault(status=200, body="<html>"), "the answer is not from Virima's LoginService"),
+        (SimulatedFault(status=500), "Virima has a fault"),
         (SimulatedFault(status=429), "Virima wants fewer calls"),
-        (SimulatedFault(oversize=2 << 20), "broke off, was too long or too slow"),
+        (SimulatedFault(oversize=2 << 20), "ended early, was too long or took too long"),
     ],
 )
 def test_what_virima_answers_is_explained(

@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from relay.http.caller import Reply
 from relay.virima.classification import classify, classify_logout, classify_response, classify_user
-from relay.virima.results import (
-    Failed,
-    Found,
-    LookupReason,
-    MfaPending,
-    NotFound,
-    Refused,
-    Response,
-    TransactionMessage,
-    UserDetails,
-)
+from relay.virima.lookup_reasons import LookupReason
+from relay.virima.results import Failed, Found, MfaPending, NotFound, Refused, Response, TransactionMessage, UserDetails
 
 USER = {"id": 7, "email": "jane@example.com", "userName": "jane"}
 JSON = st.recursive(

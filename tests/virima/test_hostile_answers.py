@@ -12,7 +12,7 @@ from virima.site import JANE, TIMEOUT, RawServer, answer, logged_in, make_lookup
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.lookup import Lookup, LookupResult, Outcome
-from relay.virima.results import LookupReason
+from relay.virima.lookup_reasons import LookupReason
 
 IMPERSONATE = "/www_em/login/dologin-impersonate"
 JANE_BODY = b'{"id":9,"email":"jane@example.com","userName":"jane"}'

@@ -10,17 +10,8 @@ from relay.http.credentials import Credentials
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.login_service import LoginSession, VirimaClient
-from relay.virima.results import (
-    Failed,
-    Found,
-    LookupReason,
-    MfaPending,
-    NoSession,
-    NotFound,
-    Refused,
-    Response,
-    TransactionMessage,
-)
+from relay.virima.lookup_reasons import LookupReason
+from relay.virima.results import Failed, Found, MfaPending, NoSession, NotFound, Refused, Response, TransactionMessage
 
 
 def log_in(client: VirimaClient) -> LoginSession:

@@ -28,7 +28,7 @@ from relay.http.credentials import Credentials
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.virima.lookup import KnownUser, Lookup, LookupResult, Outcome
-from relay.virima.results import LookupReason
+from relay.virima.lookup_reasons import LookupReason
 
 LOGIN, IMPERSONATE, LOGOUT, WHO = (
     f"/www_em/login/{name}" for name in ("dologin", "dologin-impersonate", "dologout", "get-logged-in-user")
