@@ -17,6 +17,14 @@ class ConfigurationError(RelayError):
         self.problems = tuple(problems)
 
 
+class NotFoundError(RelayError):
+    """No integration, delivery, rejection, ticket or file has the given name or id."""
+
+
+class ConflictError(RelayError):
+    """An operation is not possible in the current status of its object; the message gives the reason."""
+
+
 class SecretMissingError(RelayError):
     """A secret that a mapping file refers to cannot be read. The message names the variable or the file."""
 

@@ -74,8 +74,8 @@ def export(operations: Operations, *, integration: str | None, form: str, output
 
     With --since or --until whole seals are written. Any other filter leaves the seals out: they are over all records.
     """
-    query, names = TrailQuery(**wanted), operations.names(integration)
-    total = sum(map(operations.trail.count, names))
+    query, names = TrailQuery(**wanted), operations.integrations.names(integration)
+    total = sum(map(operations.audit.trail.count, names))
     lines = (line for name in names for line in _lines(operations, name, query, form))
     hidden = not sys.stderr.isatty() or (output is None and sys.stdout.isatty())
     bar = click.progressbar(length=total, label="records", file=sys.stderr, hidden=hidden)
@@ -108,7 +108,7 @@ def verify(
         raise click.UsageError("give a file, or an integration whose trail is in Redis")
     keys = _keys(key_files, allow_unkeyed=allow_unkeyed)
     try:
-        reports = list(check_file(_parse(file), keys) if file else open_operations().verify(integration, keys))
+        reports = list(check_file(_parse(file), keys) if file else open_operations().audit.verify(integration, keys))
     except ValueError as error:
         raise click.ClickException(shown(str(error))) from None
     if as_json:
@@ -123,7 +123,7 @@ def verify(
 def _newest(operations: Operations, integration: str | None, query: TrailQuery) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     while True:
-        page = operations.audit(integration, query, limit=500, cursor=cursor)
+        page = operations.audit.page(integration, query, limit=500, cursor=cursor)
         yield from page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -133,8 +133,8 @@ def _newest(operations: Operations, integration: str | None, query: TrailQuery) 
 def _lines(operations: Operations, name: str, query: TrailQuery, form: str) -> Iterator[dict[str, Any]]:
     is_filtered = any((query.sys_id, query.number, query.delivery_id, query.user, query.type))
     if is_filtered or form == "csv":
-        return write_chosen(operations.trail, name, query)
-    return write_sealed(operations.trail, operations.chain, name, since=query.since, until=query.until)
+        return write_chosen(operations.audit.trail, name, query)
+    return write_sealed(operations.audit.trail, operations.audit.chain, name, since=query.since, until=query.until)
 
 
 def _counted(lines: Iterable[dict[str, Any]], update: Callable[[int], None]) -> Iterator[dict[str, Any]]:

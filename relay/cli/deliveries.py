@@ -12,7 +12,8 @@ import click
 
 from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
 from relay.core.values import parse_date_time
-from relay.operations.operations import HinderedError, Operations, UnknownError
+from relay.errors import ConflictError, NotFoundError
+from relay.operations.operations import Operations
 from relay.store.delivery_reader import STATUSES, DeliveryQuery
 
 
@@ -59,8 +60,7 @@ def deliveries() -> None:
 @with_operations
 def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
     """List deliveries, newest first."""
-    names = operations.names(integration)
-    found = list(islice(operations.deliveries.walk(names, DeliveryQuery(**wanted)), limit))
+    found = list(islice(operations.deliveries.walk(integration, DeliveryQuery(**wanted)), limit))
     if as_json:
         print_json(found)
         return
@@ -73,7 +73,7 @@ def list_(operations: Operations, *, integration: str | None, limit: int, as_jso
 @with_operations
 def show(operations: Operations, delivery_id: str, *, as_json: bool) -> None:
     """Show one delivery: its record and its attempts."""
-    (print_json if as_json else print_record)(operations.delivery(delivery_id))
+    (print_json if as_json else print_record)(operations.deliveries.find(delivery_id))
 
 
 @deliveries.command
@@ -94,7 +94,7 @@ def replay(
     counts = {"replayed": 0, "hindered": 0}
 
     def replay_one(letter: dict[str, Any]) -> None:
-        replayed = operations.replay_delivery(letter["id"], actor=actor(), as_mapped=as_mapped)
+        replayed = operations.deliveries.replay(letter["id"], actor=actor(), as_mapped=as_mapped)
         if len(letters) == 1:
             click.echo(f"{letter['id']} → {replayed.id} {replayed.status}")
         counts["replayed"] += 1
@@ -118,7 +118,7 @@ def discard(operations: Operations, delivery_ids: tuple[str, ...], *, why: str, 
     counts = {"discarded": 0, "hindered": 0}
 
     def discard_one(letter: dict[str, Any]) -> None:
-        operations.discard_delivery(letter["id"], actor=actor(), why=why)
+        operations.deliveries.discard(letter["id"], actor=actor(), why=why)
         counts["discarded"] += 1
 
     _each(letters, discard_one, counts, None)
@@ -129,11 +129,11 @@ def _chosen(operations: Operations, ids: tuple[str, ...], wanted: dict[str, Any]
     if ids and any(wanted.values()):
         raise click.UsageError("name deliveries, or give a filter; not both")
     if ids:
-        return [operations.delivery(one) for one in ids]
+        return [operations.deliveries.find(one) for one in ids]
     if not any(wanted.values()):
         raise click.UsageError("name deliveries, or give a filter such as --integration")
     integration = wanted.pop("integration")
-    return list(operations.dead_letters(integration, DeliveryQuery(status="dead", **wanted)))
+    return operations.deliveries.in_replay_order(integration, DeliveryQuery(status="dead", **wanted))
 
 
 def _each(
@@ -145,7 +145,7 @@ def _each(
         for letter in _paced(bar, pace, rate):
             try:
                 act(letter)
-            except (HinderedError, UnknownError) as error:
+            except (ConflictError, NotFoundError) as error:
                 click.echo(str(error), err=True)
                 counts["hindered"] += 1
 

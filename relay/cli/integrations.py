@@ -29,7 +29,7 @@ def integrations() -> None:
 @with_operations
 def list_(operations: Operations, *, as_json: bool) -> None:
     """Tell how every integration stands."""
-    found = operations.integrations()
+    found = operations.integrations.show_all()
     if as_json:
         print_json(found)
         return
@@ -58,7 +58,7 @@ def list_(operations: Operations, *, as_json: bool) -> None:
 @with_operations
 def park(operations: Operations, name: str, *, why: str, as_json: bool) -> None:
     """Deliver nothing for NAME until it is resumed; webhooks are accepted as ever."""
-    _show(operations.park(name, actor=actor(), why=why), as_json=as_json)
+    _show(operations.integrations.park(name, actor=actor(), why=why), as_json=as_json)
 
 
 @integrations.command
@@ -68,7 +68,7 @@ def park(operations: Operations, name: str, *, why: str, as_json: bool) -> None:
 @with_operations
 def resume(operations: Operations, name: str, *, why: str, as_json: bool) -> None:
     """Let NAME go on: at once if it was parked by hand, else by one probe at once."""
-    _show(operations.resume(name, actor=actor(), why=why), as_json=as_json)
+    _show(operations.integrations.resume(name, actor=actor(), why=why), as_json=as_json)
 
 
 def _show(integration: dict[str, Any], *, as_json: bool) -> None:

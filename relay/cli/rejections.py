@@ -7,7 +7,8 @@ from itertools import islice
 import click
 
 from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
-from relay.operations.operations import HinderedError, Operations
+from relay.errors import ConflictError
+from relay.operations.operations import Operations
 
 
 @click.group
@@ -22,7 +23,7 @@ def rejections() -> None:
 @with_operations
 def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool) -> None:
     """List rejections, the last seen first."""
-    found = list(islice(operations.rejection_store.walk(operations.names(integration)), limit))
+    found = list(islice(operations.rejections.walk(integration), limit))
     if as_json:
         print_json(found)
         return
@@ -40,7 +41,7 @@ def list_(operations: Operations, *, integration: str | None, limit: int, as_jso
 @with_operations
 def show(operations: Operations, rejection_id: str, *, as_json: bool) -> None:
     """Show one rejection, with what was sent."""
-    (print_json if as_json else print_record)(operations.rejection(rejection_id))
+    (print_json if as_json else print_record)(operations.rejections.find(rejection_id))
 
 
 @rejections.command
@@ -52,9 +53,9 @@ def replay(operations: Operations, rejection_ids: tuple[str, ...], *, integratio
     failed = 0
     for one in _chosen(operations, rejection_ids, integration):
         try:
-            replayed = operations.replay_rejection(one, actor=actor())
+            replayed = operations.rejections.replay(one, actor=actor())
             click.echo(f"{one} → {replayed.id} {replayed.status}".replace("  ", " "))
-        except HinderedError as error:
+        except ConflictError as error:
             click.echo(str(error), err=True)
             failed += 1
     if failed:
@@ -70,7 +71,7 @@ def discard(operations: Operations, rejection_ids: tuple[str, ...], *, integrati
     """Close rejections for good: REJECTION_IDS, or all of an integration."""
     chosen = _chosen(operations, rejection_ids, integration)
     for one in chosen:
-        operations.discard_rejection(one, actor=actor(), why=why)
+        operations.rejections.discard(one, actor=actor(), why=why)
     click.echo(f"{len(chosen)} discarded")
 
 
@@ -79,4 +80,4 @@ def _chosen(operations: Operations, ids: tuple[str, ...], integration: str | Non
         raise click.UsageError("name rejections, or give --integration")
     if ids:
         return list(ids)
-    return [one["id"] for one in operations.rejection_store.walk(operations.names(integration))][::-1]
+    return [one["id"] for one in operations.rejections.walk(integration)][::-1]

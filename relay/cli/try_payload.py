@@ -14,8 +14,8 @@ import click
 from relay.cli.named_mapping import find_mapping
 from relay.cli.terminal import json_option, print_json, shown
 from relay.core.payload import parse_body
+from relay.errors import NotFoundError
 from relay.operations.dry_run import DryRun
-from relay.operations.operations import UnknownError
 from relay.operations.wiring import open_operations
 from relay.settings import load_settings, read_environment
 
@@ -63,10 +63,10 @@ def _try(trial: DryRun, payload: str, idempotency_key: str | None) -> dict[str, 
             click.echo(f"a webhook with this body would be answered 413: RELAY_MAX_BODY is {most} bytes", err=True)
         return trial.try_payload(parse_body(body), idempotency_key)
     if not payload.isalnum():
-        raise UnknownError(f"there is no file {payload}")
+        raise NotFoundError(f"there is no file {payload}")
     if idempotency_key:
         raise click.UsageError("--idempotency-key: a rejection is kept with the key that it came with")
-    return trial.try_rejection(open_operations().rejection(payload))
+    return trial.try_rejection(open_operations().rejections.find(payload))
 
 
 def _lines(told: Mapping[str, Any]) -> Iterator[str]:

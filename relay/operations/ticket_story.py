@@ -7,9 +7,9 @@ from typing import Any
 
 from relay.core.integration import FIELDS, Integration
 from relay.core.values import format_time
-from relay.operations.operations import Operations, UnknownError
+from relay.errors import NotFoundError
+from relay.operations.operations import Operations
 from relay.store.delivery_reader import DeliveryQuery
-from relay.store.heartbeats import SILENT_AFTER
 
 Delivery = Mapping[str, Any]
 #: A ticket's deliveries that are told; more are counted.
@@ -26,7 +26,7 @@ def explain(operations: Operations, wanted: str) -> list[str]:
     """Return the story of the ticket with that sys_id or number, or of one delivery, a line each.
 
     Raises:
-        UnknownError: nothing of that name is known here.
+        NotFoundError: nothing of that name is known here.
         StoreUnavailableError: Redis does not answer.
     """
     tickets: dict[tuple[str, str], list[Delivery]] = {}
@@ -47,21 +47,19 @@ def explain(operations: Operations, wanted: str) -> list[str]:
 
 def _find(operations: Operations, wanted: str) -> list[Delivery]:
     """Return deliveries, oldest first: of a ticket all, of a delivery's id that one."""
-    names = operations.names()
     for query in (DeliveryQuery(sys_id=wanted), DeliveryQuery(number=wanted)):
-        if found := list(operations.deliveries.walk(names, query)):
+        if found := list(operations.deliveries.walk(None, query)):
             return sorted(found, key=lambda one: (one["created_at"], one["id"]))
-    if one := operations.deliveries.locate(names, wanted):
-        return [one]
-    waits = "; what is in a web machine's journal is not known here yet"
-    raise UnknownError(
-        f"nothing is known of {wanted[:64]}: it is no sys_id, number or delivery id of anything accepted{waits}"
-    )
+    try:
+        return [operations.deliveries.find(wanted)]
+    except NotFoundError:
+        journal = "an update in the journal of a web machine is accepted when Redis is back"
+        raise NotFoundError(f"No accepted update found for {wanted[:64]} ({journal})") from None
 
 
 def _tell(operations: Operations, delivery: Delivery) -> Iterator[str]:
     integration = _integration(operations, delivery)
-    story = operations.story(delivery)
+    story = operations.audit.of_delivery(delivery)
     yield f"Delivery {delivery['id']}"
     yield f"  {delivery['created_at']}  received from {delivery['from'] or 'an unknown sender'}"
     if delivery["replay_of"]:
@@ -76,7 +74,7 @@ def _tell(operations: Operations, delivery: Delivery) -> Iterator[str]:
 
 def _integration(operations: Operations, delivery: Delivery) -> Integration | None:
     """Return the mapping that the delivery was made by, None where that is not at hand any more."""
-    file = operations.catalogue.find(delivery["integration"])
+    file = operations.integrations.mapping_file(delivery["integration"])
     one = file.integration if file else None
     return one if one and one.digest == delivery["mapping"] else None
 
@@ -141,14 +139,13 @@ def _outlook(operations: Operations, delivery: Delivery) -> str:
         return _parked(operations, delivery["integration"])
     if delivery["next_attempt_at"]:
         return f"It waits for the next attempt, at {delivery['next_attempt_at']} ({delivery['reason']})."
-    youngest = operations.heartbeats.youngest_beat()
-    if youngest is None or operations.now_ms() - youngest > SILENT_AFTER:
+    if not operations.integrations.is_worker_running():
         return "It waits for a worker: none has been heard of lately. Start `relay worker`."
     return "It is pushed as soon as a worker is free, or is being pushed right now."
 
 
 def _parked(operations: Operations, integration: str) -> str:
-    state = operations.circuit.read(integration)
+    state = operations.integrations.parking(integration)
     if state is None:
         return "The integration has just been resumed: it is pushed next."
     since = f"The integration is parked since {format_time(state.since)} ({state.reason})"

@@ -1,4 +1,4 @@
-"""Puts the operations together, for the operator API and for the commands."""
+"""Composes the operations, for the operator API and for the commands."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from relay.clock import now_ms
 from relay.errors import ConfigurationError
 from relay.foundation import connect, lay_foundation, new_id, open_catalogue, queues
 from relay.mapping_files.catalogue import Catalogue
+from relay.operations.audit_log import AuditLog
+from relay.operations.delivery_admin import DeliveryAdmin
+from relay.operations.integration_admin import IntegrationAdmin
 from relay.operations.operations import Operations
-from relay.operations.replay import Replay
+from relay.operations.rejection_admin import RejectionAdmin
+from relay.operations.replayer import Replayer
 from relay.settings import Settings
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
@@ -21,19 +25,17 @@ from relay.store.trail import Trail
 
 
 def build_operations(settings: Settings, connection: Connection, catalogue: Catalogue) -> Operations:
-    """Return what operators see and do."""
+    """Return the operations on what `connection` and `catalogue` hold."""
+    trail = Trail(connection)
+    integrations = IntegrationAdmin(
+        catalogue, Registry(connection), Circuit(connection), Heartbeats(connection), trail, now_ms
+    )
+    replayer = Replayer(queues(settings, connection), now_ms=now_ms, new_id=new_id)
     return Operations(
-        catalogue=catalogue,
-        deliveries=DeliveryReader(connection),
-        dead_letter_store=DeadLetterStore(connection),
-        rejection_store=RejectionStore(connection),
-        circuit=Circuit(connection),
-        replay=Replay(queues(settings, connection), now_ms=now_ms, new_id=new_id),
-        heartbeats=Heartbeats(connection),
-        registry=Registry(connection),
-        trail=Trail(connection),
-        chain=SealChain(connection),
-        now_ms=now_ms,
+        integrations,
+        DeliveryAdmin(integrations, DeliveryReader(connection), DeadLetterStore(connection), replayer, now_ms),
+        RejectionAdmin(integrations, RejectionStore(connection), replayer, now_ms),
+        AuditLog(integrations, trail, SealChain(connection)),
     )
 
 

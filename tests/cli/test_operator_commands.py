@@ -81,7 +81,7 @@ def test_an_integration_whose_file_is_gone_is_still_seen(run: Run, tmp_path: Pat
     assert states == {"acme": "removed", "other": "flowing"}
     assert len(found) == 3
     replayed = run("deliveries", "replay", found[0]["id"])
-    assert (replayed.returncode, replayed.stderr) == (1, "there is no mapping file of acme: put one there first\n")
+    assert (replayed.returncode, replayed.stderr) == (1, "acme has no mapping file: restore it first\n")
 
 
 def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
@@ -129,7 +129,7 @@ def test_what_cannot_be_replayed_is_told_with_status_1(run: Run) -> None:
     result = run("deliveries", "replay", letter)
 
     assert result.returncode == 1
-    assert "it is not a dead letter" in result.stderr
+    assert "it is no longer a dead letter" in result.stderr
 
 
 def test_without_a_choice_nothing_is_replayed_or_discarded(run: Run) -> None:

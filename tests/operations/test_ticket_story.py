@@ -154,7 +154,7 @@ def test_a_mapping_that_has_changed_since_is_not_taken_for_the_one_of_then(
 def test_what_nobody_knows_is_told_so(bench: Bench, explain: Explain) -> None:
     told = explain("INC9999999", status=1)
 
-    assert "nothing is known of INC9999999" in told
+    assert "No accepted update found for INC9999999" in told
 
 
 def test_one_number_in_two_integrations_is_two_tickets(

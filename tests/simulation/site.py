@@ -22,7 +22,7 @@ from relay.iem.token_cache import TokenCache
 from relay.intake.accept import Intake, Receipt, Sender
 from relay.mapping_files.parser import parse_mapping_file
 from relay.mapping_files.sources import load_presets
-from relay.operations.replay import Replay
+from relay.operations.replayer import Replayer
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.dead_letter_store import DeadLetterStore
@@ -146,7 +146,7 @@ class Operator(Process):
         self._circuit = Circuit(wire)
         self._dead_letters = DeadLetterStore(wire)
         self._deliveries = DeliveryReader(wire)
-        self._replay = Replay(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
+        self._replay = Replayer(queues.__getitem__, now_ms=clock.now_ms, new_id=site.new_id)
 
     def park(self, integration: Integration) -> None:
         """Have nothing delivered."""

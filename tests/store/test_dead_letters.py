@@ -26,7 +26,7 @@ from relay.core.outcomes import Dead
 from relay.core.reasons import Reason
 from relay.core.values import format_time
 from relay.errors import BacklogFullError
-from relay.operations.replay import Replay
+from relay.operations.replayer import Replayer
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.dead_letter_store import DeadLetterStore
@@ -55,8 +55,8 @@ def rejections(redis: Connection) -> RejectionStore:
 
 
 @pytest.fixture
-def replay(bench: Bench) -> Replay:
-    return Replay(lambda _: bench.queue, now_ms=lambda: bench.now, new_id=lambda _: bench.new_id())
+def replay(bench: Bench) -> Replayer:
+    return Replayer(lambda _: bench.queue, now_ms=lambda: bench.now, new_id=lambda _: bench.new_id())
 
 
 def dead(bench: Bench, update: Update) -> str:
@@ -72,7 +72,7 @@ def audit_types(bench: Bench) -> list[str]:
 
 
 def test_a_replay_is_a_new_delivery_and_closes_the_dead_letter(
-    bench: Bench, reader: DeliveryReader, replay: Replay
+    bench: Bench, reader: DeliveryReader, replay: Replayer
 ) -> None:
     letter = dead(bench, resolution("5"))
 
@@ -91,7 +91,7 @@ def test_a_replay_is_a_new_delivery_and_closes_the_dead_letter(
 
 
 def test_a_replay_is_hindered_while_one_is_pending_and_afterwards(
-    bench: Bench, reader: DeliveryReader, replay: Replay
+    bench: Bench, reader: DeliveryReader, replay: Replayer
 ) -> None:
     record = reader.find("acme", dead(bench, resolution("5")))
     assert record
@@ -102,11 +102,11 @@ def test_a_replay_is_hindered_while_one_is_pending_and_afterwards(
     closed = replay.replay_letter(bench.integration, record, actor=ANN)
 
     assert [pending.status, closed.status] == ["pending", "closed"]
-    assert pending.hindrance
-    assert closed.hindrance
+    assert pending.refusal
+    assert closed.refusal
 
 
-def test_a_replay_never_goes_behind_a_newer_update(bench: Bench, reader: DeliveryReader, replay: Replay) -> None:
+def test_a_replay_never_goes_behind_a_newer_update(bench: Bench, reader: DeliveryReader, replay: Replayer) -> None:
     record = reader.find("acme", dead(bench, resolution("5")))
     assert record
     bench.accept_new(resolution("6"))
@@ -119,7 +119,7 @@ def test_a_replay_never_goes_behind_a_newer_update(bench: Bench, reader: Deliver
 
 
 def test_a_replay_skips_what_makes_duplicates_and_its_resend_is_one(
-    bench: Bench, reader: DeliveryReader, replay: Replay
+    bench: Bench, reader: DeliveryReader, replay: Replayer
 ) -> None:
     record = reader.find("acme", dead(bench, resolution()))
     assert record
@@ -131,7 +131,7 @@ def test_a_replay_skips_what_makes_duplicates_and_its_resend_is_one(
 
 
 def test_a_replay_goes_by_todays_states_or_as_it_was_mapped(
-    bench: Bench, reader: DeliveryReader, replay: Replay
+    bench: Bench, reader: DeliveryReader, replay: Replayer
 ) -> None:
     record = reader.find("acme", dead(bench, resolution("5")))
     assert record
@@ -147,7 +147,7 @@ def test_a_replay_goes_by_todays_states_or_as_it_was_mapped(
 def test_a_replay_of_the_very_same_step_gives_the_first_answer(bench: Bench, reader: DeliveryReader) -> None:
     record = reader.find("acme", dead(bench, resolution("5")))
     assert record
-    same = Replay(lambda _: bench.queue, now_ms=lambda: bench.now, new_id=lambda _: "0" * 26)
+    same = Replayer(lambda _: bench.queue, now_ms=lambda: bench.now, new_id=lambda _: "0" * 26)
 
     first = same.replay_letter(bench.integration, record, actor=ANN)
     repeated = same.replay_letter(bench.integration, record, actor=ANN)
@@ -171,7 +171,7 @@ def test_a_discarded_letter_is_closed_once_and_its_update_can_come_again(
 
 
 def test_a_rejection_is_replayed_by_an_ordinary_accept(
-    bench: Bench, rejections: RejectionStore, replay: Replay
+    bench: Bench, rejections: RejectionStore, replay: Replayer
 ) -> None:
     rejected = bench.accept(unusable({"sys_id": sys_id(1), "state": "6"}))
     found = rejections.find("acme", rejected.id)
@@ -186,13 +186,13 @@ def test_a_rejection_is_replayed_by_an_ordinary_accept(
 
 
 def test_a_rejection_that_still_cannot_be_mapped_stays(
-    bench: Bench, rejections: RejectionStore, replay: Replay
+    bench: Bench, rejections: RejectionStore, replay: Replayer
 ) -> None:
     rejected = bench.accept(unusable({"state": "6"}))
     found = rejections.find("acme", rejected.id)
     assert found
 
-    assert replay.replay_rejection(bench.integration, found, actor=ANN).hindrance
+    assert replay.replay_rejection(bench.integration, found, actor=ANN).refusal
     assert rejections.find("acme", rejected.id)
 
 

@@ -132,7 +132,7 @@ def test_one_dead_letter_is_replayed_once(web: Relay, letters: list[str]) -> Non
     assert api(web, f"deliveries/{new}").json()["replay_of"] == letters[0]
     again = api(web, f"deliveries/{letters[0]}/replay", method="POST")
     assert again.status_code == 409
-    assert "still on its way" in again.json()["detail"]
+    assert "still pending" in again.json()["detail"]
 
 
 def test_dead_letters_are_replayed_by_a_filter(web: Relay, letters: list[str]) -> None:

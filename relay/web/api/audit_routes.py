@@ -22,7 +22,7 @@ def add_audit_routes(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/audit", strict_slashes=False)
     def audit() -> Response:
         integration, query = _read_query(read_parameters(*_FILTERS))
-        return page_response(operations.audit(integration, query, limit=read_limit(), cursor=read_cursor(_CURSOR)))
+        return page_response(operations.audit.page(integration, query, limit=read_limit(), cursor=read_cursor(_CURSOR)))
 
 
 def _read_query(given: Mapping[str, str]) -> tuple[str | None, TrailQuery]:

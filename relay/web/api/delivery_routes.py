@@ -9,7 +9,8 @@ from typing import Any
 from flask import Blueprint, Response
 from werkzeug.routing import Map, UnicodeConverter
 
-from relay.operations.operations import HinderedError, Operations, UnknownError
+from relay.errors import ConflictError, NotFoundError
+from relay.operations.operations import Operations
 from relay.store.delivery_reader import STATUSES, DeliveryQuery
 from relay.web.api.parameters import (
     ACTOR,
@@ -44,35 +45,37 @@ def add_delivery_routes(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/deliveries", strict_slashes=False)
     def deliveries() -> Response:
         integration, query = _read_query(read_parameters(*_FILTERS))
-        return page_response(operations.page(integration, query, limit=read_limit(), cursor=read_cursor(_CURSOR)))
+        return page_response(
+            operations.deliveries.page(integration, query, limit=read_limit(), cursor=read_cursor(_CURSOR))
+        )
 
     @blueprint.get("/deliveries/<delivery:delivery_id>", strict_slashes=False)
     def delivery(delivery_id: str) -> Response:
-        record = operations.delivery(delivery_id)
-        return reply({**record, "audit": operations.story(record)})
+        record = operations.deliveries.find(delivery_id)
+        return reply({**record, "audit": operations.audit.of_delivery(record)})
 
     @blueprint.post("/deliveries/<delivery_id>/replay", strict_slashes=False)
     def replay_delivery(delivery_id: str) -> Response:
         as_mapped = read_members(as_mapped=bool).get("as_mapped", False)
-        return replay_response(operations.replay_delivery(delivery_id, actor=ACTOR, as_mapped=as_mapped))
+        return replay_response(operations.deliveries.replay(delivery_id, actor=ACTOR, as_mapped=as_mapped))
 
     @blueprint.post("/deliveries/<delivery_id>/discard", strict_slashes=False)
     def discard_delivery(delivery_id: str) -> Response:
-        return reply(operations.discard_delivery(delivery_id, actor=ACTOR, why=read_why()))
+        return reply(operations.deliveries.discard(delivery_id, actor=ACTOR, why=read_why()))
 
     @blueprint.post("/deliveries/replay", strict_slashes=False)
     def replay_deliveries() -> Response:
         body = _read_replay_filter()
         integration, query = _read_query(body)
-        letters = list(operations.dead_letters(integration, query))
+        letters = operations.deliveries.in_replay_order(integration, query)
         if body.get("dry_run"):
             return reply({"would_replay": len(letters)})
         counts = {"replayed": 0, "hindered": 0, "left": max(0, len(letters) - _MAX_REPLAYED)}
         for letter in letters[:_MAX_REPLAYED]:
             try:
-                operations.replay_delivery(letter["id"], actor=ACTOR, as_mapped=body.get("as_mapped", False))
+                operations.deliveries.replay(letter["id"], actor=ACTOR, as_mapped=body.get("as_mapped", False))
                 counts["replayed"] += 1
-            except (HinderedError, UnknownError):
+            except (ConflictError, NotFoundError):
                 counts["hindered"] += 1
         return reply(counts)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, g, request
 
-from relay.errors import BacklogFullError, StoreUnavailableError
-from relay.operations.operations import HinderedError, Operations, UnknownError
+from relay.errors import BacklogFullError, ConflictError, NotFoundError, StoreUnavailableError
+from relay.operations.operations import Operations
 from relay.web.api.audit_routes import add_audit_routes
 from relay.web.api.delivery_routes import DeliveryConverter, add_delivery_routes
 from relay.web.api.integration_routes import add_integration_routes
@@ -64,12 +64,12 @@ def _limit_rate(blueprint: Blueprint, count_call: Callable[[], float]) -> None:
 
 
 def _handle_errors(blueprint: Blueprint) -> None:
-    @blueprint.errorhandler(UnknownError)
-    def not_found(error: UnknownError) -> Response:
+    @blueprint.errorhandler(NotFoundError)
+    def not_found(error: NotFoundError) -> Response:
         return problem(ProblemError(404, str(error), kind="not-found"))
 
-    @blueprint.errorhandler(HinderedError)
-    def conflict(error: HinderedError) -> Response:
+    @blueprint.errorhandler(ConflictError)
+    def conflict(error: ConflictError) -> Response:
         return problem(ProblemError(409, str(error), kind="conflict"))
 
     @blueprint.errorhandler(StoreUnavailableError)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from flask import Response, request
 
 from relay.core.values import parse_date_time
-from relay.operations.replay import Replayed
+from relay.operations.replayer import ReplayResult
 from relay.store.delivery_reader import DeliveryPage
 from relay.web.body import read_members
 from relay.web.responses import ProblemError, reply
@@ -71,6 +71,6 @@ def page_response(page: DeliveryPage) -> Response:
     return reply({"items": page.items, "next_cursor": page.next_cursor})
 
 
-def replay_response(replayed: Replayed) -> Response:
+def replay_response(result: ReplayResult) -> Response:
     """Return the answer to a replay."""
-    return reply({"status": replayed.status, "delivery_id": replayed.id}, 202 if replayed.status == "queued" else 200)
+    return reply({"status": result.status, "delivery_id": result.id}, 202 if result.status == "queued" else 200)

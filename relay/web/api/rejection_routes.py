@@ -19,12 +19,12 @@ def add_rejection_routes(blueprint: Blueprint, operations: Operations) -> None:
     @blueprint.get("/rejections", strict_slashes=False)
     def rejections() -> Response:
         integration = read_parameters("integration").get("integration")
-        return page_response(operations.rejections(integration, limit=read_limit(), cursor=read_cursor(_CURSOR)))
+        return page_response(operations.rejections.page(integration, limit=read_limit(), cursor=read_cursor(_CURSOR)))
 
     @blueprint.get("/rejections/<rejection_id>", strict_slashes=False)
     def rejection(rejection_id: str) -> Response:
-        return reply(operations.rejection(rejection_id))
+        return reply(operations.rejections.find(rejection_id))
 
     @blueprint.post("/rejections/<rejection_id>/replay", strict_slashes=False)
     def replay_rejection(rejection_id: str) -> Response:
-        return replay_response(operations.replay_rejection(rejection_id, actor=ACTOR))
+        return replay_response(operations.rejections.replay(rejection_id, actor=ACTOR))

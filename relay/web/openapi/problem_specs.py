@@ -91,7 +91,7 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     "hindered": ProblemSpec(
         409,
         "It cannot be done as things stand; `detail` says why",
-        _example(409, "Conflict", "01JD3W8Z6V0S9K2M4N6P8Q0R2T: its replay is still on its way", "conflict", _API),
+        _example(409, "Conflict", "01JD3W8Z6V0S9K2M4N6P8Q0R2T: its last replay is still pending", "conflict", _API),
     ),
     "cut-short": ProblemSpec(
         408,

@@ -1,4 +1,4 @@
-"""The use case: replay what was given up or refused. A dead letter becomes a new delivery, a rejection an ordinary accept."""
+"""Replaying: a dead letter becomes a new delivery, a rejection an ordinary accepted update."""
 
 from __future__ import annotations
 
@@ -10,33 +10,40 @@ from relay.core.integration import Integration
 from relay.core.mapping import is_whole_payload, map_payload, map_record, relayed_state
 from relay.core.model import Facts, Mapped, Rejected, Update
 from relay.core.values import parse_date_time
+from relay.errors import ConflictError
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.submissions import Submission
 
-#: Why a dead letter was not replayed, for people.
-HINDRANCES = {
+#: Results of a replay that replayed nothing, and the reason.
+REPLAY_REFUSALS = {
     "unknown": "there is no such dead letter",
-    "pending": "its replay is still on its way",
-    "closed": "it is not a dead letter (any more)",
-    "not_relayed": "the mapping does not relay its state any more: replay it as it was mapped",
-    "rejected": "the mapping still does not find a usable sys_id or state in it",
+    "pending": "its last replay is still pending",
+    "closed": "it is no longer a dead letter",
+    "not_relayed": "the mapping no longer relays its state: replay it as mapped (`--as-mapped`) to send the original IEM state",
+    "rejected": "the mapping still finds no usable sys_id or state in it",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """What became of a replay: a verdict (`queued`, `superseded`, …) with the new delivery's id, or a hindrance."""
+class ReplayResult:
+    """The result of a replay: a verdict (`queued`, `superseded`, …) with the new delivery's id, or why there is none."""
 
     status: str
     id: str
 
     @property
-    def hindrance(self) -> str | None:
-        """Why it was not replayed, or None: it was."""
-        return HINDRANCES.get(self.status)
+    def refusal(self) -> str | None:
+        """Why nothing was replayed; None where it was."""
+        return REPLAY_REFUSALS.get(self.status)
+
+    def or_conflict(self, replayed_id: str) -> ReplayResult:
+        """Return this result, or raise ConflictError where nothing was replayed."""
+        if self.refusal:
+            raise ConflictError(f"{replayed_id}: {self.refusal}")
+        return self
 
 
-class Replay:
+class Replayer:
     """Replays for all integrations. Every method raises `StoreUnavailableError` and `BacklogFullError`."""
 
     def __init__(
@@ -48,8 +55,8 @@ class Replay:
 
     def replay_letter(
         self, integration: Integration, letter: Mapping[str, Any], *, actor: str, as_mapped: bool = False
-    ) -> Replayed:
-        """Deliver a dead letter's update again: with today's states, or with the one that it was mapped to then."""
+    ) -> ReplayResult:
+        """Deliver a dead letter again, with the IEM state of the current mapping, or as it was mapped originally."""
         facts = Facts(
             sys_id=letter["sys_id"],
             itsm_state=letter["itsm_state"],
@@ -61,7 +68,7 @@ class Replay:
         )
         state = letter["iem_state"] if as_mapped else relayed_state(integration, facts.table, facts.itsm_state)
         if state is None:
-            return Replayed("not_relayed", letter["id"])
+            return ReplayResult("not_relayed", letter["id"])
         now = self._now_ms()
         created_at = _milliseconds(letter["created_at"]) or now
         submission = Submission(
@@ -74,29 +81,29 @@ class Replay:
         )
         return self._accept(integration, [submission], now)
 
-    def replay_rejection(self, integration: Integration, rejection: Mapping[str, Any], *, actor: str) -> Replayed:
-        """Accept a rejected record as if it came now, by today's mapping; it is a rejection no more where that maps it."""
+    def replay_rejection(self, integration: Integration, rejection: Mapping[str, Any], *, actor: str) -> ReplayResult:
+        """Accept a rejected record by the current mapping. Where that maps it, the rejection is closed."""
         mapped = _map_again(integration, rejection)
-        if any(isinstance(one, Rejected) for one in mapped):
-            return Replayed("rejected", rejection["id"])
+        if any(isinstance(result, Rejected) for result in mapped):
+            return ReplayResult("rejected", rejection["id"])
         now = self._now_ms()
         received_at = _milliseconds(rejection["created_at"]) or now
         sender, idempotency_key = rejection["from"] or "", rejection["idempotency_key"]
         submissions = [
             Submission(
-                self._new_id(now), one, received_at, sender, idempotency_key, rejection=rejection["id"], actor=actor
+                self._new_id(now), result, received_at, sender, idempotency_key, rejection=rejection["id"], actor=actor
             )
-            for one in mapped
+            for result in mapped
         ]
         return self._accept(integration, submissions, now)
 
-    def _accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> Replayed:
+    def _accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> ReplayResult:
         first, *_ = self._queue_of(integration.name).accept(integration, submissions, now)
-        return Replayed(first.status, first.id)
+        return ReplayResult(first.status, first.id)
 
 
 def _map_again(integration: Integration, rejection: Mapping[str, Any]) -> list[Mapped]:
-    """Return what a rejection comes to now; where no record was found in it, it is the whole payload."""
+    """Map a rejection by the current mapping. Where no record was found in the payload, the rejection holds all of it."""
     if is_whole_payload(rejection):
         return map_payload(integration, rejection["record"])
     return [map_record(integration, rejection["record"])]
