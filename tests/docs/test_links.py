@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from docs.markdown import ROOT, headings, read_text
+from docs.markdown import PAGES, ROOT, blocks, headings, read_text
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
 
@@ -33,3 +33,7 @@ def test_code_and_examples_name_pages_that_exist() -> None:
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
     assert [page for page in sorted(set(found)) if not (ROOT / page).is_file()] == []
+
+
+def test_no_page_has_a_diagram_that_the_theme_would_load_code_for() -> None:
+    assert [page for page in PAGES for block in blocks(read_text(page)) if block.language == "mermaid"] == []
