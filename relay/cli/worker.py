@@ -91,7 +91,7 @@ def _await_redis(foundation: Foundation, connection: Connection, stopping: threa
         refusals = durability.refusals(volatile_allowed=foundation.settings.volatile == "allow")
         if refusals:
             raise ConfigurationError([f"RELAY_REDIS_URL: {refusal}" for refusal in refusals])
-        log(_LOG, logging.INFO, "Redis durability", durability=durability.promise, memory=durability.memory)
+        log(_LOG, logging.INFO, "Redis durability", durability=durability.guarantee, memory=durability.memory)
         return True
     return False
 

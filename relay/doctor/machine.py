@@ -68,7 +68,7 @@ def examine_redis(connection: Connection, settings: Settings, clock: Clock) -> F
     """Examine version, append-only file, eviction, memory, and how long a write takes. Raises StoreUnavailableError."""
     durability, took = read_durability(connection), _latency(Heartbeats(connection), clock)
     version = ".".join(map(str, durability.version))
-    says = f"{durability.server} {version}: {durability.promise}; {durability.memory}; a write takes {took:.1f} ms"
+    says = f"{durability.server} {version}: {durability.guarantee}; {durability.memory}; a write takes {took:.1f} ms"
     if refusals := durability.refusals(volatile_allowed=settings.volatile == "allow"):
         return Finding.fail("redis", says, "; ".join(refusals))
     doubt = _doubt(durability, took)

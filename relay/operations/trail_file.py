@@ -46,7 +46,7 @@ def write_chosen(trail: Trail, integration: str, query: TrailQuery) -> Iterator[
     """Return the lines of what passes a filter: without seals, for these are over all records."""
     yield {"export": {"version": _VERSION, "integration": integration, "complete": False}}
     for record in trail.walk(integration, since=query.since, until=query.until):
-        if query.wants(record):
+        if query.matches(record):
             yield {"record": record}
 
 

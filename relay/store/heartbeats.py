@@ -1,4 +1,4 @@
-"""Heartbeats of workers, the backlog, and whether Redis takes writes: what readiness and metrics look at."""
+"""What readiness and metrics read: the heartbeats of the workers, the backlogs, and whether Redis accepts writes."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ from relay.core.ids import time_of
 from relay.store.connection import Connection
 from relay.store.keys import READINESS_PROBE, WORKERS, key
 
-#: No heartbeat of any worker for this long: nobody delivers (ms).
+#: No worker is running if there was no heartbeat of any for this long (ms).
 SILENT_AFTER = 15_000
-#: A worker that has not been heard of for this long is forgotten (ms).
+#: A worker without a heartbeat for this long is forgotten (ms).
 _FORGET_AFTER = 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How one integration stands. Times in Unix milliseconds."""
+    """What waits for one integration. Times in Unix milliseconds."""
 
     integration: str
     pending: int
-    #: When the oldest pending delivery was accepted; None: there is none.
+    #: When the oldest pending delivery was accepted; None if none is pending.
     oldest: int | None
     retrying: int
     dead: int
     rejections: int
     parked: str | None
-    #: Resolvers that wait to be looked up in Virima, and why it is left alone, if it is.
+    #: Resolvers that wait for their lookup in Virima, and the reason if the lookups are parked.
     lookups: int = 0
     virima_parked: str | None = None
 
 
 class Heartbeats:
-    """Reads and writes signs of life. All methods raise `StoreUnavailableError`."""
+    """Reads and writes heartbeats, and reads backlogs. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
     def probe_write(self, now: int) -> None:
-        """Write something, so that a Redis that only reads (full, replica) is not taken for a good one."""
+        """Write something, so that a Redis that accepts no writes (full, or a replica) does not pass as ready."""
         self.connection.call("SET", READINESS_PROBE, now, "PX", 60_000)
 
     def beat(self, worker: str, now: int) -> None:
-        """Say that `worker` makes progress, and forget workers that are long gone."""
+        """Record that `worker` makes progress, and forget workers that disappeared long ago."""
         self.connection.write("ZADD", WORKERS, now, worker)
         self.connection.call("ZREMRANGEBYSCORE", WORKERS, "-inf", now - _FORGET_AFTER)
 
     def retire(self, worker: str) -> None:
-        """Say that `worker` stopped of its own accord."""
+        """Record that `worker` stopped regularly."""
         self.connection.call("ZREM", WORKERS, worker)
 
     def youngest_beat(self) -> int | None:
-        """Return when a worker was last heard of, or None."""
+        """Return the time of the latest heartbeat of any worker, or None."""
         found = self.connection.call("ZRANGE", WORKERS, 0, 0, "REV", "WITHSCORES")
         return int(float(found[1])) if found else None
 
     def workers(self) -> dict[str, int]:
-        """Return when each worker was last heard of."""
+        """Return the time of each worker's latest heartbeat."""
         found = self.connection.call("ZRANGE", WORKERS, 0, -1, "WITHSCORES")
         return {name: int(float(at)) for name, at in zip(found[::2], found[1::2], strict=True)}
 
     def backlogs(self, integrations: Iterable[str]) -> list[Backlog]:
-        """Return how each of `integrations` stands."""
+        """Return the backlog of each of `integrations`."""
         return [self._backlog(name) for name in integrations]
 
     def _backlog(self, name: str) -> Backlog:

@@ -1,4 +1,4 @@
-"""The names of keys; `relay.store` tells what each holds."""
+"""The names of the keys. The table in `relay.store` describes what each contains."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ INTEGRATIONS = "relay:integrations"
 
 
 def key(integration: str, name: str) -> str:
-    """Return the key `name` of an integration; all of them stand in one cluster slot."""
+    """Return the key `name` of an integration. All keys of an integration are in one cluster slot."""
     return f"relay:{{{integration}}}:{name}"

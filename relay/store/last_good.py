@@ -1,4 +1,4 @@
-"""The last good version of each mapping file: a broken file on disk cannot take an integration down, not even over a restart."""
+"""The last good version of each mapping file, so that a broken file on disk stops no integration, not even after a restart."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from relay.store.connection import Connection
 from relay.store.keys import key
 
 #: How long the last good version outlives its file (seconds).
-_STAYS = 86_400
+_EXPIRES_AFTER = 86_400
 
 
 class LastGoodMappings:
-    """Mapping files as they last were good. They refer to secrets, and hold none. All methods raise `StoreUnavailableError`."""
+    """The texts of mapping files. They refer to secrets, but contain none. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def save(self, integration: str, text: str) -> None:
-        """Remember a good version."""
+        """Store a good version."""
         self._connection.call("SET", key(integration, "mapping:good"), text)
 
     def expire(self, integration: str) -> None:
-        """Forget an integration whose file was removed in a day, unless a good one comes back: a deploy may remove it first."""
-        self._connection.call("EXPIRE", key(integration, "mapping:good"), _STAYS)
+        """Expire the version of a removed file in a day, unless one is saved until then: a deployment can put the file back."""
+        self._connection.call("EXPIRE", key(integration, "mapping:good"), _EXPIRES_AFTER)
 
     def load(self, integration: str) -> str | None:
         """Return the last good version, or None."""

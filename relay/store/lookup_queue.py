@@ -1,4 +1,4 @@
-"""Lookups of resolvers in Redis: what waits, what was found (for a while), and who is at it."""
+"""The lookups of resolvers in Virima: which wait, which process does them, and a cache of their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relay.store.token_store import UNLOCK_IF
 
 @dataclass(frozen=True, slots=True)
 class LookupAssignment:
-    """A lookup that was lent to this process; `due` (Unix ms) is the fence that its settlement must show."""
+    """A lookup that this process took. `due` (Unix ms) is the fence that its settlement must show."""
 
     id: str
     due: int
@@ -26,9 +26,10 @@ class LookupAssignment:
 
 @dataclass(frozen=True, slots=True)
 class LookupParking:
-    """What a failure that speaks of Virima as a whole parks the lookups as, and how often they are probed then (ms)."""
+    """How a failure of Virima as a whole parks the lookups. Probe intervals in milliseconds."""
 
     reason: str
+    #: Whether one such failure is enough.
     at_once: bool
     probe_first: int
     probe_most: int
@@ -36,7 +37,7 @@ class LookupParking:
 
 @dataclass(frozen=True, slots=True)
 class LookupSettlement:
-    """What became of one: `record` for the trail, or `again` (Unix ms) where nothing was found out."""
+    """The result of a lookup: a `record` for the audit trail, or when to try again (`again`, Unix ms)."""
 
     wanted: LookupAssignment
     record: dict[str, Any] | None = None
@@ -48,42 +49,45 @@ class LookupQueue:
     """The lookups of one integration. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection, integration: str, *, config: str) -> None:
-        """`config`: digest of the `virima` block and its secrets."""
+        """`config` is a digest of the `virima` block and its secrets."""
         self._connection = connection
         self._integration = integration
         self._config = config
         self._key = key(integration, "queue")
 
-    def take(self, most: int, *, lease: int, now: int) -> tuple[list[LookupAssignment], int | None]:
-        """Lend up to `most` lookups for `lease` milliseconds; also when to look again (Unix ms). Where parked, only a probe."""
-        again, *taken = self._connection.run("lookups", self._key, [now, "take", self._config, most, lease])
-        wanted = [LookupAssignment(an_id, int(due), by, bool(probe)) for an_id, due, by, probe in taken]
-        return wanted, int(float(again)) if again else None
+    def take(self, limit: int, *, lease: int, now: int) -> tuple[list[LookupAssignment], int | None]:
+        """Take up to `limit` lookups for `lease` ms, only a probe if parked; also return when to look again (Unix ms)."""
+        again, *taken = self._connection.run("lookups", self._key, [now, "take", self._config, limit, lease])
+        assignments = [
+            LookupAssignment(delivery_id, int(due), resolved_by, bool(probe))
+            for delivery_id, due, resolved_by, probe in taken
+        ]
+        return assignments, int(float(again)) if again else None
 
     def settle(self, results: Sequence[LookupSettlement], *, failures: int, now: int) -> list[bool]:
-        """Write down what lookups came to, each with its record in the trail; False where it was lent to another since."""
-        arguments = [json.dumps(self._settled(one), separators=(",", ":")) for one in results]
-        found = self._connection.run("lookups", self._key, [now, "settle", self._config, failures, *arguments])
-        return [bool(one) for one in found]
+        """Record the results of lookups in the audit trail; False for a lookup whose lease was lost."""
+        arguments = [json.dumps(self._settled(result), separators=(",", ":")) for result in results]
+        recorded = self._connection.run("lookups", self._key, [now, "settle", self._config, failures, *arguments])
+        return [bool(flag) for flag in recorded]
 
     def known(self, mode: str, email: str) -> dict[str, Any] | None:
-        """Return what was found out of `email` lately, or None."""
+        """Return the cached result for `email`, or None."""
         text = self._connection.call("GET", self._cache_key(mode, email))
         found: dict[str, Any] | None = json.loads(text) if text else None
         return found
 
     def remember(self, mode: str, email: str, found: dict[str, Any], *, for_ms: int) -> None:
-        """Keep what was found out of `email` for a while."""
+        """Cache the result for `email`."""
         self._connection.write("SET", self._cache_key(mode, email), json.dumps(found), "PX", max(1, for_ms))
 
     def lock(self, mode: str, email: str, *, for_ms: int) -> str | None:
-        """Take the right to look `email` up; returns what to unlock it with, None where another process is at it."""
+        """Lock the lookup of `email`; returns the owner to unlock it with, or None if another process holds the lock."""
         owner = secrets.token_hex(8)
         taken = self._connection.write("SET", f"{self._cache_key(mode, email)}:lock", owner, "NX", "PX", for_ms)
         return owner if taken else None
 
     def unlock(self, mode: str, email: str, owner: str) -> None:
-        """Give that right back, if it still is the `owner`'s."""
+        """Release the lock if `owner` still holds it."""
         self._connection.call("EVAL", UNLOCK_IF, 1, f"{self._cache_key(mode, email)}:lock", owner)
 
     def _cache_key(self, mode: str, email: str) -> str:

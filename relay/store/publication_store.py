@@ -1,4 +1,4 @@
-"""What IEM was told of an integration, and which process tells it."""
+"""What the relay has published to IEM about an integration, and which process publishes it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from relay.store.keys import key
 
 @dataclass(frozen=True, slots=True)
 class PublicationState:
-    """How an integration stands, and what was remembered of what IEM was told."""
+    """The health of an integration, and what the publisher remembered of its publications."""
 
     health: IntegrationHealth
     memory: Mapping[str, str]
 
 
 class PublicationStore:
-    """The memory of one integration's publisher. All methods raise `StoreUnavailableError`."""
+    """The lease and the memory of one integration's publisher. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection, integration: str) -> None:
         self._connection = connection
         self._key = key(integration, "queue")
 
     def look(self, owner: str, *, for_ms: int, now: int) -> PublicationState | None:
-        """Be the one who tells IEM, for so long, and see how it stands; None where another process is."""
+        """Take or extend the publisher's lease, and read the health; None if another process holds the lease."""
         found = self._connection.run("publisher", self._key, [now, "look", owner, for_ms])
         if not found:
             return None
@@ -50,9 +50,9 @@ class PublicationStore:
         return PublicationState(health, pairs(memory))
 
     def remember(self, owner: str, changes: Mapping[str, str], *, now: int) -> bool:
-        """Remember what IEM was told, in one step; an empty text is forgotten. False where another process tells by now."""
+        """Store changes of the memory in one step; an empty text removes a field. False if another process holds the lease."""
         return bool(self._connection.run("publisher", self._key, [now, "remember", owner, json.dumps(changes)]))
 
     def leave(self, owner: str, *, now: int) -> None:
-        """Let another process tell at once."""
+        """Release the lease, so that another process can publish at once."""
         self._connection.run("publisher", self._key, [now, "leave", owner])

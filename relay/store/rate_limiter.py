@@ -1,4 +1,4 @@
-"""How fast an integration's senders may post, over all web processes."""
+"""Limits how fast the senders of an integration can post, over all web processes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from relay.store.keys import key
 
 
 class RateLimiter:
-    """Counts webhooks against the rates of their integrations. All methods raise `StoreUnavailableError`."""
+    """Counts webhooks against the rate limits of their integrations. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def take(self, integration: str, per_second: int, *, now: int) -> float:
-        """Count one webhook; return 0 where it may pass, else after how long the next one may (seconds)."""
+        """Count one webhook. Return 0 if it is within the limit, otherwise the seconds until the next one is accepted."""
         wait = self._connection.run("rate", key(integration, "queue"), [now, per_second])
         return int(wait) / 1000

@@ -1,4 +1,4 @@
-"""Which integrations have ever had an update: the mapping folder tells only which there are now."""
+"""The integrations that Redis stores something for. The mapping folder contains only those that are configured now."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from relay.store.keys import INTEGRATIONS
 
 
 class Registry:
-    """The names of integrations that Redis has something of. All methods raise `StoreUnavailableError`."""
+    """The names of the integrations that have records in Redis. All methods raise `StoreUnavailableError`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def names(self) -> set[str]:
-        """Return all of them."""
+        """Return all names."""
         return set(self._connection.call("SMEMBERS", INTEGRATIONS))
 
     def add(self, *integrations: str) -> None:
-        """Know `integrations` from now on."""
+        """Add integrations."""
         if integrations:
             self._connection.write("SADD", INTEGRATIONS, *integrations)
 
     def forget(self, integration: str) -> None:
-        """Nothing is left of `integration`."""
+        """Remove an integration that has no records left."""
         self._connection.write("SREM", INTEGRATIONS, integration)

@@ -1,17 +1,18 @@
-"""The Lua scripts beside this file: loaded once, called by their SHA."""
+"""The Lua scripts in `lua/`. Redis loads each once and runs it by its SHA-1."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
 
-#: What empties the queues may write while memory is full: else a full Redis would stay full. Intake may not.
+#: Scripts that can write while Redis's memory is full, because they empty the queues: otherwise a full Redis would stay full.
+#: The scripts of the intake are not among them.
 _DRAINING = frozenset({"take", "settle", "reclaim", "discard", "sweep", "circuit", "trail", "lookups", "publisher"})
 
 
 @cache
 def script_text(name: str) -> str:
-    """Return the text of `lua/<name>.lua` behind the prelude that all scripts of an integration share."""
+    """Return the text of `lua/<name>.lua`, preceded by `lua/prelude.lua`, which all scripts share."""
     folder = files(__package__).joinpath("lua")
     shebang = "#!lua flags=allow-oom\n" if name in _DRAINING else ""
     return (

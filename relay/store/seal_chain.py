@@ -1,4 +1,4 @@
-"""The chain of seals over an integration's audit trail: adding to it, and dropping its old end with the records it seals."""
+"""The chain of seals over an integration's audit trail: adds seals, and drops the oldest with the records that they seal."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class SealChain:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def seals(self, integration: str, *, at_once: int = 100) -> Iterator[Seal]:
-        """Return an integration's seals, oldest first, read so many `at_once`."""
+    def seals(self, integration: str, *, page_size: int = 100) -> Iterator[Seal]:
+        """Return the seals of an integration, oldest first, read `page_size` at a time."""
         start = "-"
         while True:
-            found = self._connection.call("XRANGE", key(integration, "seals"), start, "+", "COUNT", at_once)
-            yield from (_read_seal(integration, an_id, flat) for an_id, flat in found)
-            if len(found) < at_once:
+            found = self._connection.call("XRANGE", key(integration, "seals"), start, "+", "COUNT", page_size)
+            yield from (_read_seal(integration, record_id, flat) for record_id, flat in found)
+            if len(found) < page_size:
                 return
             start = f"({found[-1][0]}"
 
     def last(self, integration: str) -> Seal | None:
-        """Return the youngest seal."""
+        """Return the latest seal, or None."""
         found = self._connection.call("XREVRANGE", key(integration, "seals"), "+", "-", "COUNT", 1)
         return _read_seal(integration, *found[0]) if found else None
 
     def anchor(self, integration: str) -> Anchor | None:
-        """Return what the chain's head hangs on where older seals were dropped."""
+        """Return the anchor that the first seal refers to after older seals were dropped, or None."""
         fields = pairs(self._connection.call("HGETALL", key(integration, "seals:anchor")))
         if not fields:
             return None
@@ -44,13 +44,13 @@ class SealChain:
             return Anchor(integration, 0, "", "0-0", "damaged", "")
 
     def add(self, seal: Seal) -> bool:
-        """Add a seal to the chain; False where another process added one of this number first."""
+        """Add a seal to the chain; False if another process added a seal with its number first."""
         records = _pack(seal.records)
         arguments: list[str | int] = [0, "seal", seal.number, seal.previous, seal.key, records, seal.mac]
         return bool(self._connection.run("trail", key(seal.integration, "queue"), arguments))
 
     def drop(self, anchor: Anchor) -> None:
-        """Drop the seals up to the anchor's, with their records, and hang the chain on the anchor: in one step."""
+        """Drop the seals up to the anchor's, with their records, and store the anchor, in one step."""
         milliseconds, sequence = id_order(anchor.last)
         arguments: list[str | int] = [
             0, "drop", anchor.number, anchor.seal, anchor.last, anchor.key, anchor.mac, f"{milliseconds}-{sequence + 1}",
@@ -58,9 +58,9 @@ class SealChain:
         self._connection.run("trail", key(anchor.integration, "queue"), arguments)
 
 
-def _read_seal(integration: str, an_id: str, flat: Any) -> Seal:
+def _read_seal(integration: str, record_id: str, flat: Any) -> Seal:
     fields = pairs(flat)
-    number, _ = id_order(an_id)
+    number, _ = id_order(record_id)
     try:
         return Seal(integration, number, fields["previous"], fields["key"], _unpack(fields["records"]), fields["mac"])
     except (KeyError, ValueError):
@@ -68,15 +68,15 @@ def _read_seal(integration: str, an_id: str, flat: Any) -> Seal:
 
 
 def _pack(records: Sequence[tuple[str, str]]) -> str:
-    """Return ids and digests as one text, each time as its distance from the first one: half the memory."""
+    """Return ids and digests as one text. Each time is relative to the first one, which halves the memory."""
     start = id_order(records[0][0])[0]
-    orders = ((id_order(an_id), digest) for an_id, digest in records)
+    orders = ((id_order(record_id), digest) for record_id, digest in records)
     return f"{start} " + " ".join(f"{ms - start}-{sequence} {digest}" for (ms, sequence), digest in orders)
 
 
 def _unpack(text: str) -> tuple[tuple[str, str], ...]:
     start, *rest = text.split(" ")
-    ids = (id_order(one) for one in rest[::2])
+    ids = (id_order(text) for text in rest[::2])
     return tuple(
         (f"{int(start) + ms}-{sequence}", digest) for (ms, sequence), digest in zip(ids, rest[1::2], strict=True)
     )

@@ -1,4 +1,4 @@
-"""IEM's access token in Redis, for all processes; or the refusal that the last fetch met."""
+"""IEM's access token, shared by all processes; or IEM's refusal of the last fetch."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ local stored = redis.call('GET', KEYS[1])
 if not stored or cjson.decode(stored).value ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1"""
-#: Frees a lock that still is its owner's.
+#: Releases a lock if its owner still holds it.
 UNLOCK_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-#: A refusal is remembered for as long as somebody can have been waiting for the fetch (ms).
-_REFUSAL_STAYS = 120_000
+#: A refusal is kept for as long as a process can have waited for the fetch (ms).
+_REFUSAL_KEPT = 120_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token, or the `refusal` to give one. Times in Unix milliseconds."""
+    """A token, or the `refusal` of the last fetch. Times in Unix milliseconds."""
 
-    #: Digest of the account that it is of: another one means that the credentials were changed since.
+    #: Digest of the credentials. A different digest means that the credentials were changed.
     config: str
     stored_at: int
     value: str = ""
     expires_at: int = 0
     renew_at: int = 0
     refusal: IemAnswer | None = None
-    #: It was fetched in place of one that was refused; without a value: such a one is wanted.
+    #: The token replaces a refused one. Without a value: a replacement is to be fetched.
     is_replacement: bool = False
 
 
@@ -45,7 +45,7 @@ class TokenStore:
         self._lock_key = key(integration, "token:lock")
 
     def load(self) -> StoredToken | None:
-        """Return what is stored, or None."""
+        """Return the stored token or refusal, or None."""
         text = self._connection.call("GET", self._key)
         if text is None:
             return None
@@ -54,19 +54,19 @@ class TokenStore:
         return StoredToken(**fields, refusal=IemAnswer(**refusal) if refusal else None)
 
     def save(self, token: StoredToken, *, now: int) -> None:
-        """Store `token` in place of whatever was there, until it expires."""
-        lifetime = token.expires_at - now if token.value else _REFUSAL_STAYS
+        """Store `token` until it expires, and overwrite what was there."""
+        lifetime = token.expires_at - now if token.value else _REFUSAL_KEPT
         self._connection.write("SET", self._key, json.dumps(asdict(token)), "PX", max(lifetime, 1))
 
     def replace(self, value: str, stored: StoredToken) -> None:
-        """Store `stored`, that holds no token, if the token still is `value`: a newer one stays."""
-        self._connection.call("EVAL", _REPLACE_IF, 1, self._key, value, json.dumps(asdict(stored)), _REFUSAL_STAYS)
+        """Store `stored`, which contains no token, if the current token is still `value`: a newer token is kept."""
+        self._connection.call("EVAL", _REPLACE_IF, 1, self._key, value, json.dumps(asdict(stored)), _REFUSAL_KEPT)
 
     def lock(self, *, for_ms: int) -> str | None:
-        """Take the right to fetch a token for up to `for_ms`; returns what to unlock it with, None where another has it."""
+        """Lock the fetching of a token for up to `for_ms`; returns the owner to unlock it with, or None if it is locked."""
         owner = secrets.token_hex(8)
         return owner if self._connection.write("SET", self._lock_key, owner, "NX", "PX", for_ms) else None
 
     def unlock(self, owner: str) -> None:
-        """Give the right to fetch back, if it still is the `owner`'s."""
+        """Release the lock if `owner` still holds it."""
         self._connection.call("EVAL", UNLOCK_IF, 1, self._lock_key, owner)

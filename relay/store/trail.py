@@ -1,4 +1,4 @@
-"""The audit trails: reading them, by page, by filter, from one end to the other. `store.seal_chain` has what vouches for them."""
+"""Reads the audit trails: by page, by filter, from one end to the other. The seals over them are in `store.seal_chain`."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ TYPES = (
     "mapping_refused",
     "virima_lookup",
 )
-#: Members that every record has, whatever else it tells.
-_OWN = frozenset({"id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor"})
-#: What a field of its own tells, the rest stands in `more`.
-_TOLD: dict[str, Callable[[str], str | int]] = {
+#: The members that every record has.
+_COMMON = frozenset({"id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor"})
+#: The members with a stream field of their own. All others are in the field `more`.
+_OWN_FIELDS: dict[str, Callable[[str], str | int]] = {
     "itsm_state": str,
     "iem_state": int,
     "resolved_by": str,
     "mapping": str,
     "attempts": int,
 }
-#: What a lookup's record has in any case.
+#: The members that every record of a lookup has.
 _LOOKUP = dict.fromkeys(("lookup", "email", "outcome", "reason", "cached", "user", "status", "duration_ms"))
-#: Where a record stands among those of all integrations: its id's two numbers, then the integration.
-_Place = tuple[int, int, str]
+#: The position of a record among those of all integrations: the two numbers of its id, then the integration.
+_Position = tuple[int, int, str]
 _PAGE = 1_000
-#: Of a mapping file's faults so many are recorded.
-_MOST_FAULTS = 10
-#: So many records at most are looked through for one page of a filter that few of them pass.
-_MOST_LOOKED_AT = 10_000
+#: Faults of a mapping file that one record lists.
+_MAX_FAULTS = 10
+#: Records that are read for one page, however few of them match the filter.
+_MAX_SCANNED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TrailQuery:
-    """Which records are wanted. Times in Unix milliseconds; None: any. `user`: whoever is named by it in a record."""
+    """A filter of records. Times in Unix milliseconds; None matches any. `user` is an id, a name or an email address."""
 
     sys_id: str | None = None
     number: str | None = None
@@ -60,8 +60,8 @@ class TrailQuery:
     since: int | None = None
     until: int | None = None
 
-    def wants(self, record: Record) -> bool:
-        """Tell whether a record passes, its time excepted."""
+    def matches(self, record: Record) -> bool:
+        """Return whether a record matches; its time is not checked."""
         for name in ("sys_id", "number", "delivery_id", "type"):
             value = getattr(self, name)
             if value is not None and record[name] != value:
@@ -76,17 +76,17 @@ class Trail:
         self._connection = connection
 
     def walk(self, integration: str, *, since: int | None = None, until: int | None = None) -> Iterator[dict[str, Any]]:
-        """Return an integration's records, oldest first, a page at a time."""
+        """Return the records of an integration, oldest first, read a page at a time."""
         start, end = "-" if since is None else str(max(0, since)), "+" if until is None else str(max(0, until))
         while True:
             found = self._connection.call("XRANGE", key(integration, "audit"), start, end, "COUNT", _PAGE)
-            yield from (_read(integration, an_id, flat) for an_id, flat in found)
+            yield from (_read(integration, record_id, flat) for record_id, flat in found)
             if len(found) < _PAGE:
                 return
             start = f"({found[-1][0]}"
 
     def walk_after(self, integration: str, after: str | None, *, up_to: str = "+") -> Iterator[dict[str, Any]]:
-        """Return the records behind the record `after`, none behind `up_to`, oldest first, a page at a time."""
+        """Return the records after the record `after`, up to `up_to`, oldest first, read a page at a time."""
         while records := self.read_after(integration, after, up_to=up_to):
             yield from records
             after = records[-1]["id"]
@@ -98,67 +98,68 @@ class Trail:
     def page(
         self, integrations: Sequence[str], query: TrailQuery, *, limit: int, cursor: str | None = None
     ) -> DeliveryPage:
-        """Return up to `limit` records of `integrations`, newest first, that come after `cursor`.
+        """Return up to `limit` records of `integrations`, newest first, after `cursor`.
 
-        Where few pass, the page ends early, and the next one goes on from there.
+        If few records match, the page ends early, and the next page continues there.
         """
-        found: list[tuple[_Place, dict[str, Any]]] = []
-        stops: list[_Place] = []
+        found: list[tuple[_Position, dict[str, Any]]] = []
+        stops: list[_Position] = []
         for name in integrations:
             records, stop = self._page_of(name, query, limit, cursor)
-            found += [(_place(record["id"], name), record) for record in records]
+            found += [(_position(record["id"], name), record) for record in records]
             stops += [stop] if stop else []
-        # Where one trail was not looked through to its end, older records of others wait for the next page.
+        # If one trail was not read to its end, older records of other trails wait for the next page.
         floor = max(stops, default=None)
-        safe = sorted((one for one in found if floor is None or one[0] >= floor), key=lambda one: one[0], reverse=True)
-        told = safe[:limit]
-        last = told[-1][0] if len(safe) > limit else floor
-        return DeliveryPage(tuple(record for _, record in told), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
+        ready = [entry for entry in found if floor is None or entry[0] >= floor]
+        ready.sort(key=lambda entry: entry[0], reverse=True)
+        page = ready[:limit]
+        last = page[-1][0] if len(ready) > limit else floor
+        return DeliveryPage(tuple(record for _, record in page), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
 
     def _page_of(
         self, name: str, query: TrailQuery, limit: int, cursor: str | None
-    ) -> tuple[list[dict[str, Any]], _Place | None]:
-        """Return matching records, newest first, and where looking for them stopped before the end."""
+    ) -> tuple[list[dict[str, Any]], _Position | None]:
+        """Return matching records, newest first, and the position at which reading stopped before the end."""
         top = _below(cursor, name) if cursor else "+" if query.until is None else str(max(0, query.until))
         bottom = "-" if query.since is None else str(max(0, query.since))
         records: list[dict[str, Any]] = []
-        for _ in range(_MOST_LOOKED_AT // _PAGE):
+        for _ in range(_MAX_SCANNED // _PAGE):
             found = self._connection.call("XREVRANGE", key(name, "audit"), top, bottom, "COUNT", _PAGE)
-            records += [record for an_id, flat in found if query.wants(record := _read(name, an_id, flat))]
+            records += [record for record_id, flat in found if query.matches(record := _read(name, record_id, flat))]
             if len(records) > limit:
-                return records[: limit + 1], _place(records[limit]["id"], name)
+                return records[: limit + 1], _position(records[limit]["id"], name)
             if len(found) < _PAGE:
                 return records, None
             top = f"({found[-1][0]}"
-        return records, _place(found[-1][0], name)
+        return records, _position(found[-1][0], name)
 
     def record_mapping(self, integration: str, *, digest: str | None, faults: Sequence[str], now: int) -> bool:
-        """Record which mapping is at work, or why its file was refused (`digest` None), unless that is what was recorded last."""
+        """Record the active mapping, or why its file was refused (`digest` None), unless the trail already has that state."""
         kind = "mapping_loaded" if digest else "mapping_refused"
-        told = {"mapping": digest} if digest else {"faults": list(faults)[:_MOST_FAULTS]}
+        members = {"mapping": digest} if digest else {"faults": list(faults)[:_MAX_FAULTS]}
         state = digest or "refused " + hashlib.sha256("\n".join(faults).encode()).hexdigest()[:12]
-        arguments: list[str | int] = [now, "mapping", kind, state, json.dumps(told)]
+        arguments: list[str | int] = [now, "mapping", kind, state, json.dumps(members)]
         return bool(self._connection.run("trail", key(integration, "queue"), arguments))
 
     def mapping_recorded_at(self, integration: str) -> int | None:
-        """Return since when (Unix ms) the mapping file is as the trail recorded it last."""
+        """Return since when (Unix ms) the mapping file has been in its recorded state, or None."""
         since = self._connection.call("HGET", key(integration, "mapping"), "since")
         return int(since) if since else None
 
     def read_after(
         self, integration: str, after: str | None, *, up_to: str = "+", limit: int = _PAGE
     ) -> list[dict[str, Any]]:
-        """Return up to `limit` records behind the record `after` (None: from the beginning), none behind `up_to`."""
+        """Return up to `limit` records after the record `after` (None: from the beginning), up to `up_to`."""
         start = "-" if after is None else f"({after}"
         found = self._connection.call("XRANGE", key(integration, "audit"), start, up_to, "COUNT", limit)
-        return [_read(integration, an_id, flat) for an_id, flat in found]
+        return [_read(integration, record_id, flat) for record_id, flat in found]
 
 
-def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
-    """Return an audit record as DESIGN section 3 reads it."""
+def _read(integration: str, record_id: str, flat: Any) -> dict[str, Any]:
+    """Return an audit record as the operator API returns it (`docs/audit/audit-trail.md`)."""
     fields = pairs(flat)
     record = {
-        "id": an_id,
+        "id": record_id,
         "at": None,
         "type": fields.get("type", "damaged"),
         "integration": integration,
@@ -170,26 +171,26 @@ def _read(integration: str, an_id: str, flat: Any) -> dict[str, Any]:
     }
     try:
         record["at"] = format_time(int(float(fields["at"])))
-        record |= {name: read(fields[name]) for name, read in _TOLD.items() if fields.get(name)}
+        record |= {name: read(fields[name]) for name, read in _OWN_FIELDS.items() if fields.get(name)}
         more: dict[str, Any] = json.loads(fields["more"]) if fields.get("more") else {}
-        return {**record, **{name: value for name, value in more.items() if name not in _OWN}}
+        return {**record, **{name: value for name, value in more.items() if name not in _COMMON}}
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
-        return {**record, "damaged": "somebody else wrote this: it is no record of the relay's"}
+        return {**record, "damaged": "the relay did not write this record"}
 
 
 def _users_of(record: Record) -> set[str]:
-    told = record.get("user")
-    user = told if isinstance(told, dict) else {}
-    named = [record.get(name) for name in ("actor", "resolved_by", "email")]
-    named += [user.get(name) for name in ("id", "userName", "displayName", "email")]
-    return {str(one).casefold() for one in named if one}
+    lookup_user = record.get("user")
+    user = lookup_user if isinstance(lookup_user, dict) else {}
+    names = [record.get(name) for name in ("actor", "resolved_by", "email")]
+    names += [user.get(name) for name in ("id", "userName", "displayName", "email")]
+    return {str(name).casefold() for name in names if name}
 
 
-def _place(an_id: str, name: str) -> _Place:
-    return (*id_order(an_id), name)
+def _position(record_id: str, name: str) -> _Position:
+    return (*id_order(record_id), name)
 
 
 def _below(cursor: str, name: str) -> str:
-    """Return the highest id of trail `name` that comes behind `cursor`: newest first, and by name within one id."""
-    an_id, _, other = cursor.partition("@")
-    return an_id if name < other else f"({an_id}"
+    """Return the highest id of trail `name` after `cursor`, in the order newest first, then by name."""
+    record_id, _, other = cursor.partition("@")
+    return record_id if name < other else f"({record_id}"

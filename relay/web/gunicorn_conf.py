@@ -108,7 +108,7 @@ def on_starting(server: Any) -> None:
         sys.exit(EX_CONFIG)
     set_up_logs(form=_settings.log_format, level=_settings.log_level, redactor=Redactor())
     logger = logging.getLogger("relay.web")
-    log(logger, logging.INFO, "Redis durability", durability=durability.promise, memory=durability.memory)
+    log(logger, logging.INFO, "Redis durability", durability=durability.guarantee, memory=durability.memory)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature

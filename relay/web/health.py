@@ -61,7 +61,7 @@ def _check_redis(snapshot: StoreSnapshot) -> dict[str, Any]:
     return {
         "status": "warn" if doubtful or durability.is_short_of_memory else "pass",
         "componentType": "datastore",
-        "output": f"{durability.promise}; {durability.memory}",
+        "output": f"{durability.guarantee}; {durability.memory}",
         "appendonly": durability.appendonly,
         "appendfsync": durability.appendfsync,
         "maxmemory_policy": durability.eviction,

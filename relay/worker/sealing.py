@@ -100,7 +100,7 @@ class Sealer:
         """Drop seals that hold only records older than the retention, and these records. Raises StoreUnavailableError."""
         oldest = self._now_ms() - self._retention
         last: Seal | None = None
-        for number, seal in enumerate(self._chain.seals(integration, at_once=1)):
+        for number, seal in enumerate(self._chain.seals(integration, page_size=1)):
             if id_order(seal.last)[0] >= oldest or number == _MAX_DROPPED:
                 break
             last = seal

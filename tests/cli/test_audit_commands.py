@@ -212,7 +212,7 @@ def test_what_is_no_record_is_told_and_shown_and_never_a_traceback(
     listed, checked = run("list"), run("verify", "--key-file", "old.key")
 
     assert (listed.returncode, checked.returncode) == (0, 0), "it was there before it was sealed"
-    assert "somebody else wrote this" in listed.stdout
+    assert "the relay did not write this record" in listed.stdout
 
 
 def test_what_a_terminal_could_take_for_an_order_is_shown_as_text(run: Run, bench: Bench) -> None:

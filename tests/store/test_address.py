@@ -43,7 +43,7 @@ def test_any_text_is_an_address_or_a_sentence_without_a_password(url: str) -> No
 
     assert PASSWORD not in told
     assert not told or told.startswith(
-        "RELAY_REDIS_URL: not an address of Redis: expected a host, then a port up to 65535"
+        "RELAY_REDIS_URL: invalid Redis address: expected a host, then a port up to 65535"
     )
 
 

@@ -105,7 +105,7 @@ def test_a_webhook_that_stays_held_back_is_not_known_to_be_stored(
     monkeypatch.setattr(flush, "_PATIENCE", 0.05)
     busy.told = ["held back"] * 1000
 
-    with pytest.raises(StoreUnavailableError, match="its disk is too busy"):
+    with pytest.raises(StoreUnavailableError, match="its disk is busy"):
         Bench(busy).accept_new(resolution("5"))
 
 
@@ -122,7 +122,7 @@ def test_a_webhook_that_the_disk_refuses_is_not_known_to_be_stored(
 
     server.limit_files(file.stat().st_size + 10)
     try:
-        with pytest.raises(StoreUnavailableError, match="its disk is too busy"):
+        with pytest.raises(StoreUnavailableError, match="its disk is busy"):
             bench.accept_new(resolution("5", ticket=2))
     finally:
         server.limit_files(-1)

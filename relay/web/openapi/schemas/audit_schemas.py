@@ -34,7 +34,7 @@ class AuditRecordSchema(AnswerSchema):
 
     id = text("by Redis' clock: `<Unix ms>-<sequence>`")
     at = moment("when it happened", null=True)
-    type = text("what happened; `damaged`: somebody else wrote this record", choices=(*TYPES, "damaged"))
+    type = text("what happened; `damaged`: the relay did not write this record", choices=(*TYPES, "damaged"))
     integration = text("whose it is")
     delivery_id = text("the delivery", null=True)
     sys_id = text("the ticket", null=True)
