@@ -1,4 +1,4 @@
-"""What one value of a body may be: strictly in what we send, as well as it can be read in what Virima answers."""
+"""Readers of the values in Virima's bodies: strict for what the relay sends, lenient for what Virima answers."""
 
 from __future__ import annotations
 
@@ -8,26 +8,15 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
 
-#: A longer text is cut (characters).
-_MOST_TEXT = 1000
+#: Longer texts are cut (characters).
+_MAX_TEXT = 1000
 _ID = re.compile(r"\d{1,18}", re.ASCII)
 
 
-class Read(fields.Field[Any]):
-    """A field whose value is what `read` makes of it."""
-
-    def __init__(self, read: Callable[[Any], Any], **options: Any) -> None:
-        super().__init__(allow_none=True, **options)
-        self.read = read
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        return self.read(value)
-
-
 def expect(expected: str, *types: type) -> Callable[[Any], Any]:
-    """Return a reader of values of exactly these types: true is no number."""
+    """Return a reader of values of exactly these types: `true` is not a number."""
 
     def read(value: Any) -> Any:
         if type(value) not in types:
@@ -45,21 +34,23 @@ def read_filled(value: Any) -> Any:
 
 
 def read_text(value: Any) -> str | None:
-    """Return text or a number as a text without control characters and half surrogates; None for anything else."""
+    """Return a text or a number as a text without control characters and lone surrogates; None for anything else."""
     match value:
         case bool() | None:
             return None
         case str():
-            text = "".join(" " if unicodedata.category(one) in {"Cc", "Cs"} else one for one in value[:_MOST_TEXT])
+            text = "".join(
+                " " if unicodedata.category(character) in {"Cc", "Cs"} else character for character in value[:_MAX_TEXT]
+            )
             return text.strip() or None
         case int() | float():
-            return str(value)[:_MOST_TEXT]
+            return str(value)[:_MAX_TEXT]
         case _:
             return None
 
 
 def read_flag(value: Any) -> bool | None:
-    """Return a boolean, whether it came as one, as 0 or 1 or as a word; None for anything else."""
+    """Return the boolean that a boolean, 0 or 1, or a word means; None for anything else."""
     match value:
         case bool():
             return value
@@ -72,10 +63,10 @@ def read_flag(value: Any) -> bool | None:
 
 
 def read_id(value: Any) -> int:
-    """Return an id, which may come as digits in a text, or 0 where there is none.
+    """Return an id, which can be a number or digits in a text; 0 for null or an empty text.
 
     Raises:
-        ValidationError: it is something else altogether.
+        ValidationError: the value is anything else.
     """
     match value:
         case None:
@@ -92,12 +83,5 @@ def read_id(value: Any) -> int:
             raise ValidationError("expected a whole number")
 
 
-class Id(Read):
-    """An id; null is none."""
-
-    def __init__(self) -> None:
-        super().__init__(read_id, load_default=0)
-
-    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
-        """Return the id, or 0."""
-        return 0 if value is None else super().deserialize(value, attr, data, **kwargs)
+def _printable(text: str) -> str:
+    return "".join(" " if unicodedata.category(character) in {"Cc", "Cs"} else character for character in text)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, post_load
 
+from relay.core.schema_problems import describe_problems
+from relay.core.value_field import ValueField
 from relay.errors import RequestBodyError
-from relay.virima.body_readers import Id, Read, expect, read_filled, read_flag, read_text
+from relay.virima.body_readers import expect, read_filled, read_flag, read_id, read_text
 from relay.virima.results import Response, TransactionMessage, UserDetails
 
 #: Members that are secret wherever they stand: dropped from an answer before it is anybody's value.
@@ -33,7 +35,11 @@ _flag_or_number = expect("true, false or a number", bool, int, float)
 
 
 def _all(names: str, read: Callable[[Any], Any]) -> dict[str, fields.Field[Any]]:
-    return {name: Read(read) for name in names.split()}
+    return {name: ValueField(read, allow_none=True) for name in names.split()}
+
+
+def _required() -> fields.Field[Any]:
+    return ValueField(read_filled, required=True)
 
 
 LocationSchema = Schema.from_dict(_all("stringobj shortName s3Name uniqueId lineType", _text), name="LocationSchema")
@@ -55,7 +61,7 @@ ClientSchema = Schema.from_dict(
     name="ClientSchema",
 )
 _CREDENTIAL: dict[str, fields.Field[Any]] = {
-    "email": Read(read_filled, required=True),
+    "email": _required(),
     **_all("password demoUser customerId clientName oldSessionId", _text),
     **_all("enableMFA", _flag),
     "client": fields.Nested(ClientSchema, allow_none=True),
@@ -63,12 +69,10 @@ _CREDENTIAL: dict[str, fields.Field[Any]] = {
 #: Names a user: to impersonate, or to send a mail to.
 CredentialSchema = Schema.from_dict(_CREDENTIAL, name="CredentialSchema")
 #: Proves who the caller is, too: for dologin.
-ProvenCredentialSchema = Schema.from_dict(
-    {**_CREDENTIAL, "password": Read(read_filled, required=True)}, name="ProvenCredentialSchema"
-)
+ProvenCredentialSchema = Schema.from_dict({**_CREDENTIAL, "password": _required()}, name="ProvenCredentialSchema")
 ResetPasswordSchema = Schema.from_dict(
     {
-        **{name: Read(read_filled, required=True) for name in ("email", "password")},
+        **{name: _required() for name in ("email", "password")},
         **_all("instance", _text),
         **_all("directPasswordChange", _flag),
     },
@@ -76,7 +80,7 @@ ResetPasswordSchema = Schema.from_dict(
 )
 SetUpWizardSchema = Schema.from_dict(
     {
-        **{name: Read(read_filled, required=True) for name in ("email", "password")},
+        **{name: _required() for name in ("email", "password")},
         **_all("wizardJson", _text),
     },
     name="SetUpWizardSchema",
@@ -87,29 +91,22 @@ def request_body(schema: type[Schema], content: Mapping[str, Any]) -> bytes:
     """Return `content` as JSON; members that are None are left out.
 
     Raises:
-        RequestBodyError: it is not as the specification has it; the message names the fields, and never a value.
+        RequestBodyError: the content is not as the specification describes it; the message names the fields, and never a value.
     """
-    told = {name: value for name, value in content.items() if value is not None}
-    if problems := schema().validate(told):
+    members = {name: value for name, value in content.items() if value is not None}
+    if problems := schema().validate(members):
         name = schema.__name__.removesuffix("Schema")
-        raise RequestBodyError(f"not a {name} of Virima's specification: {'; '.join(_flatten(problems))}")
-    return json.dumps(told, separators=(",", ":")).encode()
-
-
-def _flatten(problems: Mapping[Any, Any], path: str = "") -> Iterator[str]:
-    for name, found in problems.items():
-        if isinstance(found, Mapping):
-            yield from _flatten(found, f"{path}{name}.")
-        else:
-            yield f"{path}{name}: {' '.join(map(str, found))}"
+        raise RequestBodyError(f"not a {name} of Virima's specification: {'; '.join(describe_problems(problems))}")
+    return json.dumps(members, separators=(",", ":")).encode()
 
 
 def _lenient(texts: str, flags: str) -> dict[str, fields.Field[Any]]:
-    read: dict[str, Callable[[Any], Any]] = {
+    readers: dict[str, Callable[[Any], Any]] = {
         **dict.fromkeys(texts.split(), read_text),
         **dict.fromkeys(flags.split(), read_flag),
     }
-    return {"id": Id(), **{attribute_of(name): Read(one, data_key=name) for name, one in read.items()}}
+    members = {attribute_of(name): ValueField(read, allow_none=True, data_key=name) for name, read in readers.items()}
+    return {"id": ValueField(read_id, reads_null=True, load_default=0), **members}
 
 
 class _Answer(Schema):
