@@ -1,4 +1,4 @@
-"""The use case: accept one webhook. Map it, decide on it and store it in one atomic step, and say what became of it."""
+"""The use case: accept one webhook. Map its records, decide on them and store them in one atomic step."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from relay.intake.journal import Journal
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.submissions import Submission, Verdict, encode_submissions
 
-#: Senders are told within 2 s, whatever Redis and the journal's disk do (ms).
-_TOLD_WITHIN = 1_900
-#: What the journal has of it at least where Redis was asked before, and at most where it can be asked afterwards, and what Redis
-#: needs then (seconds).
-_JOURNAL_LEAST, _JOURNAL_FIRST, _REDIS_LAST = 0.25, 0.8, 1.0
+#: Senders get an answer within 2 s, even if Redis or the journal's disk hangs: the time to store a webhook (ms).
+_STORE_WITHIN = 1_900
+#: The journal's share of that time (seconds): at least, if Redis was tried before; at most, if Redis is tried afterwards.
+_MIN_JOURNAL, _MAX_JOURNAL_FIRST = 0.25, 0.8
+#: Redis is tried after the journal only if this much time is left (seconds).
+_MIN_REDIS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one record: `queued`, `duplicate`, `superseded`, `ignored`, `rejected`; or `journaled`, no verdict yet."""
+    """The verdict on one record: `queued`, `duplicate`, `superseded`, `ignored`, `rejected`; or `journaled`, no verdict yet."""
 
     status: str
-    #: The delivery's id, or the rejection's; empty for an ignored record.
+    #: The id of the delivery or of the rejection; empty for an ignored record.
     id: str
-    #: Why it was ignored.
+    #: Why the record was ignored.
     reason: str = ""
-    #: Why it was rejected.
+    #: Why the record was rejected.
     errors: tuple[FieldError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who posted the webhook, and the key that makes a repeat of it known where its payload cannot."""
+    """Who posted the webhook, and the key that identifies a repeated one."""
 
     name: str
     idempotency_key: str | None = None
@@ -56,84 +57,86 @@ class Intake:
         new_id: Callable[[int], str],
         journal: Journal | None = None,
     ) -> None:
-        """`new_id` makes a delivery's id from the Unix milliseconds of its acceptance."""
+        """`new_id` returns a delivery id, given the time of acceptance (Unix ms)."""
         self._journal = journal
         self._queue_of = queue_of
         self._now_ms = now_ms
         self._new_id = new_id
 
     def accept(self, integration: Integration, payload: Any, sender: Sender, received_at: int) -> list[Receipt]:
-        """Return a receipt for each record of `payload`, in order; all of them are stored, or none.
+        """Store all records of `payload`, or none, and return a receipt for each, in order. `received_at` in Unix ms.
 
         Raises:
             StoreUnavailableError: nothing is known to be stored, neither in Redis nor in the journal.
-            BacklogFullError: too much is pending already.
-            TooManyRecordsError: more than `MAX_RECORDS` of them.
+            BacklogFullError: too many deliveries are pending.
+            TooManyRecordsError: more than `MAX_RECORDS` records.
         """
         records = find_records(integration, payload)
         if len(records) > MAX_RECORDS:
             raise TooManyRecordsError(f"{len(records)} records in one payload: send at most {MAX_RECORDS}")
         now = self._now_ms()
         mapped = map_records(integration, records, payload)
-        submissions = [self._submit(integration, one, sender, received_at, now) for one in mapped]
+        submissions = [self._submission(integration, result, sender, received_at, now) for result in mapped]
         verdicts = self._store(integration, submissions, received_at, now)
-        return [_receipt(one, verdict.status, verdict.id) for one, verdict in zip(mapped, verdicts, strict=True)]
+        return [_receipt(result, verdict) for result, verdict in zip(mapped, verdicts, strict=True)]
+
+    def _submission(
+        self, integration: Integration, mapped: Mapped, sender: Sender, received_at: int, now: int
+    ) -> Submission:
+        stored_id = _rejection_id(integration, mapped) if isinstance(mapped, Rejected) else self._new_id(now)
+        return Submission(stored_id, mapped, received_at, sender.name, sender.idempotency_key)
 
     def _store(
         self, integration: Integration, submissions: Sequence[Submission], received_at: int, now: int
     ) -> list[Verdict]:
-        """Store in Redis, or else in the journal. While updates of the integration wait there, new ones wait behind them."""
+        """Store in Redis, or in the journal. While the journal has entries of the integration, new ones follow them there."""
         records = encode_submissions(integration, submissions, now)
+
+        def seconds_left() -> float:
+            return min(max((received_at + _STORE_WITHIN - self._now_ms()) / 1000, 0.0), _STORE_WITHIN / 1000)
 
         def in_redis() -> list[Verdict]:
             return self._queue_of(integration.name).accept_records(records, now)
 
-        def seconds_left() -> float:
-            return min(max((received_at + _TOLD_WITHIN - self._now_ms()) / 1000, 0.0), _TOLD_WITHIN / 1000)
-
-        def in_journal(journal: Journal, most: float) -> list[Verdict]:
+        def in_journal(journal: Journal, max_seconds: float) -> list[Verdict]:
             verdicts = [_journaled(submission) for submission in submissions]
-            an_id = next((one.id for one in verdicts if one.status == "journaled"), verdicts[0].id)
-            patience = min(max(seconds_left(), _JOURNAL_LEAST), most)
-            journal.append(integration.name, an_id, received_at, records, patience=patience)
+            # The id in the answer: that of the first delivery, if there is one.
+            entry_id = next((verdict.id for verdict in verdicts if verdict.status == "journaled"), verdicts[0].id)
+            timeout = min(max(seconds_left(), _MIN_JOURNAL), max_seconds)
+            journal.append(integration.name, entry_id, received_at, records, timeout=timeout)
             return verdicts
 
-        if self._journal is None:
+        journal = self._journal
+        if journal is None:
             return in_redis()
         try:
-            holds = self._journal.holds(integration.name)
-            return in_journal(self._journal, _JOURNAL_FIRST) if holds else in_redis()
+            is_journaling = journal.has_entries(integration.name)
+            return in_journal(journal, _MAX_JOURNAL_FIRST) if is_journaling else in_redis()
         except JournalError:
-            if seconds_left() < _REDIS_LAST:
+            if seconds_left() < _MIN_REDIS:
                 raise
             return in_redis()
         except StoreUnavailableError:
-            return in_journal(self._journal, _TOLD_WITHIN / 1000)
-
-    def _submit(
-        self, integration: Integration, mapped: Mapped, sender: Sender, received_at: int, now: int
-    ) -> Submission:
-        an_id = _rejection_id(integration.name, mapped.record) if isinstance(mapped, Rejected) else self._new_id(now)
-        return Submission(an_id, mapped, received_at, sender.name, sender.idempotency_key)
+            return in_journal(journal, _STORE_WITHIN / 1000)
 
 
 def _journaled(submission: Submission) -> Verdict:
-    """A rejection is answered as ever; on the rest there is no verdict yet."""
+    """Return the verdict on a record in the journal: only that on a rejection is known."""
     return Verdict("rejected" if isinstance(submission.mapped, Rejected) else "journaled", submission.id)
 
 
-def _rejection_id(integration: str, record: Any) -> str:
-    """Return an id that the same record always gets: one that is sent again and again is kept once, and counted."""
-    text = json.dumps([integration, record], sort_keys=True, separators=(",", ":"))
+def _rejection_id(integration: Integration, rejected: Rejected) -> str:
+    """Return the id of a rejected record. It depends on the content alone: a record that is sent again is stored once."""
+    text = json.dumps([integration.name, rejected.record], sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return "R" + base64.b32encode(digest).decode()[:25]
 
 
-def _receipt(mapped: Mapped, status: str, an_id: str) -> Receipt:
+def _receipt(mapped: Mapped, verdict: Verdict) -> Receipt:
     match mapped:
         case Ignored(reason=reason):
-            return Receipt(status, an_id, reason=reason)
+            return Receipt(verdict.status, verdict.id, reason=reason)
         case Rejected(errors=errors):
-            return Receipt(status, an_id, errors=errors)
+            return Receipt(verdict.status, verdict.id, errors=errors)
         case _:
-            return Receipt(status, an_id)
+            return Receipt(verdict.status, verdict.id)

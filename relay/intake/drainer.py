@@ -1,4 +1,4 @@
-"""Empties the intake journal into Redis, in the order in which webhooks came: one thread on each machine."""
+"""Moves the intake journal into Redis, in the order in which webhooks arrived. One process of each machine does this."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from relay.store.delivery_queue import DeliveryQueue
 _LOG = logging.getLogger("relay.journal")
 
 _LOCK = "drain.lock"
-#: How often the journal is looked at (seconds).
-_LOOK_EVERY = 0.5
-#: Entries, and records, that are handed over in one step: after a crash they are accepted once more, to no effect.
-_ENTRIES_AT_ONCE, _RECORDS_AT_ONCE = 100, 500
-#: Steps for one integration before it is another's turn: what still comes in must not keep others waiting.
-_STEPS_A_TURN = 5
+#: Interval between two looks at an empty journal (seconds).
+_DRAIN_EVERY = 0.5
+#: Maximum number of entries, and of records, in one step.
+_MAX_ENTRIES, _MAX_RECORDS = 100, 500
+#: Maximum number of steps for one integration before the next one: a busy integration must not delay the others.
+_MAX_STEPS = 5
 
 
 class Drainer:
-    """Hands the journal's entries to the accept script, which knows an entry that it has seen by its deliveries' ids."""
+    """Passes entries to the accept script. A crash can repeat a step: the script ignores ids that it has accepted before."""
 
     def __init__(self, journal: Journal, queue_of: Callable[[str], DeliveryQueue], now_ms: Callable[[], int]) -> None:
         self._journal = journal
@@ -37,11 +37,12 @@ class Drainer:
         self._lock: IO[bytes] | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._told: dict[str | None, str] = {}
+        #: The fault that was logged last, by integration; None is the journal as a whole.
+        self._logged: dict[str | None, str] = {}
 
     def start(self) -> None:
-        """Drain in a background thread. One process of a machine drains; the others take over when it ends."""
-        self._thread = every(_LOOK_EVERY, self._turn, name="drainer", stopping=self._stopping, at_once=True)
+        """Drain in a background thread. One process of a machine drains; another takes over when it ends."""
+        self._thread = every(_DRAIN_EVERY, self._turn, name="drainer", stopping=self._stopping, at_once=True)
 
     def close(self) -> None:
         """Stop draining, and let another process take over."""
@@ -51,36 +52,37 @@ class Drainer:
         if self._lock:
             self._lock.close()
 
-    def _turn(self) -> bool:
-        try:
-            return self._has_lock() and self.drain() > 0
-        except (JournalError, OSError) as error:
-            self._tell(str(error))
-            return False
-
     def drain(self) -> int:
-        """Hand over some of what waits, of one integration after the other; returns how many webhooks. Raises JournalError."""
+        """Move some entries of each integration, and return their number. Raises JournalError."""
         total = 0
-        for integration in self._journal.waiting():
+        for integration in self._journal.integrations():
             drained = 0
             try:
-                for _ in range(_STEPS_A_TURN):
-                    entries = _some(self._journal.oldest(integration, _ENTRIES_AT_ONCE))
+                for _ in range(_MAX_STEPS):
+                    entries = _one_step(self._journal.oldest(integration, _MAX_ENTRIES))
                     if not entries:
                         break
-                    self._hand_over(integration, entries)
+                    self._move(integration, entries)
                     drained += len(entries)
             except (StoreUnavailableError, BacklogFullError) as error:
-                self._tell(str(error), integration)
+                self._log_fault(str(error), integration)
             else:
-                self._told.pop(integration, None)
+                self._logged.pop(integration, None)
             if drained:
                 log(_LOG, logging.INFO, "journal drained", integration=integration, webhooks=drained)
             total += drained
         return total
 
-    def _hand_over(self, integration: str, entries: Sequence[Entry]) -> None:
-        """In one step, or where Redis does not take that, one after the other up to the one that it does not take."""
+    def _turn(self) -> bool:
+        """Drain if this process has the lock. Return whether there may be more."""
+        try:
+            return self._has_lock() and self.drain() > 0
+        except (JournalError, OSError) as error:
+            self._log_fault(str(error))
+            return False
+
+    def _move(self, integration: str, entries: Sequence[Entry]) -> None:
+        """Move entries in one step. If that fails, move them one by one, up to the first that Redis does not accept."""
         try:
             self._accept(integration, entries)
         except (StoreUnavailableError, BacklogFullError):
@@ -106,14 +108,14 @@ class Drainer:
             self._lock = lock
         return True
 
-    def _tell(self, fault: str, integration: str | None = None) -> None:
-        """Log a fault once, not each time that it is met again."""
-        if fault != self._told.get(integration):
+    def _log_fault(self, fault: str, integration: str | None = None) -> None:
+        """Log a fault once, and not again while it lasts."""
+        if fault != self._logged.get(integration):
             log(_LOG, logging.WARNING, "the journal is not drained", integration=integration, fault=fault)
-        self._told[integration] = fault
+        self._logged[integration] = fault
 
 
-def _some(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return as many of the first entries as make one step, at least one."""
+def _one_step(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the first entries, as many as one step may hold, but at least one."""
     totals = accumulate(len(entry.records) for entry in entries)
-    return entries[: max(1, sum(total <= _RECORDS_AT_ONCE for total in totals))]
+    return entries[: max(1, sum(total <= _MAX_RECORDS for total in totals))]

@@ -29,7 +29,7 @@ def _load() -> Settings:
         read_mappings(settings.mappings)
         if settings.journal:
             # A SQLite connection does not survive a fork: each process opens its own.
-            open_journal(settings.journal, most_bytes=settings.journal_max).close()
+            open_journal(settings.journal, max_bytes=settings.journal_max).close()
         return settings
     except ConfigurationError as error:
         for problem in error.problems:

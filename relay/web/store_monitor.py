@@ -98,7 +98,7 @@ class StoreMonitor:
         return snapshot
 
     def _examine_journal(self) -> JournalState | None:
-        return self._journal.look(now_ms()) if self._journal else None
+        return self._journal.check(now_ms()) if self._journal else None
 
     def _examine_redis(self) -> StoreSnapshot:
         try:

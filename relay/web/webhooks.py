@@ -106,7 +106,7 @@ def _accept(intake: Intake, integration: Integration, body: bytes, sender: Sende
 
 def _status_of(parts: WebhookParts, name: str, delivery_id: str) -> str | None:
     with suppress(JournalError):  # Redis can answer even if the journal cannot be read
-        if parts.journal and parts.journal.has(name, delivery_id):
+        if parts.journal and parts.journal.has_entry(name, delivery_id):
             return "journaled"
     return parts.deliveries.status_of(name, delivery_id)
 

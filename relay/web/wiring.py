@@ -42,7 +42,7 @@ def build_web(foundation: Foundation) -> WebParts:
     connection = connect_webhooks(settings)
     catalogue = _follow_mappings(foundation, connection)
     threading.Thread(target=connection.warm_up, args=("accept",), name="warm-up", daemon=True).start()
-    journal = Journal(settings.journal, most_bytes=settings.journal_max) if settings.journal else None
+    journal = Journal(settings.journal, max_bytes=settings.journal_max) if settings.journal else None
     if journal:
         # The drainer's own connection has long timeouts: no sender waits for it.
         Drainer(journal, queues(settings, connect(settings)), now_ms).start()

@@ -99,8 +99,8 @@ def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
             troubles[trouble(relay, redis, chance)] += 1
         for one in sending:
             one.result()
-    journal = Journal(tmp_path / "journal", most_bytes=1 << 30)
-    wait_until(lambda: not journal.waiting(), "the journal is drained", patience=60)
+    journal = Journal(tmp_path / "journal", max_bytes=1 << 30)
+    wait_until(lambda: not journal.integrations(), "the journal is drained", patience=60)
     journal.close()
     heartbeats = Heartbeats(Connection(redis.url, timeout=5))
     wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)

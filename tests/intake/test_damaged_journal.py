@@ -1,4 +1,4 @@
-"""A journal whose disk spoilt it: cut, overwritten, edited. It says so, or gives what was written; never anything else."""
+"""A journal that was damaged on the disk: cut, overwritten, edited. It reports the damage, or returns what was written."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ from relay.intake.journal import Journal, open_journal
 
 MIB = 1 << 20
 WRITTEN = [("first", '{"a": "ü\\u2028"}'), ("second",), ("third", "{}")]
-SPOILT = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+DAMAGE = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a journal with three entries."""
+    """The file of an intact journal with three entries."""
     folder = tmp_path_factory.mktemp("good")
-    journal = open_journal(folder, most_bytes=64 * MIB)
+    journal = open_journal(folder, max_bytes=64 * MIB)
     for number, records in enumerate(WRITTEN):
-        journal.append("acme", f"ID{number}", 1_000 + number, records, patience=10)
+        journal.append("acme", f"ID{number}", 1_000 + number, records, timeout=10)
     journal.close()
     return folder / "intake.db"
 
 
 def entries_of(folder: Path, content: bytes) -> list[tuple[str, ...]] | str:
-    """Return what a journal with this file gives, after all that web and drainer ask of it; or the fault that it tells."""
+    """Return the entries of a journal with this file, after all calls that web and the drainer make, or the error."""
     for path in folder.iterdir():
         path.unlink()
     (folder / "intake.db").write_bytes(content)
     try:
-        journal = open_journal(folder, most_bytes=64 * MIB)
+        journal = open_journal(folder, max_bytes=64 * MIB)
     except ConfigurationError as error:
         return str(error)
     try:
-        return asked(journal)
+        return use(journal)
     except JournalError as error:
         return str(error)
     finally:
         journal.close()
 
 
-def asked(journal: Journal) -> list[tuple[str, ...]]:
-    journal.look(2_000)
-    journal.holds("acme")
-    journal.has("acme", "ID1")
-    found = journal.oldest("acme", 10) if "acme" in journal.waiting() else []
-    journal.append("acme", "ID9", 2_000, ["after"], patience=10)
+def use(journal: Journal) -> list[tuple[str, ...]]:
+    journal.check(2_000)
+    journal.has_entries("acme")
+    journal.has_entry("acme", "ID1")
+    found = journal.oldest("acme", 10) if "acme" in journal.integrations() else []
+    journal.append("acme", "ID9", 2_000, ["after"], timeout=10)
     return [entry.records for entry in found]
 
 
-@SPOILT
+@DAMAGE
 @example(at=3800, piece=b"\x80", how="overwritten")
-@given(st.integers(0, 1 << 15), st.binary(max_size=40), st.sampled_from(["cut", "overwritten", "put before"]))
-def test_a_file_that_is_cut_or_overwritten_is_told_or_gives_texts(
+@given(st.integers(0, 1 << 15), st.binary(max_size=40), st.sampled_from(["cut", "overwritten", "prefixed"]))
+def test_a_cut_or_overwritten_file_is_reported_or_returns_texts(
     good: Path, tmp_path: Path, at: int, piece: bytes, how: str
 ) -> None:
     whole = good.read_bytes()
@@ -68,7 +68,7 @@ def test_a_file_that_is_cut_or_overwritten_is_told_or_gives_texts(
     content = {
         "cut": whole[:at],
         "overwritten": whole[:at] + piece + whole[at + len(piece) :],
-        "put before": piece + whole,
+        "prefixed": piece + whole,
     }[how]
 
     found = entries_of(tmp_path, content)
@@ -85,15 +85,15 @@ ROWS = st.one_of(
 )  # fmt: skip
 
 
-def is_spoilt(value: object) -> bool:
-    """Tell whether SQLite takes a value there that the journal never wrote."""
+def is_damaged(value: object) -> bool:
+    """Return whether SQLite accepts the value, and the journal never writes it."""
     storable = value is not None and not (isinstance(value, int) and abs(value) >= 2**63)
     return storable and value not in ("[]", b"[]")
 
 
-@SPOILT
-@given(st.integers(1, 3), ROWS.filter(is_spoilt))
-def test_an_entry_that_is_none_stops_those_behind_it_and_no_others(
+@DAMAGE
+@given(st.integers(1, 3), ROWS.filter(is_damaged))
+def test_a_damaged_entry_blocks_only_later_entries_of_its_integration(
     good: Path, tmp_path: Path, which: int, content: object
 ) -> None:
     for found in tmp_path.iterdir():
@@ -104,8 +104,8 @@ def test_an_entry_that_is_none_stops_those_behind_it_and_no_others(
         edited.execute("UPDATE entries SET records = ? WHERE number = ?", (content, which))
 
     with opened(tmp_path) as journal:
-        journal.append("globex", "ID1", 2_000, ["another's"], patience=10)
-        assert [entry.records for entry in journal.oldest("globex", 10)] == [("another's",)]
+        journal.append("globex", "ID1", 2_000, ["intact"], timeout=10)
+        assert [entry.records for entry in journal.oldest("globex", 10)] == [("intact",)]
         if which > 1:
             assert [entry.records for entry in journal.oldest("acme", 10)] == WRITTEN[: which - 1]
         else:
@@ -115,6 +115,6 @@ def test_an_entry_that_is_none_stops_those_behind_it_and_no_others(
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Journal]:
-    journal = open_journal(folder, most_bytes=64 * MIB)
+    journal = open_journal(folder, max_bytes=64 * MIB)
     yield journal
     journal.close()
