@@ -1,4 +1,4 @@
-"""Who resolved it: lookups wait in Redis, are made once per person, and leave one record each. Real Redis, simulated Virima."""
+"""Resolver lookups wait in Redis, ask once per person, and leave one audit record each. Real Redis, simulated Virima."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CACHE = 3600.0
 
 
 class Site:
-    """An integration with a `virima` block, with the clock in the test's hand, and processes that look up for it."""
+    """An integration with a `virima` block on a test clock, and processes that look up its resolvers."""
 
     def __init__(self, redis: Connection, server: SimulatorServer, mode: Mode = "impersonate") -> None:
         self.redis = redis
@@ -81,8 +81,8 @@ class Site:
         return Heartbeats(self.redis).backlogs(["acme"])[0].virima_parked
 
 
-def all_of(redis: Connection, name: str) -> Any:
-    """Return what a key holds."""
+def content_of(redis: Connection, name: str) -> Any:
+    """Return the content of a key."""
     commands = {
         "string": ("GET", name),
         "hash": ("HGETALL", name),
@@ -123,7 +123,7 @@ def test_the_resolver_of_an_accepted_update_is_recorded(site: Site) -> None:
         ("a b@c.d", "no_email"),
     ],
 )
-def test_where_nobody_can_be_asked_for_that_is_recorded_at_once(site: Site, resolver: str | None, reason: str) -> None:
+def test_a_resolver_without_an_email_is_recorded_as_skipped(site: Site, resolver: str | None, reason: str) -> None:
     delivery = site.accept(resolver)
 
     [record] = site.records()
@@ -133,31 +133,29 @@ def test_where_nobody_can_be_asked_for_that_is_recorded_at_once(site: Site, reso
     assert calls(site.server) == {}
 
 
-def test_in_session_mode_it_is_the_relays_own_account_whoever_resolved_it(
-    redis: Connection, server: SimulatorServer
-) -> None:
+def test_session_mode_looks_up_the_service_account(redis: Connection, server: SimulatorServer) -> None:
     site = Site(redis, server, "session")
     site.accept(None, ticket=1)
     site.accept(JANE.email, ticket=2)
 
     site.run(site.process())
 
-    assert [(one["outcome"], one["user"]["email"], one["cached"]) for one in site.records()] == [
+    assert [(record["outcome"], record["user"]["email"], record["cached"]) for record in site.records()] == [
         ("found", SERVICE.email, False),
         ("found", SERVICE.email, True),
     ]
     assert calls(site.server) == {"dologin": 1, "get-logged-in-user": 1}
 
 
-def test_an_integration_without_virima_looks_nobody_up(redis: Connection) -> None:
+def test_an_integration_without_virima_makes_no_lookup(redis: Connection) -> None:
     bench = Bench(redis)
     bench.accept(resolution("1"))
 
     assert Heartbeats(redis).backlogs(["acme"])[0].lookups == 0
-    assert [one["type"] for one in Trail(redis).walk("acme")] == ["accepted"]
+    assert [record["type"] for record in Trail(redis).walk("acme")] == ["accepted"]
 
 
-def test_a_person_is_asked_for_once_within_the_cache_time_by_all_processes(site: Site) -> None:
+def test_all_processes_ask_once_per_person_within_the_cache_time(site: Site) -> None:
     people = [Person(f"person{number}@example.com", f"Person {number}", f"pass-word-{number}") for number in range(20)]
     for person in people:
         virima_of(site.server).set_person(person)
@@ -167,33 +165,33 @@ def test_a_person_is_asked_for_once_within_the_cache_time_by_all_processes(site:
         processes = [site.process(pool=pool) for _ in range(3)]
 
         def is_done() -> bool:
-            for one in processes:
-                one.turn()
+            for process in processes:
+                process.turn()
             site.bench.wait(SECOND)
             return site.waiting == 0
 
-        wait_until(is_done, "all are looked up", patience=60)
+        wait_until(is_done, "all resolvers are looked up", patience=60)
 
     records = list(Trail(site.redis).walk("acme"))
-    looked_up = [one for one in records if one["type"] == "virima_lookup"]
-    assert sorted(one["delivery_id"] for one in looked_up) == sorted(deliveries), "one record each"
-    assert {one["outcome"] for one in looked_up} == {"found"}
-    assert sum(not one["cached"] for one in looked_up) == 20
+    looked_up = [record for record in records if record["type"] == "virima_lookup"]
+    assert sorted(record["delivery_id"] for record in looked_up) == sorted(deliveries), "one record for each delivery"
+    assert {record["outcome"] for record in looked_up} == {"found"}
+    assert sum(not record["cached"] for record in looked_up) == 20
     assert calls(site.server)["dologin-impersonate"] == 20
     assert set(logged_in(site.server)) == {SERVICE.email}
 
 
-def test_who_is_not_known_and_whose_second_factor_is_missing(site: Site) -> None:
-    site.accept("nobody@example.com", ticket=1)
+def test_an_unknown_person_and_a_missing_second_factor_are_recorded(site: Site) -> None:
+    site.accept("unknown@example.com", ticket=1)
     site.accept(MAX.email, ticket=2)
 
     site.run(site.process())
 
-    found = {one["email"]: (one["outcome"], one["status"]) for one in site.records()}
-    assert found == {"nobody@example.com": ("not_found", 404), MAX.email: ("mfa_pending", 200)}
+    found = {record["email"]: (record["outcome"], record["status"]) for record in site.records()}
+    assert found == {"unknown@example.com": ("not_found", 404), MAX.email: ("mfa_pending", 200)}
 
 
-def test_a_virima_that_is_down_costs_one_record_each_and_is_left_alone_then(site: Site) -> None:
+def test_a_virima_that_is_down_parks_the_lookups(site: Site) -> None:
     deliveries = [site.accept(f"person{ticket}@example.com", ticket=ticket) for ticket in range(12)]
     site.server.faults.add(SimulatedFault(status=500))
 
@@ -201,17 +199,19 @@ def test_a_virima_that_is_down_costs_one_record_each_and_is_left_alone_then(site
 
     failed = site.records()
     assert 5 <= len(failed) <= 7
-    assert {(one["outcome"], one["reason"], one["status"]) for one in failed} == {("failed", "server_error", 500)}
-    assert len({one["delivery_id"] for one in failed}) == len(failed)
+    assert {(record["outcome"], record["reason"], record["status"]) for record in failed} == {
+        ("failed", "server_error", 500)
+    }
+    assert len({record["delivery_id"] for record in failed}) == len(failed)
     assert site.parked == "down"
     site.server.faults.clear()
     site.bench.wait(10 * MINUTE)
     site.run(site.process(), turns=8)
     assert [site.parked, site.waiting] == [None, 0]
-    assert sorted(one["delivery_id"] for one in site.records()) == sorted(deliveries)
+    assert sorted(record["delivery_id"] for record in site.records()) == sorted(deliveries)
 
 
-def test_wrong_credentials_are_tried_once_and_then_seldom(site: Site) -> None:
+def test_wrong_credentials_are_tried_once_and_then_probed(site: Site) -> None:
     wrong = Credentials(SERVICE.email, "not the pass word")
     for ticket in range(10):
         site.accept(JANE.email, ticket=ticket)
@@ -238,7 +238,7 @@ def test_a_corrected_password_is_tried_at_once(site: Site) -> None:
     assert [site.parked, site.waiting] == [None, 0]
 
 
-def test_what_a_killed_process_was_at_is_looked_up_by_another_with_one_record(site: Site) -> None:
+def test_the_lookup_of_a_killed_process_is_repeated_with_one_record(site: Site) -> None:
     delivery = site.accept(JANE.email)
     lost, _ = LookupQueue(site.redis, "acme", config="config-1").take(10, lease=10 * SECOND, now=site.bench.now)
 
@@ -247,11 +247,11 @@ def test_what_a_killed_process_was_at_is_looked_up_by_another_with_one_record(si
     site.bench.wait(10 * SECOND)
     site.run(site.process())
 
-    assert [one.id for one in lost] == [delivery]
+    assert [lookup.id for lookup in lost] == [delivery]
     assert len(site.records()) == 1
 
 
-def test_a_late_result_of_a_process_that_lost_its_lease_is_no_second_record(site: Site) -> None:
+def test_a_result_after_the_lease_is_not_recorded(site: Site) -> None:
     site.accept(JANE.email)
     queue = LookupQueue(site.redis, "acme", config="config-1")
     [lost], _ = queue.take(10, lease=10 * SECOND, now=site.bench.now)
@@ -264,7 +264,7 @@ def test_a_late_result_of_a_process_that_lost_its_lease_is_no_second_record(site
     assert len(site.records()) == 1
 
 
-def test_a_lookup_that_is_never_made_leaves_a_record_when_its_delivery_goes(site: Site) -> None:
+def test_a_lookup_never_made_is_recorded_when_its_delivery_is_swept(site: Site) -> None:
     delivery = site.accept(JANE.email)
     site.bench.attempt(DELIVERED)
     site.bench.wait(RETENTION + SECOND)
@@ -276,11 +276,11 @@ def test_a_lookup_that_is_never_made_leaves_a_record_when_its_delivery_goes(site
     assert site.waiting == 0
 
 
-def test_no_secret_of_virimas_reaches_redis(site: Site) -> None:
+def test_no_secret_of_virima_reaches_redis(site: Site) -> None:
     site.accept(JANE.email)
     site.run(site.process())
 
-    everything = str([all_of(site.redis, name) for name in site.redis.call("KEYS", "*")])
+    everything = str([content_of(site.redis, name) for name in site.redis.call("KEYS", "*")])
     assert JANE.display_name in everything
     for secret in {*virima_of(site.server).secrets_sent(), SERVICE.password, JANE.password}:
         assert secret not in everything
@@ -288,7 +288,7 @@ def test_no_secret_of_virimas_reaches_redis(site: Site) -> None:
 
 def test_a_bug_in_a_lookup_is_recorded_and_not_repeated(site: Site) -> None:
     class Buggy(Lookup):
-        """A lookup that was written in haste."""
+        """A lookup with a bug."""
 
         def look_up(self, email: str) -> LookupResult:
             raise ZeroDivisionError(email)
@@ -301,11 +301,11 @@ def test_a_bug_in_a_lookup_is_recorded_and_not_repeated(site: Site) -> None:
 
     site.run(process, turns=3)
 
-    assert [(one["outcome"], one["reason"]) for one in site.records()] == [("failed", "bug")] * 2
+    assert [(record["outcome"], record["reason"]) for record in site.records()] == [("failed", "bug")] * 2
     assert site.waiting == 0
 
 
-def test_an_old_password_beside_a_new_one_is_not_tried_again_and_again(site: Site) -> None:
+def test_an_old_password_is_not_tried_again_while_a_new_one_works(site: Site) -> None:
     old = site.process(credentials=Credentials(SERVICE.email, "the old pass word"), config="old")
     new = site.process(config="new")
     for ticket in range(30):
@@ -315,48 +315,48 @@ def test_an_old_password_beside_a_new_one_is_not_tried_again_and_again(site: Sit
         site.run(old)
         site.run(new)
 
-    refused = [one for one in site.records() if one["reason"] == "wrong_credentials"]
-    assert len(refused) <= 2, "as many as were under way when the first was refused"
+    refused = [record for record in site.records() if record["reason"] == "wrong_credentials"]
+    assert len(refused) <= 2, "as many as were in progress when the first one was refused"
     assert len(site.records()) == 30
     assert site.waiting == 0
 
 
-def test_what_another_process_found_out_a_moment_ago_is_not_asked_again(site: Site) -> None:
-    class Slow(LookupQueue):
-        """A queue whose process sleeps between its look at the cache and its lock."""
+def test_a_result_cached_just_before_the_lock_is_used(site: Site) -> None:
+    class SlowQueue(LookupQueue):
+        """A queue whose process is paused between the read of the cache and the lock."""
 
         def lock(self, mode: str, email: str, *, for_ms: int) -> str | None:
-            if not self.slept:
-                self.slept = True
+            if not self.paused:
+                self.paused = True
                 site.run(site.process())
             return super().lock(mode, email, for_ms=for_ms)
 
-        slept = False
+        paused = False
 
     site.accept(JANE.email, ticket=1)
     process = site.process()
     [lane] = process._lanes
-    lane.queue = Slow(site.redis, "acme", config="config-1")
+    lane.queue = SlowQueue(site.redis, "acme", config="config-1")
     site.accept(JANE.email, ticket=2)
-    held = lane.queue.take(1, lease=MINUTE, now=site.bench.now)
+    taken = lane.queue.take(1, lease=MINUTE, now=site.bench.now)
     site.bench.queue.settle([], now=site.bench.now)
 
-    process._begin(lane, JANE.email, held[0], has_room=True)
+    process._begin(lane, JANE.email, taken[0], has_room=True)
 
     assert calls(site.server)["dologin-impersonate"] == 1
-    assert [one["cached"] for one in site.records()] == [False, True]
+    assert [record["cached"] for record in site.records()] == [False, True]
 
 
-def test_two_people_whose_emails_look_alike_are_two(site: Site) -> None:
+def test_similar_emails_are_different_people(site: Site) -> None:
     for email, name in (("strasse@example.com", "Strasse"), ("stra\u00dfe@example.com", "Straße")):
         virima_of(site.server).set_person(Person(email, name))
         site.accept(email, ticket=len(name))
         site.run(site.process(), turns=2)
 
-    assert [one["user"]["displayName"] for one in site.records()] == ["Strasse", "Straße"]
+    assert [record["user"]["displayName"] for record in site.records()] == ["Strasse", "Straße"]
 
 
-def test_a_long_id_is_recorded_as_it_is(site: Site) -> None:
+def test_a_long_id_is_recorded_as_an_integer(site: Site) -> None:
     virima_of(site.server).set_person(Person("long@example.com", "Long Id", details={"id": 123456789012345678}))
     site.accept("long@example.com")
 

@@ -1,4 +1,4 @@
-"""What IEM is told of the relay itself: real Redis, a simulated IEM that takes only what the guide has, a clock by hand."""
+"""Publishing the relay's own health to IEM: real Redis, a simulated IEM that accepts only what the guide allows, a test clock."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ ALL = PublishBlock(heartbeat=60.0, metrics=300.0, events=True, topology=True, ba
 
 
 @dataclass
-class Stage:
-    """Workers that publish, on one clock."""
+class Publishers:
+    """Worker processes that publish for the integration acme, on one clock."""
 
     redis: Connection
     server: SimulatorServer
     now: float = 0.0
-    publishers: dict[str, Publisher] = field(default_factory=dict)
+    running: dict[str, Publisher] = field(default_factory=dict)
 
     def lane(
         self, name: str, publish: PublishBlock = ALL, password: str = IEM_PASSWORD, customer: str = "ACME"
     ) -> PublishingLane:
-        """Return one worker's lane of acme."""
+        """Return the lane of one process."""
         clock = Clock(now_ms=lambda: START + int(self.now * 1000), monotonic=lambda: self.now)
         client = IemClient(Caller(self.server.url, ca_file=None, connections=1), Credentials(IEM_USER, password))
         tokens = TokenCache(
@@ -61,69 +61,69 @@ class Stage:
             longest_turn=6.0,
         )
 
-    def hire(self, name: str, publish: PublishBlock = ALL, password: str = IEM_PASSWORD) -> Publisher:
-        """Have one more worker."""
+    def start(self, name: str, publish: PublishBlock = ALL, password: str = IEM_PASSWORD) -> Publisher:
+        """Start one more process."""
         clock = Clock(now_ms=lambda: START + int(self.now * 1000), monotonic=lambda: self.now)
-        self.publishers[name] = Publisher(name, [self.lane(name, publish, password)], AtOnce(), clock)
-        return self.publishers[name]
+        self.running[name] = Publisher(name, [self.lane(name, publish, password)], AtOnce(), clock)
+        return self.running[name]
 
-    def pass_time(self, seconds: float) -> None:
-        """Let everybody look once a second for so long."""
+    def run_for(self, seconds: float) -> None:
+        """Let each process take one turn per second."""
         for _ in range(int(seconds)):
             self.now += 1
-            for publisher in self.publishers.values():
+            for publisher in self.running.values():
                 publisher.turn()
 
     def published(self, kind: str) -> list[dict[str, Any]]:
         assert isinstance(self.server.service, SimulatedIem)
         return self.server.service.published[kind]
 
-    def count(self, **counts: int) -> None:
-        """Have attempts end."""
+    def count_attempts(self, **counts: int) -> None:
+        """Increase the counts of finished attempts."""
         for name, by in counts.items():
             self.redis.call("HINCRBY", key("acme", "counts"), name, by)
 
-    def have(self, status: str, number: int, *, since: float = 0.0) -> None:
-        """Have so many deliveries of a status."""
+    def set_deliveries(self, status: str, number: int, *, since: float = 0.0) -> None:
+        """Set the number of deliveries with a status."""
         self.redis.call("DEL", key("acme", f"in:{status}"))
-        for one in range(number):
+        for index in range(number):
             self.redis.call(
-                "ZADD", key("acme", f"in:{status}"), 0, make_id(START + int(since * 1000), one.to_bytes(10))
+                "ZADD", key("acme", f"in:{status}"), 0, make_id(START + int(since * 1000), index.to_bytes(10))
             )
 
 
 @pytest.fixture
-def stage(redis: Connection) -> Iterator[Stage]:
+def site(redis: Connection) -> Iterator[Publishers]:
     with simulated_iem() as server:
-        yield Stage(redis, server)
+        yield Publishers(redis, server)
 
 
-def test_topology_heartbeat_and_metrics_are_told_at_the_start_and_then_each_in_its_time(stage: Stage) -> None:
-    stage.hire("one")
+def test_each_kind_is_published_at_the_start_and_at_its_interval(site: Publishers) -> None:
+    site.start("one")
 
-    stage.pass_time(1)
-    at_start = {kind: len(stage.published(kind)) for kind in ("entity", "service", "healthcheck", "metrics", "events")}
-    stage.pass_time(300)
+    site.run_for(1)
+    at_start = {kind: len(site.published(kind)) for kind in ("entity", "service", "healthcheck", "metrics", "events")}
+    site.run_for(300)
 
     assert at_start == {"entity": 1, "service": 1, "healthcheck": 1, "metrics": 6, "events": 0}
-    assert len(stage.published("healthcheck")) == 6
-    assert len(stage.published("metrics")) == 12
-    stage.now += 86_400
-    stage.pass_time(1)
-    assert (len(stage.published("entity")), len(stage.published("service"))) == (2, 2)
-    assert {one["status"] for one in stage.published("healthcheck")} == {"Green"}
+    assert len(site.published("healthcheck")) == 6
+    assert len(site.published("metrics")) == 12
+    site.now += 86_400
+    site.run_for(1)
+    assert (len(site.published("entity")), len(site.published("service"))) == (2, 2)
+    assert {body["status"] for body in site.published("healthcheck")} == {"Green"}
 
 
-def test_metrics_are_counts_since_the_last_ones_and_how_it_stands(stage: Stage) -> None:
-    stage.hire("one")
-    stage.count(delivered=7, latency_ms=700)
-    stage.pass_time(1)
-    stage.count(delivered=3, latency_ms=600, retrying=5, dead=2)
-    stage.have("pending", 4, since=100.0)
+def test_metrics_are_counts_since_the_last_ones_and_the_backlog(site: Publishers) -> None:
+    site.start("one")
+    site.count_attempts(delivered=7, latency_ms=700)
+    site.run_for(1)
+    site.count_attempts(delivered=3, latency_ms=600, retrying=5, dead=2)
+    site.set_deliveries("pending", 4, since=100.0)
 
-    stage.pass_time(300)
+    site.run_for(300)
 
-    values = {one["parametername"]: one["messages"] for one in stage.published("metrics")[6:]}
+    values = {body["parametername"]: body["messages"] for body in site.published("metrics")[6:]}
     assert values == {
         "delivered": "3",
         "retried": "5",
@@ -134,245 +134,245 @@ def test_metrics_are_counts_since_the_last_ones_and_how_it_stands(stage: Stage) 
     }
 
 
-def test_of_several_processes_one_tells_and_another_goes_on_when_it_is_gone(stage: Stage) -> None:
+def test_one_process_publishes_and_another_takes_over(site: Publishers) -> None:
     for name in ("one", "two", "three"):
-        stage.hire(name, PublishBlock(heartbeat=60.0, metrics=None, events=True, topology=False, backlog_age=900.0))
-    stage.have("dead", 3)
-    stage.pass_time(180)
-    told_by = {one["host"] for one in stage.published("healthcheck")}
-    del stage.publishers["one"]
-    stage.redis.call("DEL", key("acme", "publisher:lease"))  # as it runs out
+        site.start(name, PublishBlock(heartbeat=60.0, metrics=None, events=True, topology=False, backlog_age=900.0))
+    site.set_deliveries("dead", 3)
+    site.run_for(180)
+    publishing = {body["host"] for body in site.published("healthcheck")}
+    del site.running["one"]
+    site.redis.call("DEL", key("acme", "publisher:lease"))  # as if it had expired
 
-    stage.pass_time(120)
+    site.run_for(120)
 
-    assert told_by == {"host-of-one"}
-    assert [one["host"] for one in stage.published("healthcheck")] == ["host-of-one"] * 3 + ["host-of-two"] * 2
-    assert len(stage.published("events")) == 1
+    assert publishing == {"host-of-one"}
+    assert [body["host"] for body in site.published("healthcheck")] == ["host-of-one"] * 3 + ["host-of-two"] * 2
+    assert len(site.published("events")) == 1
 
 
-def test_an_event_and_the_one_that_ends_it_belong_together(stage: Stage) -> None:
-    stage.hire("one")
-    circuit = Circuit(stage.redis)
+def test_an_event_and_its_end_have_the_same_ids(site: Publishers) -> None:
+    site.start("one")
+    circuit = Circuit(site.redis)
     circuit.park("acme", actor="ann", why="maintenance", now=START)
-    stage.pass_time(10)
+    site.run_for(10)
     circuit.resume("acme", actor="ann", why="", now=START + 10_000)
-    stage.pass_time(10)
+    site.run_for(10)
 
-    begun, ended = stage.published("events")
+    begun, ended = site.published("events")
     for name in ("ieventid", "splitby", "firstoccurrence", "entityid", "parameterid"):
         assert begun[name] == ended[name]
     assert (begun["severity"], ended["severity"]) == ("4", "1")
     assert begun["splitby"] == "ACME_itsm-webhook-relay-acme_parked"
     assert begun["firstoccurrence"] == "2026-11-22T10:20:30.000Z"
-    statuses = [one["status"] for one in stage.published("healthcheck")]
+    statuses = [body["status"] for body in site.published("healthcheck")]
     assert statuses == ["Amber"]
 
 
-def test_a_thousand_dead_letters_are_one_event_with_a_count_and_their_end_another(stage: Stage) -> None:
-    stage.hire("one")
-    stage.pass_time(1)
-    stage.count(dead=1000)
-    stage.have("dead", 1000)
-    stage.pass_time(60)
-    stage.have("dead", 0)
-    stage.pass_time(6)
+def test_a_thousand_dead_letters_are_one_event_with_a_count(site: Publishers) -> None:
+    site.start("one")
+    site.run_for(1)
+    site.count_attempts(dead=1000)
+    site.set_deliveries("dead", 1000)
+    site.run_for(60)
+    site.set_deliveries("dead", 0)
+    site.run_for(6)
 
-    begun, ended = stage.published("events")
+    begun, ended = site.published("events")
     assert begun["messages"] == "1000 deliveries were given up and wait for somebody"
     assert ended["messages"] == "no dead letter is left"
-    assert "Red" in [one["status"] for one in stage.published("healthcheck")]
+    assert "Red" in [body["status"] for body in site.published("healthcheck")]
 
 
-def test_an_old_backlog_is_told_and_its_end(stage: Stage) -> None:
-    stage.hire("one")
-    stage.have("pending", 2)
-    stage.pass_time(905)
-    stage.have("pending", 0)
-    stage.pass_time(5)
+def test_an_old_backlog_and_its_end_are_published(site: Publishers) -> None:
+    site.start("one")
+    site.set_deliveries("pending", 2)
+    site.run_for(905)
+    site.set_deliveries("pending", 0)
+    site.run_for(5)
 
-    assert [one["parametername"] for one in stage.published("events")] == ["backlog", "backlog"]
+    assert [body["parametername"] for body in site.published("events")] == ["backlog", "backlog"]
 
 
-def test_what_iem_did_not_take_is_told_again_with_growing_distance(stage: Stage) -> None:
-    stage.server.faults.add(SimulatedFault(status=503, path="/publish/"))
-    stage.hire("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
+def test_a_failed_publication_is_repeated_at_growing_intervals(site: Publishers) -> None:
+    site.server.faults.add(SimulatedFault(status=503, path="/publish/"))
+    site.start("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
 
-    stage.pass_time(300)
-    tried = stage.server.record.count("/publish/")
-    stage.server.faults.clear()
-    stage.pass_time(300)
+    site.run_for(300)
+    tried = site.server.record.count("/publish/")
+    site.server.faults.clear()
+    site.run_for(300)
 
     assert tried == 6, "after 5, 10, 20, 40, 80 and 160 seconds"
-    assert len(stage.published("healthcheck")) >= 1
+    assert len(site.published("healthcheck")) >= 1
 
 
-def test_wrong_credentials_are_tried_a_few_times_an_hour(stage: Stage) -> None:
-    stage.hire("one", password="not-the-one")
+def test_wrong_credentials_are_tried_four_times_in_an_hour(site: Publishers) -> None:
+    site.start("one", password="wrong password")
 
-    stage.pass_time(3600)
+    site.run_for(3600)
 
-    assert stage.server.record.count("/api/v1/user/token") == 4
-    assert stage.server.record.count("/publish/") == 0
-
-
-def test_while_deliveries_are_parked_for_wrong_credentials_nothing_is_asked(stage: Stage) -> None:
-    stage.redis.call("HSET", key("acme", "circuit"), "reason", "wrong_credentials", "since", START, "probe_at", START)
-    stage.hire("one")
-
-    stage.pass_time(60)
-
-    assert stage.server.record.arrived == 0
+    assert site.server.record.count("/api/v1/user/token") == 4
+    assert site.server.record.count("/publish/") == 0
 
 
-def test_a_token_that_only_the_publish_service_refuses_costs_deliveries_nothing(stage: Stage) -> None:
-    stage.hire("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
-    stage.server.faults.add(SimulatedFault(status=401, body={"message": "Invalid access token"}, path="/publish/"))
+def test_nothing_is_published_while_parked_for_wrong_credentials(site: Publishers) -> None:
+    site.redis.call("HSET", key("acme", "circuit"), "reason", "wrong_credentials", "since", START, "probe_at", START)
+    site.start("one")
 
-    stage.pass_time(3)
+    site.run_for(60)
 
-    assert (stage.server.record.count("/api/v1/user/token"), stage.server.record.count("/publish/")) == (2, 2)
-    stored = TokenStore(stage.redis, "acme").load()
+    assert site.server.record.arrived == 0
+
+
+def test_a_token_refused_for_publishing_does_not_affect_deliveries(site: Publishers) -> None:
+    site.start("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
+    site.server.faults.add(SimulatedFault(status=401, body={"message": "Invalid access token"}, path="/publish/"))
+
+    site.run_for(3)
+
+    assert (site.server.record.count("/api/v1/user/token"), site.server.record.count("/publish/")) == (2, 2)
+    stored = TokenStore(site.redis, "acme").load()
     assert stored is not None
     assert stored.refusal is None
     assert not stored.is_replacement
 
 
-def test_one_kind_that_iem_refuses_holds_no_other_one_up(stage: Stage) -> None:
-    stage.server.faults.add(SimulatedFault(status=400, path="/publish/service/"))
-    stage.hire("one")
+def test_a_refused_kind_does_not_delay_the_others(site: Publishers) -> None:
+    site.server.faults.add(SimulatedFault(status=400, path="/publish/service/"))
+    site.start("one")
 
-    stage.pass_time(3600)
+    site.run_for(3600)
 
-    assert stage.server.record.count("/publish/service/") == 1, "refused as malformed: tomorrow again"
-    assert len(stage.published("healthcheck")) == 60
-    assert len(stage.published("metrics")) == 72
+    assert site.server.record.count("/publish/service/") == 1, "refused as malformed: repeated after a day"
+    assert len(site.published("healthcheck")) == 60
+    assert len(site.published("metrics")) == 72
 
 
-def test_half_of_the_metrics_is_not_told_twice(stage: Stage) -> None:
-    stage.hire("one", PublishBlock(heartbeat=None, metrics=300.0, events=False, topology=False, backlog_age=900.0))
-    stage.server.faults.add(SimulatedFault(delay=0, path="/publish/metrics/", count=3))
-    stage.server.faults.add(SimulatedFault(status=500, path="/publish/metrics/", count=1))
+def test_published_metrics_are_not_repeated_after_a_failure(site: Publishers) -> None:
+    site.start("one", PublishBlock(heartbeat=None, metrics=300.0, events=False, topology=False, backlog_age=900.0))
+    site.server.faults.add(SimulatedFault(delay=0, path="/publish/metrics/", count=3))
+    site.server.faults.add(SimulatedFault(status=500, path="/publish/metrics/", count=1))
 
-    stage.pass_time(299)
-    before = [one["parametername"] for one in stage.published("metrics")]
-    stage.pass_time(10)
+    site.run_for(299)
+    before = [body["parametername"] for body in site.published("metrics")]
+    site.run_for(10)
 
     assert len(before) == len(set(before)) < 6
-    assert len(stage.published("metrics")) == len(before) + 6
+    assert len(site.published("metrics")) == len(before) + 6
 
 
-def test_what_one_worker_learnt_of_a_refusal_the_others_go_by(stage: Stage) -> None:
+def test_all_processes_share_the_wait_after_a_refusal(site: Publishers) -> None:
     for name in ("one", "two", "three", "four"):
-        stage.hire(name, password="not-the-one")
+        site.start(name, password="wrong password")
 
     for _ in range(60):
-        stage.pass_time(60)
-        stage.redis.call("DEL", key("acme", "publisher:lease"))  # whoever tells dies once a minute
+        site.run_for(60)
+        site.redis.call("DEL", key("acme", "publisher:lease"))  # the publishing process dies once a minute
 
-    assert stage.server.record.count("/api/v1/user/token") == 4
-
-
-def test_a_mended_account_is_used_as_soon_as_a_delivery_shows_it(stage: Stage) -> None:
-    stage.hire("one", password="not-the-one")
-    stage.pass_time(10)
-    assert isinstance(stage.server.service, SimulatedIem)
-    stage.server.service.set_user(ApiUser(IEM_USER, "not-the-one", frozenset({"ACME"})))
-    stage.redis.call("DEL", key("acme", "token"))
-    stage.pass_time(60)
-    before = len(stage.published("healthcheck"))
-    stage.count(delivered=1)
-    stage.pass_time(6)
-
-    assert (before, len(stage.published("healthcheck"))) == (0, 1)
+    assert site.server.record.count("/api/v1/user/token") == 4
 
 
-def test_another_password_is_tried_at_once(stage: Stage) -> None:
-    publisher = stage.hire("one", password="not-the-one")
-    stage.pass_time(10)
+def test_a_corrected_account_is_used_after_the_first_delivery(site: Publishers) -> None:
+    site.start("one", password="wrong password")
+    site.run_for(10)
+    assert isinstance(site.server.service, SimulatedIem)
+    site.server.service.set_user(ApiUser(IEM_USER, "wrong password", frozenset({"ACME"})))
+    site.redis.call("DEL", key("acme", "token"))
+    site.run_for(60)
+    before = len(site.published("healthcheck"))
+    site.count_attempts(delivered=1)
+    site.run_for(6)
 
-    publisher.update_lanes([stage.lane("one")], [])
-    stage.pass_time(6)
-
-    assert len(stage.published("healthcheck")) == 1
-
-
-def test_retry_after_is_honoured(stage: Stage) -> None:
-    stage.server.faults.add(SimulatedFault(status=429, headers={"Retry-After": "1800"}, path="/publish/"))
-    stage.hire("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
-
-    stage.pass_time(3600)
-
-    assert stage.server.record.count("/publish/") == 2
+    assert (before, len(site.published("healthcheck"))) == (0, 1)
 
 
-def test_another_file_that_changes_disturbs_nothing(stage: Stage) -> None:
-    publisher = stage.hire("one")
-    stage.pass_time(10)
+def test_a_changed_password_is_tried_at_once(site: Publishers) -> None:
+    publisher = site.start("one", password="wrong password")
+    site.run_for(10)
+
+    publisher.update_lanes([site.lane("one")], [])
+    site.run_for(6)
+
+    assert len(site.published("healthcheck")) == 1
+
+
+def test_retry_after_is_honoured(site: Publishers) -> None:
+    site.server.faults.add(SimulatedFault(status=429, headers={"Retry-After": "1800"}, path="/publish/"))
+    site.start("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
+
+    site.run_for(3600)
+
+    assert site.server.record.count("/publish/") == 2
+
+
+def test_a_change_of_another_integration_has_no_effect(site: Publishers) -> None:
+    publisher = site.start("one")
+    site.run_for(10)
     for _ in range(5):
         publisher.update_lanes([], ["other"])
-        stage.pass_time(5)
+        site.run_for(5)
 
-    assert len(stage.published("entity")) == 1
-    assert len(stage.published("healthcheck")) == 1
+    assert len(site.published("entity")) == 1
+    assert len(site.published("healthcheck")) == 1
 
 
-def test_a_change_of_its_own_keeps_what_iem_was_told(stage: Stage) -> None:
-    publisher = stage.hire("one")
-    stage.have("dead", 1)
-    stage.pass_time(10)
+def test_a_changed_mapping_does_not_repeat_publications(site: Publishers) -> None:
+    publisher = site.start("one")
+    site.set_deliveries("dead", 1)
+    site.run_for(10)
     publisher.update_lanes(
-        [stage.lane("one", PublishBlock(60.0, None, events=True, topology=True, backlog_age=60.0))], []
+        [site.lane("one", PublishBlock(60.0, None, events=True, topology=True, backlog_age=60.0))], []
     )
-    stage.pass_time(10)
+    site.run_for(10)
 
-    assert [len(stage.published(kind)) for kind in ("entity", "events", "healthcheck")] == [1, 1, 1]
-
-
-def test_the_old_customer_is_told_that_it_is_over_and_the_new_one_what_there_is(stage: Stage) -> None:
-    assert isinstance(stage.server.service, SimulatedIem)
-    stage.server.service.set_customer("NEW", active=True)
-    stage.server.service.set_user(ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME", "NEW"})))
-    publisher = stage.hire("one")
-    stage.have("dead", 1)
-    stage.pass_time(10)
-
-    publisher.update_lanes([stage.lane("one", customer="NEW")], [])
-    stage.pass_time(10)
-
-    told = [(one["envcustomerid"], one["severity"]) for one in stage.published("events")]
-    assert told == [("ACME", "5"), ("ACME", "1"), ("NEW", "5")]
-    assert stage.published("events")[0]["ieventid"] == stage.published("events")[1]["ieventid"]
+    assert [len(site.published(kind)) for kind in ("entity", "events", "healthcheck")] == [1, 1, 1]
 
 
-def test_an_integration_that_goes_leaves_no_event_open(stage: Stage) -> None:
-    publisher = stage.hire("one")
-    stage.have("dead", 1)
-    stage.pass_time(10)
+def test_a_changed_customer_ends_the_events_of_the_old_one(site: Publishers) -> None:
+    assert isinstance(site.server.service, SimulatedIem)
+    site.server.service.set_customer("NEW", active=True)
+    site.server.service.set_user(ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME", "NEW"})))
+    publisher = site.start("one")
+    site.set_deliveries("dead", 1)
+    site.run_for(10)
+
+    publisher.update_lanes([site.lane("one", customer="NEW")], [])
+    site.run_for(10)
+
+    events = [(body["envcustomerid"], body["severity"]) for body in site.published("events")]
+    assert events == [("ACME", "5"), ("ACME", "1"), ("NEW", "5")]
+    assert site.published("events")[0]["ieventid"] == site.published("events")[1]["ieventid"]
+
+
+def test_a_removed_integration_leaves_no_event_open(site: Publishers) -> None:
+    publisher = site.start("one")
+    site.set_deliveries("dead", 1)
+    site.run_for(10)
 
     publisher.update_lanes([], ["acme"])
-    stage.pass_time(10)
+    site.run_for(10)
 
-    assert [one["severity"] for one in stage.published("events")] == ["5", "1"]
+    assert [body["severity"] for body in site.published("events")] == ["5", "1"]
 
 
-def test_who_stops_lets_another_one_tell_at_once(stage: Stage) -> None:
-    publisher = stage.hire("one")
-    stage.hire("two")
-    stage.pass_time(10)
-    del stage.publishers["one"]
+def test_a_closed_publisher_is_replaced_at_once(site: Publishers) -> None:
+    publisher = site.start("one")
+    site.start("two")
+    site.run_for(10)
+    del site.running["one"]
     publisher.close()
 
-    stage.pass_time(61)
+    site.run_for(61)
 
-    assert {one["host"] for one in stage.published("healthcheck")} == {"host-of-one", "host-of-two"}
+    assert {body["host"] for body in site.published("healthcheck")} == {"host-of-one", "host-of-two"}
 
 
-def test_what_a_newer_version_remembered_is_no_trouble(stage: Stage) -> None:
+def test_fields_of_a_newer_version_are_ignored(site: Publishers) -> None:
     text = '{"since": 1, "at": 1, "detail": "0", "is_over": true, "more": 1}'
-    stage.redis.call("HSET", key("acme", "publisher"), "customer", "ACME", "told:dead_letters", text)
-    stage.hire("one")
-    stage.have("dead", 1)
+    site.redis.call("HSET", key("acme", "publisher"), "customer", "ACME", "told:dead_letters", text)
+    site.start("one")
+    site.set_deliveries("dead", 1)
 
-    stage.pass_time(5)
+    site.run_for(5)
 
-    assert len(stage.published("events")) == 1
+    assert len(site.published("events")) == 1

@@ -21,7 +21,7 @@ from relay.worker.wiring import build_runtime, build_worker
 def secret(tmp_path: Path) -> Path:
     """The file that holds the IEM password."""
     path = tmp_path / "iem-password"
-    path.write_text("the first one", "utf-8")
+    path.write_text("the first password", "utf-8")
     return path
 
 
@@ -51,7 +51,7 @@ def test_a_new_password_in_the_file_is_used(worker_and_runtime: tuple[Worker, Wo
     worker, runtime = worker_and_runtime
     before = lane_after_refresh(worker, runtime)
 
-    secret.write_text("another one", "utf-8")
+    secret.write_text("another password", "utf-8")
 
     after = lane_after_refresh(worker, runtime)
     assert after[0] != before[0]
@@ -66,7 +66,7 @@ def test_a_file_that_is_missing_once_changes_nothing(
 
     secret.unlink()
     while_missing = lane_after_refresh(worker, runtime)
-    secret.write_text("the first one", "utf-8")
+    secret.write_text("the first password", "utf-8")
 
     assert while_missing == before
     assert lane_after_refresh(worker, runtime) == before
@@ -81,7 +81,7 @@ def test_a_missing_file_is_reported_and_used_once_it_is_back(
     secret.unlink()
     lane_after_refresh(worker, runtime)
     _, fault = lane_after_refresh(worker, runtime)
-    secret.write_text("the first one", "utf-8")
+    secret.write_text("the first password", "utf-8")
 
     assert fault == f"the secret file {secret} cannot be read: No such file or directory"
     assert lane_after_refresh(worker, runtime) == before
