@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from harness import Relay, mapping, write_mapping
+from servicenow.instance import NODE
 
 from relay.store.connection import Connection
 
@@ -58,6 +59,13 @@ SHAPES: dict[str, dict[str, Any]] = {
     "fixed-table": {"fields": {"table": "'incident'"}},
     "clashing": {"fields": {"number": ["state.number", "number"]}},
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def node_process() -> Iterator[None]:
+    """Node ends with the tests."""
+    yield
+    NODE.stop()
 
 
 @pytest.fixture(scope="session")

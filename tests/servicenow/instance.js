@@ -1,13 +1,16 @@
-// As much of a ServiceNow instance as the scripts use. Runs one script, with real HTTP calls, and tells what it did.
-// In: {script, now, scope, properties, messages, tables, current, previous, table, refuses}. Out: {posts, logs, thrown, queries}.
+// The part of a ServiceNow instance that the scripts use. Each script runs in a context of its own, with real HTTP calls.
+// Reads a request per line from standard input, and writes an answer per line to standard output:
+// {run: {script, now, scope, properties, messages, tables, current, previous, table, refuses}}
+//   -> {posts, logs, thrown, queries, leaked}
+// {parse: script} -> {statements}, or {error} if the script is not ECMAScript 5. Needs the option --expose-internals.
 'use strict';
-const childProcess = require('child_process');
 const crypto = require('crypto');
-const fs = require('fs');
 const http = require('http');
+const readline = require('readline');
 const vm = require('vm');
+const {Worker, MessageChannel, isMainThread, receiveMessageOnPort, workerData} = require('worker_threads');
 
-// What ServiceNow's Java hands out: no primitive, but something with a toString.
+// ServiceNow's Java returns such objects instead of primitive strings.
 function javaString(text) {
     return {toString: () => text};
 }
@@ -61,16 +64,20 @@ function search(records, query, now) {
         const states = /^stateIN(.*)$/.exec(part);
         const hours = /^sys_updated_onRELATIVEGT@hour@ago@(\d+)$/.exec(part);
         if (states) {
-            found = found.filter((one) => states[1].split(',').includes(one.state.value));
+            found = found.filter((record) => states[1].split(',').includes(record.state.value));
         } else if (hours) {
-            found = found.filter((one) => Date.parse(one.sys_updated_on.replace(' ', 'T') + 'Z') > now - hours[1] * 3600e3);
+            found = found.filter((record) => updatedAt(record) > now - hours[1] * 3600e3);
         } else if (part === 'ORDERBYsys_updated_on') {
-            found.sort((one, other) => (one.sys_updated_on < other.sys_updated_on ? -1 : 1));
+            found.sort((first, second) => updatedAt(first) - updatedAt(second));
         } else {
-            throw new Error('a query that this instance does not know: ' + part);
+            throw new Error('this instance does not support the query ' + part);
         }
     }
     return found;
+}
+
+function updatedAt(record) {
+    return Date.parse(record.sys_updated_on.replace(' ', 'T') + 'Z');
 }
 
 function makeRestMessage(given, posts, pending) {
@@ -92,9 +99,7 @@ function makeRestMessage(given, posts, pending) {
             if (given.refuses) {
                 throw new Error(given.refuses);
             }
-            const input = JSON.stringify(call);
-            const output = childProcess.execFileSync(process.execPath, [__filename, 'call'], {input, encoding: 'utf8'});
-            const answer = JSON.parse(output);
+            const answer = sendAndWait(call);
             posts.push({...call, ...answer, waited: true});
             return {
                 getStatusCode: () => answer.status,
@@ -107,7 +112,7 @@ function makeRestMessage(given, posts, pending) {
                 throw new Error(given.refuses);
             }
             pending.push(send(call).then((answer) => posts.push({...call, ...answer, waited: false})));
-            // Asking this one would hold the user's form up.
+            // A script that read the answer would block the user's form.
             return new Proxy({}, {get: () => { throw new Error('the script waits for the answer'); }});
         };
     };
@@ -116,13 +121,38 @@ function makeRestMessage(given, posts, pending) {
 function send(call) {
     return new Promise((resolve) => {
         const headers = {...call.headers, 'Content-Length': Buffer.byteLength(call.body)};
-        const request = http.request(call.url, {method: 'POST', headers, timeout: call.timeout}, (response) => {
+        const options = {method: 'POST', headers, timeout: call.timeout, agent: false}; // a new connection for each call
+        const request = http.request(call.url, options, (response) => {
             const parts = [];
             response.on('data', (part) => parts.push(part));
             response.on('end', () => resolve({status: response.statusCode, answer: Buffer.concat(parts).toString('utf8')}));
         });
         request.on('error', (error) => resolve({status: 0, answer: '', fault: error.code}));
         request.end(call.body);
+    });
+}
+
+let sender = null;
+
+// Sends in a second thread, while this one waits: scripts call `execute` synchronously.
+function sendAndWait(call) {
+    if (!sender) {
+        const {port1, port2} = new MessageChannel();
+        const isAnswered = new Int32Array(new SharedArrayBuffer(4));
+        new Worker(__filename, {workerData: {port: port2, isAnswered}, transferList: [port2]}).unref();
+        sender = {port: port1, isAnswered};
+    }
+    Atomics.store(sender.isAnswered, 0, 0);
+    sender.port.postMessage(call);
+    Atomics.wait(sender.isAnswered, 0, 0);
+    return receiveMessageOnPort(sender.port).message;
+}
+
+function sendForMainThread({port, isAnswered}) {
+    port.on('message', async (call) => {
+        port.postMessage(await send(call));
+        Atomics.store(isAnswered, 0, 1);
+        Atomics.notify(isAnswered, 0);
     });
 }
 
@@ -161,20 +191,32 @@ async function run(given) {
     }
     await Promise.all(pending);
     const leaked = Object.keys(context).filter((name) => !names.includes(name));
-    process.stdout.write(JSON.stringify({posts, logs, thrown, queries, leaked}));
+    return {posts, logs, thrown, queries, leaked};
 }
 
 function parse(script) {
-    const acorn = require('internal/deps/acorn/acorn/dist/acorn'); // with --expose-internals
+    const acorn = require('internal/deps/acorn/acorn/dist/acorn');
     const tree = acorn.parse(script, {ecmaVersion: 5});
-    process.stdout.write(JSON.stringify({statements: tree.body.map((one) => one.type)}));
+    return {statements: tree.body.map((statement) => statement.type)};
 }
 
-const text = fs.readFileSync(0, 'utf8');
-if (process.argv[2] === 'call') {
-    send(JSON.parse(text)).then((answer) => process.stdout.write(JSON.stringify(answer)));
-} else if (process.argv[2] === 'parse') {
-    parse(text);
+async function answer(request) {
+    try {
+        return 'run' in request ? await run(request.run) : parse(request.parse);
+    } catch (error) {
+        return {error: String(error)};
+    }
+}
+
+async function answerAll() {
+    for await (const line of readline.createInterface({input: process.stdin})) {
+        process.stdout.write(JSON.stringify(await answer(JSON.parse(line))) + '\n');
+    }
+    process.exit();
+}
+
+if (isMainThread) {
+    answerAll();
 } else {
-    run(JSON.parse(text));
+    sendForMainThread(workerData);
 }

@@ -1,4 +1,4 @@
-"""A ServiceNow instance to run scripts in: `instance.js` in Node. And the command that writes them."""
+"""A ServiceNow instance that runs scripts, which is `instance.js` in Node, and the command that writes the scripts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,26 +22,50 @@ _INSTANCE = Path(__file__).with_name("instance.js")
 
 
 def node() -> str:
-    """Return the path of Node; without it the test is skipped, and fails in CI."""
+    """Return the path of Node. Without Node the test is skipped; in CI it fails."""
     found = shutil.which("node")
     if found:
         return found
     if os.environ.get("CI"):
-        pytest.fail("node is missing: scripts for ServiceNow are run in it")
+        pytest.fail("node is missing: the tests run scripts for ServiceNow in it")
     pytest.skip("node is missing")
 
 
-def run_node(mode: str, given: str, *options: str) -> Any:
-    """Run `instance.js`, and return the JSON that it prints."""
-    command = [node(), *options, str(_INSTANCE), mode]
-    done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+class NodeProcess:
+    """One Node for all tests of this process: a start takes longer than a script."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        """Send `instance.js` a request, and return its answer."""
+        if self._process is None or self._process.poll() is not None:
+            command = [node(), "--expose-internals", str(_INSTANCE)]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", bufsize=1
+            )
+        process = self._process
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(f"{json.dumps(request)}\n")
+        line = process.stdout.readline()
+        assert line, f"Node ended with exit status {process.wait()}"
+        answer = json.loads(line)
+        assert "error" not in answer, answer["error"]
+        return answer
+
+    def stop(self) -> None:
+        """End Node, which ends with its standard input."""
+        if self._process:
+            self._process.communicate()
+
+
+NODE = NodeProcess()
 
 
 def statements_of(script: str) -> list[str]:
-    """Return the kinds of a script's statements; fails where it is not ECMAScript 5."""
-    statements: list[str] = run_node("parse", script, "--expose-internals")["statements"]
+    """Return the kinds of a script's statements; fails if it is not ECMAScript 5."""
+    statements: list[str] = NODE.ask({"parse": script})["statements"]
     return statements
 
 
@@ -143,6 +168,6 @@ class Instance:
             "table": table,
             "refuses": self.refuses,
         }
-        ran = Ran(**run_node("run", json.dumps(given)))
+        ran = Ran(**NODE.ask({"run": given}))
         assert ran.leaked == []
         return ran

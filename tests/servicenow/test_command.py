@@ -14,6 +14,7 @@ from commands import run_relay
 from harness import IEM_PASSWORD, WEBHOOK_PASSWORD, base_environ, mapping, write_mapping
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 from servicenow.instance import Instance, call_command, node, script_of, state, statements_of, ticket
 from servicenow.test_scripts import answering
 
@@ -407,7 +408,7 @@ def test_no_text_of_a_mapping_breaks_out_of_where_it_stands(text: str) -> None:
     assert_harmless(text)
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from("*/\\'\"\n\r\u2028\u2029<>`${}();\x00\x1b/*=- aé😀"), max_size=24))
 def test_nor_does_any_other(text: str) -> None:
     assert_harmless(text.rstrip())
