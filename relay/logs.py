@@ -60,7 +60,7 @@ class _JsonFormatter(logging.Formatter):
             line["error.stack_trace"] = self.formatException(record.exc_info)
         encoded = _encode(line)
         # First one search of the whole line: hundreds of integrations have hundreds of secrets.
-        if self._redactor.may_be_in(encoded):
+        if self._redactor.may_occur_in(encoded):
             encoded = _encode({**line, **self._redacted(line)})
         return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded)
 

@@ -24,11 +24,11 @@ class Identity:
 
 def identify(update: Update, idempotency_key: str | None) -> Identity:
     """Return the identity of `update` within its ticket: its IEM state, and the first of version, date and key."""
-    facts = update.facts
-    if facts.version is not None:
-        return Identity(f"{update.iem_state}:v{facts.version}", dated=True)
-    if facts.updated_at is not None:
-        return Identity(f"{update.iem_state}:u{facts.updated_at}", dated=True)
+    ticket = update.ticket
+    if ticket.version is not None:
+        return Identity(f"{update.iem_state}:v{ticket.version}", dated=True)
+    if ticket.updated_at is not None:
+        return Identity(f"{update.iem_state}:u{ticket.updated_at}", dated=True)
     if idempotency_key:
         digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return Identity(f"{update.iem_state}:k{digest}", dated=False)

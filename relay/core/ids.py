@@ -18,7 +18,7 @@ def make_id(at_ms: int, entropy: bytes) -> str:
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
-def least_id(at_ms: int) -> str:
+def first_id_at(at_ms: int) -> str:
     """Return the least id of what is made at `at_ms` or later; of a time that no id has, the nearest that one has."""
     return make_id(min(max(at_ms, 0), _LAST), bytes(10))
 
@@ -28,7 +28,7 @@ def is_id(text: str) -> bool:
     return len(text) == LENGTH and text[0] <= "7" and all(character in _VALUES for character in text)
 
 
-def time_of(an_id: str) -> int:
+def id_time(an_id: str) -> int:
     """Return the Unix milliseconds at which `an_id` was made."""
     number = 0
     for character in an_id[:_TIME_CHARACTERS]:

@@ -1,4 +1,4 @@
-"""How an integration stands, as the relay tells IEM of itself: its health, and the problems that begin and end."""
+"""The health of an integration as the relay reports it to IEM: a status, and the problems that begin and end."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-#: Between two tellings of one problem, ends excepted, at least this passes (ms).
-TELL_AGAIN = 300_000
+#: Minimum time between two notices of one problem, except the notice that it ended (ms).
+MIN_NOTICE_INTERVAL = 300_000
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What attempts came to since there is the integration."""
+class AttemptCounts:
+    """The results of all attempts since the integration exists."""
 
     delivered: int = 0
     retried: int = 0
     dead: int = 0
-    #: Time from acceptance to Success, of all that were delivered (ms).
+    #: Time from acceptance to Success, summed over all delivered updates (ms).
     latency_ms: int = 0
 
-    def since(self, before: Counts | None) -> Counts:
-        """Return what came to it after `before`; None, or counts that Redis has lost: nothing."""
+    def since(self, before: AttemptCounts | None) -> AttemptCounts:
+        """Return the difference to `before`; zero if there is no `before`, or if Redis has lost counts since."""
         if before is None or before.delivered > self.delivered or before.dead > self.dead:
-            return Counts()
-        return Counts(
+            return AttemptCounts()
+        return AttemptCounts(
             self.delivered - before.delivered,
             max(0, self.retried - before.retried),
             self.dead - before.dead,
@@ -34,16 +34,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationHealth:
-    """How an integration stands at one moment. Times in Unix milliseconds."""
+    """The state of an integration at one moment. Times in Unix milliseconds."""
 
     at: int
-    counts: Counts
+    counts: AttemptCounts
     pending: int = 0
     #: When the oldest pending delivery was accepted.
     oldest: int | None = None
-    #: Pending ones that IEM has answered, and that wait for their next attempt.
+    #: Pending deliveries that IEM has answered, and that wait for their next attempt.
     retrying: int = 0
-    #: Dead letters that nobody has closed, and when the oldest of them was accepted.
+    #: Open dead letters, and when the oldest of them was accepted.
     dead: int = 0
     oldest_dead: int | None = None
     #: Why it is parked, and since when.
@@ -52,39 +52,37 @@ class IntegrationHealth:
 
     @property
     def oldest_ms(self) -> int:
-        """How long the oldest pending delivery has waited (ms)."""
+        """Return how long the oldest pending delivery has waited (ms)."""
         return 0 if self.oldest is None else max(0, self.at - self.oldest)
 
 
 class Health(StrEnum):
-    """The adaptor's status. IEM's guide shows Green only: Amber and Red are ours."""
+    """The adaptor's status. IEM's guide shows Green only; Amber and Red are the relay's own."""
 
     GREEN = "Green"
     AMBER = "Amber"
     RED = "Red"
 
 
-def judge_health(now: IntegrationHealth, before: Counts | None, backlog_age: float) -> tuple[Health, str]:
-    """Return the health, and why, in a sentence. `before`: the counts at the last judgement; `backlog_age` in seconds."""
-    lately = now.counts.since(before)
+def judge_health(now: IntegrationHealth, before: AttemptCounts | None, backlog_age: float) -> tuple[Health, str]:
+    """Return the status and its reason as a clause. `before`: the counts at the last heartbeat; `backlog_age` in seconds."""
+    recent = now.counts.since(before)
     is_old = now.oldest_ms > backlog_age * 1000
-    if lately.dead:
-        return (
-            Health.RED,
-            f"{lately.dead} deliveries were given up since the last heartbeat; {now.dead} dead letters in all",
-        )
+    if recent.dead:
+        total = f"{now.dead} dead letter{'' if now.dead == 1 else 's'} in total"
+        return Health.RED, f"{_given_up(recent.dead)} since the last heartbeat; {total}"
     if now.parked is not None:
-        return Health.AMBER, f"parked: {now.parked}; {now.pending} deliveries wait"
-    # Those that wait for their next attempt say nothing: one ticket that IEM does not know must not look like a standstill.
-    if is_old and now.pending > now.retrying and before is not None and not lately.delivered:
-        return Health.RED, f"nothing was delivered since the last heartbeat, and {now.pending} deliveries wait"
+        return Health.AMBER, f"parked: {now.parked}; {_waiting(now.pending)}"
+    # Deliveries that wait for their next attempt do not count: one ticket that IEM does not know must not look like an outage.
+    if is_old and now.pending > now.retrying and before is not None and not recent.delivered:
+        return Health.RED, f"nothing was delivered since the last heartbeat, and {_waiting(now.pending)}"
     if is_old:
-        return Health.AMBER, f"the oldest of {now.pending} pending deliveries has waited for {now.oldest_ms // 1000} s"
-    return Health.GREEN, f"deliveries get on; {now.pending} pending"
+        return Health.AMBER, _old_backlog(now)
+    return Health.GREEN, f"no problems; {now.pending} pending"
 
 
 class HealthProblem(StrEnum):
-    """What is told in an event when it begins, and in another one when it is over."""
+    """A problem that the relay reports in an event when it begins, and in another event when it ends."""
 
     PARKED = "parked"
     DEAD_LETTERS = "dead_letters"
@@ -92,8 +90,8 @@ class HealthProblem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What IEM knows of a problem: since when it is there, when that was told last, as what, and whether it is over."""
+class ReportedProblem:
+    """The last notice of a problem that IEM received: when the problem began, when IEM was notified, and whether it ended."""
 
     since: int
     at: int
@@ -102,76 +100,91 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that IEM is to be told, and what it knows of the problem after that."""
+class ProblemNotice:
+    """A message for IEM about a problem; `reported` is to be remembered once IEM has it."""
 
     problem: HealthProblem
-    says: str
-    known: Known
+    text: str
+    reported: ReportedProblem
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """A problem as it is at one moment. What is told once more has another `detail`."""
+class _ProblemState:
+    """A problem at one moment, present or not. It is reported again when its `detail` changes."""
 
     problem: HealthProblem
     since: int
-    says: str
-    over: str
-    is_there: bool
+    text: str
+    text_when_over: str
+    is_present: bool
     detail: str = ""
 
 
-def notices(now: IntegrationHealth, known: Mapping[HealthProblem, Known], backlog_age: float) -> Iterator[Notice]:
-    """Return what is new of each problem: a thousand dead letters are one notice with a count. `backlog_age` in seconds.
+def find_notices(
+    now: IntegrationHealth, reported: Mapping[HealthProblem, ReportedProblem], backlog_age: float
+) -> Iterator[ProblemNotice]:
+    """Yield what is new about each problem: a thousand dead letters are one notice with a count. `backlog_age` in seconds.
 
-    A problem that comes and goes is told every `TELL_AGAIN` at most.
+    A problem that begins and ends repeatedly is reported at most once per `MIN_NOTICE_INTERVAL`.
     """
-    for case in _cases(now, known.get(HealthProblem.DEAD_LETTERS), backlog_age):
-        if notice := _notice(case, known.get(case.problem), now.at):
+    for state in _problem_states(now, reported.get(HealthProblem.DEAD_LETTERS), backlog_age):
+        if notice := _find_notice(state, reported.get(state.problem), now.at):
             yield notice
 
 
-def _cases(now: IntegrationHealth, dead_known: Known | None, backlog_age: float) -> Iterator[_Case]:
-    waits = f"{now.pending} deliveries wait"
-    yield _Case(
+def _problem_states(
+    now: IntegrationHealth, reported_dead: ReportedProblem | None, backlog_age: float
+) -> Iterator[_ProblemState]:
+    yield _ProblemState(
         HealthProblem.PARKED,
         now.parked_since or now.at,
-        f"parked: {now.parked}; {waits}",
-        "it is not parked any more",
+        f"parked: {now.parked}; {_waiting(now.pending)}",
+        "no longer parked",
         now.parked is not None,
         now.parked or "",
     )
-    told = int(dead_known.detail or 0) if dead_known and not dead_known.is_over else None
-    more = f"; {now.counts.dead - told} of them are new" if told is not None else ""
-    yield _Case(
+    known_dead = int(reported_dead.detail or 0) if reported_dead and not reported_dead.is_over else None
+    new = f"; {now.counts.dead - known_dead} of them new" if known_dead is not None else ""
+    yield _ProblemState(
         HealthProblem.DEAD_LETTERS,
         now.oldest_dead or now.at,
-        f"{now.dead} deliveries were given up and wait for somebody{more}",
-        "no dead letter is left",
+        f"{_given_up(now.dead)}{new}: see `relay deliveries list --status dead`",
+        "no dead letters are left",
         now.dead > 0,
-        str(max(now.counts.dead, told or 0)),
+        str(max(now.counts.dead, known_dead or 0)),
     )
-    # A parked integration's deliveries wait for that to end: it is told as parked.
+    # The deliveries of a parked integration wait because it is parked, which is reported already.
     is_old = now.oldest_ms > backlog_age * 1000
-    yield _Case(
+    yield _ProblemState(
         HealthProblem.BACKLOG,
         (now.oldest or now.at) + int(backlog_age * 1000),
-        f"the oldest of {now.pending} pending deliveries has waited for {now.oldest_ms // 1000} s",
-        f"no delivery waits for long any more; {now.pending} pending",
+        _old_backlog(now),
+        f"the backlog is no longer old; {now.pending} pending",
         is_old and now.parked is None,
     )
 
 
-def _notice(case: _Case, known: Known | None, at: int) -> Notice | None:
-    is_open = known is not None and not known.is_over
-    if not case.is_there:
-        if known is None or known.is_over:
+def _find_notice(state: _ProblemState, reported: ReportedProblem | None, at: int) -> ProblemNotice | None:
+    is_open = reported is not None and not reported.is_over
+    if not state.is_present:
+        if reported is None or reported.is_over:
             return None
-        return Notice(case.problem, case.over, replace(known, is_over=True))
-    if is_open and known is not None and known.detail == case.detail:
+        return ProblemNotice(state.problem, state.text_when_over, replace(reported, is_over=True))
+    if is_open and reported is not None and reported.detail == state.detail:
         return None
-    if known is not None and 0 <= at - known.at < TELL_AGAIN:
+    if reported is not None and 0 <= at - reported.at < MIN_NOTICE_INTERVAL:
         return None
-    since = known.since if is_open and known is not None else case.since
-    return Notice(case.problem, case.says, Known(since, at, case.detail))
+    since = reported.since if is_open and reported is not None else state.since
+    return ProblemNotice(state.problem, state.text, ReportedProblem(since, at, state.detail))
+
+
+def _waiting(count: int) -> str:
+    return "1 delivery waits" if count == 1 else f"{count} deliveries wait"
+
+
+def _given_up(count: int) -> str:
+    return "1 delivery was given up" if count == 1 else f"{count} deliveries were given up"
+
+
+def _old_backlog(now: IntegrationHealth) -> str:
+    return f"the oldest pending delivery has waited for {now.oldest_ms // 1000} s; {now.pending} pending"

@@ -9,7 +9,7 @@ from typing import Any
 
 from relay.core.id_pattern import TooSlowError
 from relay.core.integration import Integration
-from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
+from relay.core.model import FieldError, Ignored, Mapped, Rejected, TicketFields, Update
 from relay.core.paths import FieldPath
 from relay.core.values import Value, normalise, parse_date_time, state_key, table_key
 
@@ -56,8 +56,8 @@ def map_record(integration: Integration, record: Any) -> Mapped:
     ]
     if errors or sys_id is None or state is None:
         return Rejected(tuple(errors), record)
-    facts = _facts(values, sys_id, state, via={name: which for name, (_, which) in found.items() if which})
-    return _decide(integration, facts, state, record)
+    ticket = _facts(values, sys_id, state, via={name: which for name, (_, which) in found.items() if which})
+    return _decide(integration, ticket, state, record)
 
 
 def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> tuple[Value | None, int]:
@@ -69,7 +69,7 @@ def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> tuple[Va
     return None, 0
 
 
-def look_at(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Iterator[tuple[Any, Value | None]]:
+def evaluate_paths(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Iterator[tuple[Any, Value | None]]:
     """Yield what each of `paths` finds and what that is as a value, up to the first that yields one."""
     for path in paths:
         found = path.search(record)
@@ -84,7 +84,7 @@ def is_whole_payload(rejection: Mapping[str, Any]) -> bool:
     return any(error["field"] == "records" for error in rejection["errors"])
 
 
-def relayed_state(integration: Integration, table: str | None, itsm_state: str) -> int | None:
+def mapped_state(integration: Integration, table: str | None, itsm_state: str) -> int | None:
     """Return the IEM state that a state of `table` (None: incident) is mapped to, or None: it is not relayed."""
     name = table_key(table) if table else "incident"
     states = integration.states if name == "incident" else integration.tables.get(name, {})
@@ -101,7 +101,7 @@ def version_of(text: str | None) -> str | None:
     return f"-{number}" if match[1] == "-" and number != "0" else number
 
 
-def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via: Mapping[str, int]) -> Facts:
+def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via: Mapping[str, int]) -> TicketFields:
     def text(name: str) -> str | None:
         value = values.get(name)
         return value.text[:_MOST_TEXT] if value else None
@@ -111,7 +111,7 @@ def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via:
         return value.value if value else None
 
     updated_at = strict("updated_at")
-    return Facts(
+    return TicketFields(
         sys_id=sys_id.text,
         itsm_state=state.text[:_MOST_TEXT],
         table=text("table"),
@@ -123,19 +123,19 @@ def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via:
     )
 
 
-def _decide(integration: Integration, facts: Facts, state: Value, record: dict[str, Any]) -> Mapped:
+def _decide(integration: Integration, ticket: TicketFields, state: Value, record: dict[str, Any]) -> Mapped:
     for text in (state.value, state.label):
-        if text and (iem_state := relayed_state(integration, facts.table, text)) is not None:
+        if text and (iem_state := mapped_state(integration, ticket.table, text)) is not None:
             # The text that was listed is kept: by it the state can be found again.
             listed = text[:_MOST_TEXT]
-            return Update(facts if facts.itsm_state == listed else replace(facts, itsm_state=listed), iem_state)
-    label = f" ({state.label})" if state.label and state.label != facts.itsm_state else ""
-    where = f" of table {facts.table[:_MOST_SHOWN]}" if facts.table else ""
-    reason = f"state {facts.itsm_state[:_MOST_SHOWN]}{label[:_MOST_SHOWN]}{where} is not listed in the mapping's "
-    reason += "`tables`" if facts.table and table_key(facts.table) != "incident" else "`states`"
+            return Update(ticket if ticket.itsm_state == listed else replace(ticket, itsm_state=listed), iem_state)
+    label = f" ({state.label})" if state.label and state.label != ticket.itsm_state else ""
+    where = f" of table {ticket.table[:_MOST_SHOWN]}" if ticket.table else ""
+    reason = f"state {ticket.itsm_state[:_MOST_SHOWN]}{label[:_MOST_SHOWN]}{where} is not listed in the mapping's "
+    reason += "`tables`" if ticket.table and table_key(ticket.table) != "incident" else "`states`"
     if integration.unlisted_states == "reject":
-        return Rejected((FieldError("state", reason, facts.itsm_state[:_MOST_SHOWN]),), record)
-    return Ignored(facts, reason)
+        return Rejected((FieldError("state", reason, ticket.itsm_state[:_MOST_SHOWN]),), record)
+    return Ignored(ticket, reason)
 
 
 def _check_sys_id(integration: Integration, value: Value | None, record: dict[str, Any]) -> FieldError | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TicketFields:
     """What a record says of its ticket, whether it is relayed or not; absent fields are None."""
 
     sys_id: str
@@ -26,9 +26,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A record that goes to IEM: `{"state": iem_state, "sysid": facts.sys_id}`."""
+    """A record that goes to IEM: `{"state": iem_state, "sysid": ticket.sys_id}`."""
 
-    facts: Facts
+    ticket: TicketFields
     iem_state: int
 
 
@@ -36,7 +36,7 @@ class Update:
 class Ignored:
     """A record whose state this mapping does not relay."""
 
-    facts: Facts
+    ticket: TicketFields
     reason: str
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from relay.core.path_faults import PathError, check_calls, explain
+from relay.core.path_errors import PathError, check_calls, explain
 
 _NAMES = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 _CHOICE = re.compile(rf"(?:{_NAMES}|@)(?: \|\| (?:{_NAMES}|@))*")

@@ -43,7 +43,7 @@ class Redactor:
         self._secrets = tuple(sorted(known, key=len, reverse=True))
         self._in_json = tuple(json.dumps(secret, ensure_ascii=False)[1:-1] for secret in self._secrets)
 
-    def may_be_in(self, told: str) -> bool:
+    def may_occur_in(self, told: str) -> bool:
         """Tell whether a known secret may stand in `told`, JSON that leaves characters beyond ASCII as they are."""
         return any(secret in told for secret in self._in_json)
 

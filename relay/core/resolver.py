@@ -10,7 +10,7 @@ Skip = Literal["no_resolver", "no_email"]
 _EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]+@[^@\s\"(),:;<>\[\]\\]+\.[^@\s\"(),:;<>\[\]\\.]+")
 
 
-def why_skipped(mode: Literal["impersonate", "session"], resolved_by: str | None) -> Skip | None:
+def skip_reason(mode: Literal["impersonate", "session"], resolved_by: str | None) -> Skip | None:
     """Return why nobody is looked up, or None. In mode `session` it is the relay's own account, whoever resolved the ticket."""
     if mode == "session":
         return None

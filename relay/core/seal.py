@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 #: Records in one seal at most.
-MOST_RECORDS = 256
+MAX_SEALED_RECORDS = 256
 #: Bytes of SHA-256 that a digest keeps: nobody finds a second content for 120 bits.
 _DIGEST_BYTES = 15
 #: Members that say where a record stands, not what it says.

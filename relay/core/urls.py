@@ -38,7 +38,7 @@ def check_url(url: str) -> str | None:
     return None if _URL.fullmatch(url) else "expected a URL such as https://iem.example.com"
 
 
-def place_of_url(url: str) -> tuple[str, str, int | None, str]:
+def normalised_url(url: str) -> tuple[str, str, int | None, str]:
     """Return what two good URLs have in common if they are one place: loopback hosts are one, and so are `/` and nothing."""
     parts = urlsplit(url)
     host = "localhost" if parts.hostname in {"127.0.0.1", "::1"} else parts.hostname or ""

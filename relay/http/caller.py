@@ -19,11 +19,11 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from relay import __version__
-from relay.http.cookies import Jar
+from relay.http.cookies import SessionCookies
 from relay.http.deadline import DeadlineAdapter, deadline_after
 
 #: A longer answer is none of a service that the relay calls (bytes).
-MOST_ANSWER = 1 << 20
+MAX_ANSWER = 1 << 20
 #: URLs that are kept, as requests spells them.
 _MOST_URLS = 16
 #: As http.client says it.
@@ -82,34 +82,34 @@ class Caller:
         headers: Mapping[str, str],
         body: bytes | None,
         timeout: float,
-        jar: Jar | None = None,
-        into: Jar | None = None,
+        cookies: SessionCookies | None = None,
+        keep_in: SessionCookies | None = None,
     ) -> Reply:
         """Send `body` to `path` and return what came back within `timeout` seconds; what went wrong is in the reply.
 
-        Cookies are sent from `jar`, and what the answer sets goes into `into`; without them no cookie is sent, and
+        Cookies are sent from `cookies`, and what the answer sets goes into `into`; without them no cookie is sent, and
         none kept.
         """
         status = None
         try:
             request = self._prepare(method, path, headers, body)
-            if jar is not None and (cookies := jar.header_for(request)):
-                request.headers["Cookie"] = cookies
+            if cookies is not None and (cookie_header := cookies.header_for(request)):
+                request.headers["Cookie"] = cookie_header
             with deadline_after(timeout):
                 response = self._adapter.send(
                     request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies
                 )
                 status = response.status_code
                 with response:
-                    if into is not None:
-                        into.keep(request, response.raw)
+                    if keep_in is not None:
+                        keep_in.keep(request, response.raw)
                     return self._read(response)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return Reply(status, fault=_describe(error))
 
-    def has_cookies_for(self, path: str, jar: Jar) -> bool:
-        """Tell whether `jar` holds a cookie that would go with a call of `path`."""
-        return jar.header_for(requests.Request("GET", self._base_url + path).prepare()) is not None
+    def has_cookies_for(self, path: str, cookies: SessionCookies) -> bool:
+        """Tell whether `cookies` holds a cookie that would go with a call of `path`."""
+        return cookies.header_for(requests.Request("GET", self._base_url + path).prepare()) is not None
 
     def close(self) -> None:
         """Close the connections."""
@@ -137,9 +137,9 @@ class Caller:
         return url
 
     def _read(self, response: requests.Response) -> Reply:
-        body = response.raw.read(MOST_ANSWER + 1, decode_content=True)
-        if len(body) > MOST_ANSWER:
-            return Reply(response.status_code, fault=f"an answer of more than {MOST_ANSWER >> 20} MiB")
+        body = response.raw.read(MAX_ANSWER + 1, decode_content=True)
+        if len(body) > MAX_ANSWER:
+            return Reply(response.status_code, fault=f"an answer of more than {MAX_ANSWER >> 20} MiB")
         retry_after = _retry_after(response.headers.get("Retry-After"), self._now())
         date = _read_date(response.headers.get("Date"))
         return Reply(response.status_code, self._parse(body), retry_after, date=date)

@@ -9,7 +9,7 @@ from requests.cookies import extract_cookies_to_jar, get_cookie_header
 from urllib3 import BaseHTTPResponse
 
 
-class Jar:
+class SessionCookies:
     """Cookies by the rules of RFC 6265, as far as `http.cookiejar` keeps them. Threads may share it; its repr has no value."""
 
     __slots__ = ("_cookies",)
@@ -18,7 +18,7 @@ class Jar:
         self._cookies = CookieJar()
 
     def __repr__(self) -> str:
-        return f"Jar({len(self._cookies)} cookies)"
+        return f"SessionCookies({len(self._cookies)} cookies)"
 
     def header_for(self, request: requests.PreparedRequest) -> str | None:
         """Return the Cookie header that goes with `request`, or None where no cookie does."""
@@ -29,7 +29,7 @@ class Jar:
         """Keep what `response` sets."""
         extract_cookies_to_jar(self._cookies, request, response)
 
-    def drop_those_of(self, other: Jar) -> None:
+    def drop_those_of(self, other: SessionCookies) -> None:
         """Forget each cookie that `other` holds with the same value: it belongs to the other session."""
         theirs = {(one.domain, one.path, one.name, one.value) for one in other._cookies}
         for one in list(self._cookies):

@@ -13,7 +13,7 @@ from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient, Target
 from relay.iem.publish_bodies import Publication
 from relay.iem.service import Attempt, IemService
-from relay.iem.token_source import OwnToken
+from relay.iem.token_source import ProcessToken
 
 __all__ = ["Attempt", "IemService", "Publication", "Target", "connect"]
 
@@ -32,5 +32,5 @@ def connect(
         raise ConfigurationError([fault])
     clock = Clock()
     client = IemClient(Caller(url, ca_file=ca_file, connections=connections), Credentials(username, password))
-    tokens = OwnToken(client, timeout=timeout, clock=clock)
+    tokens = ProcessToken(client, timeout=timeout, clock=clock)
     return IemService(client, tokens, auth="token", timeout=timeout, clock=clock)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relay.core.integration_health import Counts, Health, HealthProblem, IntegrationHealth, Notice
+from relay.core.integration_health import AttemptCounts, Health, HealthProblem, IntegrationHealth, ProblemNotice
 from relay.iem.publish_bodies import AdaptorHealth, Entity, Event, Service
 from relay.iem.publish_schemas import iso_time, stamp_time
 
@@ -17,7 +17,7 @@ _SEVERITIES = {HealthProblem.BACKLOG: "3", HealthProblem.PARKED: "4", HealthProb
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ReportSubject:
     """Whom a report is about: one integration, and the machine that tells of it."""
 
     integration: str
@@ -32,7 +32,7 @@ class Subject:
         return f"{NAME}-{self.integration}"
 
 
-def heartbeat(subject: Subject, now: IntegrationHealth, health: Health, says: str) -> AdaptorHealth:
+def heartbeat(subject: ReportSubject, now: IntegrationHealth, health: Health, says: str) -> AdaptorHealth:
     """Return the adaptor's health."""
     details = {
         "integration": subject.integration,
@@ -56,7 +56,7 @@ def heartbeat(subject: Subject, now: IntegrationHealth, health: Health, says: st
     )
 
 
-def metrics(subject: Subject, now: IntegrationHealth, before: Counts | None) -> Iterator[Event]:
+def metrics(subject: ReportSubject, now: IntegrationHealth, before: AttemptCounts | None) -> Iterator[Event]:
     """Return a metric each: counts since `before`, and how it stands. The value is in `messages`: there is no field for it."""
     lately = now.counts.since(before)
     latency = lately.latency_ms / lately.delivered if lately.delivered else 0.0
@@ -74,14 +74,14 @@ def metrics(subject: Subject, now: IntegrationHealth, before: Counts | None) -> 
         )
 
 
-def event(subject: Subject, notice: Notice, at: int) -> Event:
+def event(subject: ReportSubject, notice: ProblemNotice, at: int) -> Event:
     """Return an event. The one that ends a problem has the ids of the one that began it, so that IEM knows it."""
-    severity = _OVER if notice.known.is_over else _SEVERITIES[notice.problem]
-    one = _Particulars("Event", notice.problem, severity, f"{subject.integration}: {notice.says}", notice.says)
-    return _event(subject, one, at=at, since=notice.known.since)
+    severity = _OVER if notice.reported.is_over else _SEVERITIES[notice.problem]
+    one = _Particulars("Event", notice.problem, severity, f"{subject.integration}: {notice.text}", notice.text)
+    return _event(subject, one, at=at, since=notice.reported.since)
 
 
-def entity(subject: Subject, at: int) -> Entity:
+def entity(subject: ReportSubject, at: int) -> Entity:
     """Return the relay, as far as it serves this integration, as an entity."""
     return Entity(
         custcol={
@@ -97,7 +97,7 @@ def entity(subject: Subject, at: int) -> Entity:
     )
 
 
-def service(subject: Subject) -> Service:
+def service(subject: ReportSubject) -> Service:
     """Return the relaying of this integration as a service, on that entity."""
     return Service(
         servicename=f"{subject.source} to IEM ({subject.integration})",
@@ -118,7 +118,7 @@ class _Particulars:
     message: str
 
 
-def _event(subject: Subject, one: _Particulars, *, at: int, since: int) -> Event:
+def _event(subject: ReportSubject, one: _Particulars, *, at: int, since: int) -> Event:
     return Event(
         parametercategory="Integration",
         parametertype=one.kind,

@@ -23,10 +23,10 @@ from relay.core.reasons import Reason
 from relay.iem.calls import IemClient, Target, check_push
 from relay.iem.publish_bodies import Publication
 from relay.iem.publish_schemas import encode
-from relay.iem.token_source import NoToken, TokenSource
+from relay.iem.token_source import TokenSource, TokenUnavailable
 
 #: A turn, with all its calls, takes at most this many times the timeout of one call.
-CALLS_PER_TURN = 3
+CALLS_PER_ATTEMPT = 3
 _TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
 
 _Ask = Callable[[str | None, float], IemAnswer]
@@ -110,14 +110,14 @@ class IemService:
         self.close()
 
     def _deadline(self, deadline: float | None) -> float:
-        return self._monotonic() + CALLS_PER_TURN * self._timeout if deadline is None else deadline
+        return self._monotonic() + CALLS_PER_ATTEMPT * self._timeout if deadline is None else deadline
 
     def _twice(self, once: Callable[[str], Attempt], deadline: float, *, is_probe: bool) -> Attempt:
         """Make a call, and once more with a new token where the first one was refused."""
         attempt = Attempt(_TOKEN_REFUSED, IemAnswer(None))
         for _ in range(2):
             token = self._tokens.get(deadline=deadline, is_probe=is_probe)
-            if isinstance(token, NoToken):
+            if isinstance(token, TokenUnavailable):
                 return Attempt(token.outcome, token.answer)
             attempt = once(token)
             if attempt.outcome != _TOKEN_REFUSED:

@@ -9,7 +9,7 @@ from relay.clock import Clock
 from relay.core.outcomes import IemAnswer, Park, Retry, classify_token
 from relay.core.reasons import Reason
 from relay.iem.calls import GrantedToken, IemClient
-from relay.iem.token_source import NoToken
+from relay.iem.token_source import TokenUnavailable
 from relay.store.token_store import StoredToken, TokenStore
 
 #: A token is renewed when a tenth of its life is left, a minute at most.
@@ -50,7 +50,7 @@ class TokenCache:
         self._known: StoredToken | None = None
         self._proven = ""
 
-    def get(self, *, deadline: float, is_probe: bool = False) -> str | NoToken:
+    def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
         """Return the token, fetched (by this or another process) before `deadline` on the monotonic clock where there is none."""
         asked_at = self._clock.now_ms()
         # A probe comes after the refusal that it is to try again, be it in the same millisecond.
@@ -87,7 +87,7 @@ class TokenCache:
         if self._known is not None and self._known.value == value:
             self._known = None
 
-    def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> str | NoToken:
+    def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> str | TokenUnavailable:
         if not self._fetching.acquire(timeout=max(0.0, deadline - self._clock.monotonic())):
             return _waited_in_vain()
         try:
@@ -105,17 +105,17 @@ class TokenCache:
         finally:
             self._fetching.release()
 
-    def _found_meanwhile(self, asked_at: int, holds: int) -> str | NoToken | None:
+    def _found_meanwhile(self, asked_at: int, holds: int) -> str | TokenUnavailable | None:
         stored = self._load()
         if stored is None or stored.config != self._config:
             return None
         if refused := stored.refusal:
             outcome = Park(Reason.TOKEN_REFUSED) if stored.is_replacement else classify_token(refused)
             since = asked_at - holds if isinstance(outcome, Park) else asked_at
-            return NoToken(refused, outcome) if stored.stored_at >= since else None
+            return TokenUnavailable(refused, outcome) if stored.stored_at >= since else None
         return stored.value if self._usable(stored) else None
 
-    def _fetch(self, deadline: float) -> str | NoToken:
+    def _fetch(self, deadline: float) -> str | TokenUnavailable:
         left = deadline - self._clock.monotonic()
         if left <= 0:
             return _waited_in_vain()
@@ -124,7 +124,7 @@ class TokenCache:
         if isinstance(granted, IemAnswer):
             now = self._clock.now_ms()
             self._store.save(StoredToken(self._config, now, refusal=granted), now=now)
-            return NoToken(granted, classify_token(granted))
+            return TokenUnavailable(granted, classify_token(granted))
         self._keep(granted, is_replacement=wanted is not None and wanted.is_replacement)
         return granted.value
 
@@ -185,7 +185,7 @@ class TokenCache:
         return int((self._timeout + 5) * 1000)
 
 
-def _waited_in_vain() -> NoToken:
-    return NoToken(
+def _waited_in_vain() -> TokenUnavailable:
+    return TokenUnavailable(
         IemAnswer(None, fault="another process fetches a token, and takes too long"), Retry(Reason.UNREACHABLE)
     )

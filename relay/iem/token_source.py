@@ -18,7 +18,7 @@ _MARGIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class NoToken:
+class TokenUnavailable:
     """No token was to be had: the answer that said so, and what it means for the attempt."""
 
     answer: IemAnswer
@@ -28,7 +28,7 @@ class NoToken:
 class TokenSource(Protocol):
     """Gives the token of one account, and is told what became of it."""
 
-    def get(self, *, deadline: float, is_probe: bool = False) -> str | NoToken:
+    def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
         """Return the token, fetched before `deadline` on the monotonic clock where there is none."""
 
     def prove(self, value: str) -> None:
@@ -41,7 +41,7 @@ class TokenSource(Protocol):
         """Forget `value`, unless a newer one has taken its place."""
 
 
-class OwnToken:
+class ProcessToken:
     """A token that one process keeps for itself. Threads share it; one of them fetches."""
 
     def __init__(self, client: IemClient, *, timeout: float, clock: Clock) -> None:
@@ -53,7 +53,7 @@ class OwnToken:
         self._value = ""
         self._good_until = 0.0
 
-    def get(self, *, deadline: float, is_probe: bool = False) -> str | NoToken:  # noqa: ARG002 - of the protocol
+    def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:  # noqa: ARG002 - of the protocol
         """Return the token, fetched where there is none. A refusal is not remembered: who asks again, tries again."""
         with self._lock:
             now = self._clock.now_ms() / 1000
@@ -61,12 +61,12 @@ class OwnToken:
                 return self._value
             left = min(self._timeout, deadline - self._clock.monotonic())
             if left <= 0:
-                return NoToken(
+                return TokenUnavailable(
                     IemAnswer(None, fault="there was no time left to fetch a token"), Retry(Reason.UNREACHABLE)
                 )
             granted = self._client.generate_token(timeout=left)
             if isinstance(granted, IemAnswer):
-                return NoToken(granted, classify_token(granted))
+                return TokenUnavailable(granted, classify_token(granted))
             ends = granted.expires_at if granted.expires_at and granted.expires_at > now else now + _LIFETIME
             self._value, self._good_until = granted.value, ends - min(_MARGIN, (ends - now) / 10)
             return self._value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from relay.core.integration import Plain, Secret, Text
-from relay.core.urls import check_url, place_of_url
+from relay.core.urls import check_url, normalised_url
 from relay.errors import SecretMissingError
 from relay.mapping_files.document import Document, DocumentPath, Fault, spell
 from relay.mapping_files.folder import MappingFile
@@ -164,4 +164,4 @@ def _place_of(document: Document, reader: SecretReader) -> tuple[str, str, int |
         text = url.text if isinstance(url, Plain) else reader.read(url) if url else ""
     except SecretMissingError:
         return None
-    return None if check_url(text) else place_of_url(text)
+    return None if check_url(text) else normalised_url(text)

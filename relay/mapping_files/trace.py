@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import FIELDS, Integration
-from relay.core.mapping import look_at
-from relay.core.model import Facts
+from relay.core.mapping import evaluate_paths
+from relay.core.model import TicketFields
 from relay.core.values import Value, state_key, table_key
 from relay.mapping_files.document import Document, DocumentPath, Position
 
@@ -45,11 +45,11 @@ def place_of(document: Document, path: DocumentPath) -> Position | None:
     return document.values.get(path)
 
 
-def find_row(integration: Integration, document: Document, facts: Facts) -> Row | None:
-    """Return the row that the state of `facts` matched."""
-    name = table_key(facts.table) if facts.table else "incident"
+def find_row(integration: Integration, document: Document, ticket: TicketFields) -> Row | None:
+    """Return the row that the state of `ticket` matched."""
+    name = table_key(ticket.table) if ticket.table else "incident"
     states = integration.states if name == "incident" else integration.tables.get(name, {})
-    wanted = state_key(facts.itsm_state)
+    wanted = state_key(ticket.itsm_state)
     if wanted not in states:
         return None
     under = _states_path(document, name)
@@ -61,7 +61,7 @@ def find_row(integration: Integration, document: Document, facts: Facts) -> Row 
 
 def _looks(integration: Integration, document: Document, name: str, record: dict[str, Any]) -> Iterator[PathLookup]:
     paths = integration.fields[name]
-    for which, (found, value) in enumerate(look_at(paths, record)):
+    for which, (found, value) in enumerate(evaluate_paths(paths, record)):
         item = place_of(document, ("fields", name, which))
         yield PathLookup(paths[which].expression, item or place_of(document, ("fields", name)), found, value)
 

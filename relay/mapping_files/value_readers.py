@@ -15,7 +15,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from relay.core.id_pattern import IdPattern, PatternError, compile_pattern
-from relay.core.path_faults import PathError
+from relay.core.path_errors import PathError
 from relay.core.paths import FieldPath, compile_path
 from relay.core.units import DURATION, parse_duration
 from relay.core.values import state_key

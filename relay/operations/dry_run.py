@@ -9,7 +9,7 @@ from typing import Any
 from relay.core.dedupe import identify, window_of
 from relay.core.integration import Env, File, IemBlock, Integration, Plain, Text
 from relay.core.mapping import MAX_RECORDS, find_records, is_whole_payload, map_payload, map_record
-from relay.core.model import Facts, Ignored, Mapped, Rejected, Update
+from relay.core.model import Ignored, Mapped, Rejected, TicketFields, Update
 from relay.core.units import format_duration
 from relay.core.values import format_time, state_key
 from relay.errors import ConfigurationError, TooManyRecordsError
@@ -70,20 +70,20 @@ class DryRun:
     def _outcome(
         self, mapped: Mapped, looks: dict[str, list[PathLookup]], idempotency_key: str | None
     ) -> dict[str, Any]:
-        said = None if isinstance(mapped, Rejected) else mapped.facts
+        said = None if isinstance(mapped, Rejected) else mapped.ticket
         match mapped:
-            case Update(facts=facts, iem_state=state):
+            case Update(ticket=ticket, iem_state=state):
                 told = {
                     "result": "relayed",
-                    **_ticket(facts),
+                    **_ticket(ticket),
                     "iem_state": state,
-                    "matched": _tell_row(find_row(self._integration, self._document, facts), looks["state"][-1]),
-                    "dedupe": {**self._identity(mapped, idempotency_key), **_order(facts)},
-                    "push": push_body(facts.sys_id, state).decode(),
-                    "request": _request(self._integration.iem, facts.sys_id, state),
+                    "matched": _tell_row(find_row(self._integration, self._document, ticket), looks["state"][-1]),
+                    "dedupe": {**self._identity(mapped, idempotency_key), **_order(ticket)},
+                    "push": push_body(ticket.sys_id, state).decode(),
+                    "request": _request(self._integration.iem, ticket.sys_id, state),
                 }
-            case Ignored(facts=facts, reason=reason):
-                told = {"result": "ignored", **_ticket(facts), "reason": reason, "dedupe": _order(facts)}
+            case Ignored(ticket=ticket, reason=reason):
+                told = {"result": "ignored", **_ticket(ticket), "reason": reason, "dedupe": _order(ticket)}
             case Rejected(errors=errors):
                 told = {"result": "rejected", "errors": [error.as_dict() for error in errors]}
         return {**told, "fields": [_tell_field(name, one, said) for name, one in looks.items()]}
@@ -95,16 +95,21 @@ class DryRun:
         return {"identity": identity.text, "known_for": known_for, "collapse": dedupe.collapse}
 
 
-def _ticket(facts: Facts) -> dict[str, Any]:
-    return {"sys_id": facts.sys_id, "itsm_state": facts.itsm_state, "number": facts.number, "version": facts.version}
+def _ticket(ticket: TicketFields) -> dict[str, Any]:
+    return {
+        "sys_id": ticket.sys_id,
+        "itsm_state": ticket.itsm_state,
+        "number": ticket.number,
+        "version": ticket.version,
+    }
 
 
-def _order(facts: Facts) -> dict[str, Any]:
+def _order(ticket: TicketFields) -> dict[str, Any]:
     """Tell by what an update is older or newer than others of its ticket."""
-    if facts.version is not None:
-        return {"ordered_by": "version", "order": facts.version}
-    if facts.updated_at is not None:
-        return {"ordered_by": "updated_at", "order": format_time(facts.updated_at)}
+    if ticket.version is not None:
+        return {"ordered_by": "version", "order": ticket.version}
+    if ticket.updated_at is not None:
+        return {"ordered_by": "updated_at", "order": format_time(ticket.updated_at)}
     return {"ordered_by": "arrival", "order": None}
 
 
@@ -116,11 +121,11 @@ def _tell_row(row: Row | None, state: PathLookup) -> dict[str, Any] | None:
     return {**told, **_place(row.position)}
 
 
-def _tell_field(name: str, looks: list[PathLookup], facts: Facts | None) -> dict[str, Any]:
+def _tell_field(name: str, looks: list[PathLookup], ticket: TicketFields | None) -> dict[str, Any]:
     value = looks[-1].value if looks else None
     used = value.text if value else None
-    if facts:
-        kept = getattr(facts, "itsm_state" if name == "state" else name)
+    if ticket:
+        kept = getattr(ticket, "itsm_state" if name == "state" else name)
         used = format_time(kept) if name == "updated_at" and kept is not None else kept
     return {
         "name": name,

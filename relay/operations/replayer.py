@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import Integration
-from relay.core.mapping import is_whole_payload, map_payload, map_record, relayed_state
-from relay.core.model import Facts, Mapped, Rejected, Update
+from relay.core.mapping import is_whole_payload, map_payload, map_record, mapped_state
+from relay.core.model import Mapped, Rejected, TicketFields, Update
 from relay.core.values import parse_date_time
 from relay.errors import ConflictError
 from relay.store.delivery_queue import DeliveryQueue
@@ -57,7 +57,7 @@ class Replayer:
         self, integration: Integration, letter: Mapping[str, Any], *, actor: str, as_mapped: bool = False
     ) -> ReplayResult:
         """Deliver a dead letter again, with the IEM state of the current mapping, or as it was mapped originally."""
-        facts = Facts(
+        ticket = TicketFields(
             sys_id=letter["sys_id"],
             itsm_state=letter["itsm_state"],
             table=letter["table"],
@@ -66,14 +66,14 @@ class Replayer:
             updated_at=_milliseconds(letter["updated_at"]),
             resolved_by=letter["resolved_by"],
         )
-        state = letter["iem_state"] if as_mapped else relayed_state(integration, facts.table, facts.itsm_state)
+        state = letter["iem_state"] if as_mapped else mapped_state(integration, ticket.table, ticket.itsm_state)
         if state is None:
             return ReplayResult("not_relayed", letter["id"])
         now = self._now_ms()
         created_at = _milliseconds(letter["created_at"]) or now
         submission = Submission(
             self._new_id(now),
-            Update(facts, state),
+            Update(ticket, state),
             created_at,
             letter["from"] or "",
             replay_of=letter["id"],

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relay.core.integration import FIELDS, Integration
+from relay.core.key_paths import KeyPath, key_paths_of
 from relay.core.mapping import map_payload
 from relay.core.model import Mapped, Rejected, Update
-from relay.core.places import Place, places_of
 from relay.core.values import parse_date_time, table_key
 from relay.errors import UnfitMappingError
 from relay.servicenow.tables import INCIDENT, Table
@@ -63,7 +63,7 @@ def lay_out(integration: Integration, table: Table) -> Layout:
     """
     fields = _place_fields(integration)
     complaint = ""
-    for place in (Place(()), *places_of(integration.records.expression)):
+    for place in (KeyPath(()), *key_paths_of(integration.records.expression)):
         layout = Layout(
             place.keys, {name: (*(place.each or ()), *keys) for name, keys in fields.items()}, place.each is not None
         )
@@ -79,7 +79,9 @@ def _place_fields(integration: Integration) -> dict[str, Keys]:
     fields: dict[str, Keys] = {}
     for name in FIELDS:
         paths = integration.fields.get(name, ())
-        places = [place for path in paths for place in places_of(path.expression) if place.keys and place.each is None]
+        places = [
+            place for path in paths for place in key_paths_of(path.expression) if place.keys and place.each is None
+        ]
         free = (one.keys for one in places if not any(_collide(one.keys, taken) for taken in fields.values()))
         if keys := next(free, None):
             fields[name] = keys
@@ -107,12 +109,12 @@ def _misfits(integration: Integration, mapped: Mapped, table: Table, iem_state: 
     if isinstance(mapped, Rejected):
         yield mapped.errors[0].field
         return
-    if table_key(mapped.facts.table or INCIDENT) != table_key(table.name):
+    if table_key(mapped.ticket.table or INCIDENT) != table_key(table.name):
         yield "table"
     if not isinstance(mapped, Update) or mapped.iem_state != iem_state:
         yield "state"
     for name, expected in _expected().items():
-        if name in integration.fields and getattr(mapped.facts, name) != expected:
+        if name in integration.fields and getattr(mapped.ticket, name) != expected:
             yield name
 
 
@@ -120,7 +122,7 @@ def _takes_lists(integration: Integration, layout: Layout, table: Table) -> bool
     state = next(iter(table.states))
     samples = [_sample(table, state, sys_id) for sys_id in _SYS_IDS]
     mapped = map_payload(integration, layout.payload(*samples))
-    return [one.facts.sys_id for one in mapped if isinstance(one, Update)] == list(_SYS_IDS)
+    return [one.ticket.sys_id for one in mapped if isinstance(one, Update)] == list(_SYS_IDS)
 
 
 def _sample(table: Table, state: str, sys_id: str = _SYS_IDS[0]) -> dict[str, Any]:

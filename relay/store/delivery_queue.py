@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from relay.core.ids import least_id
+from relay.core.ids import first_id_at
 from relay.core.integration import Integration
 from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK
 from relay.errors import BacklogFullError, StoreUnavailableError
@@ -121,7 +121,7 @@ class DeliveryQueue:
 
         Keeps no more than `cap` dead letters, and no more than `cap` rejections.
         """
-        first_kept_id = least_id(now - self._retention + 1)
+        first_kept_id = first_id_at(now - self._retention + 1)
         arguments: list[str | int] = [now, self._retention, _SWEEP_LIMIT, cap, first_kept_id]
         gone, over_cap, left = self._connection.run("sweep", self._key, arguments)
         return SweepResult(gone, over_cap, left)

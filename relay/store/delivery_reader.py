@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.ids import least_id
+from relay.core.ids import first_id_at
 from relay.core.values import format_time
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
@@ -98,10 +98,10 @@ class DeliveryReader:
         required = {"status": query.status} if query.status and query.status != "parked" else {}
         if query.reason:
             required["reason"] = query.reason
-        end = "" if query.until is None else least_id(query.until + 1)
+        end = "" if query.until is None else first_id_at(query.until + 1)
         arguments: list[str | int] = [
             limit,
-            "" if query.since is None else least_id(query.since),
+            "" if query.since is None else first_id_at(query.since),
             min(cursor or end, end or cursor),
             json.dumps([_index_of(query.status)] if query.status else _INDEXES),
             json.dumps(required),

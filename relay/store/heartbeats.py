@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from relay.core.ids import time_of
+from relay.core.ids import id_time
 from relay.store.connection import Connection
 from relay.store.keys import READINESS_PROBE, WORKERS, key
 
@@ -71,7 +71,7 @@ class Heartbeats:
         return Backlog(
             integration=name,
             pending=pending,
-            oldest=time_of(oldest) if oldest else None,
+            oldest=id_time(oldest) if oldest else None,
             retrying=retrying,
             dead=dead,
             rejections=rejections,

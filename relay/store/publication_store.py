@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from relay.core.ids import time_of
-from relay.core.integration_health import Counts, IntegrationHealth
+from relay.core.ids import id_time
+from relay.core.integration_health import AttemptCounts, IntegrationHealth
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 
@@ -35,15 +35,15 @@ class PublicationStore:
         delivered, retried, dead_ever, latency, pending, oldest, retrying, dead, oldest_dead, parked, since, memory = (
             found
         )
-        counts = Counts(int(delivered), int(retried), int(dead_ever), int(latency))
+        counts = AttemptCounts(int(delivered), int(retried), int(dead_ever), int(latency))
         health = IntegrationHealth(
             at=now,
             counts=counts,
             pending=int(pending),
-            oldest=time_of(oldest) if oldest else None,
+            oldest=id_time(oldest) if oldest else None,
             retrying=int(retrying),
             dead=int(dead),
-            oldest_dead=time_of(oldest_dead) if oldest_dead else None,
+            oldest_dead=id_time(oldest_dead) if oldest_dead else None,
             parked=parked or None,
             parked_since=int(float(since)) if since else None,
         )

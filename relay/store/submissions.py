@@ -13,7 +13,7 @@ from typing import Any
 from relay.core.dedupe import identify, version_key, window_of
 from relay.core.integration import Integration
 from relay.core.model import Ignored, Mapped, Rejected, Update
-from relay.core.resolver import why_skipped
+from relay.core.resolver import skip_reason
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -61,12 +61,12 @@ def _record_of(integration: Integration, submission: Submission, now: int) -> di
     match submission.mapped:
         case Update() as update:
             return {**_relay(integration, submission, update), "created_at": now}
-        case Ignored(facts=facts):
+        case Ignored(ticket=ticket):
             return {
                 "kind": "ignore",
-                "sys_id": facts.sys_id,
-                "version_key": version_key(facts.version) or None,
-                "updated_at": facts.updated_at,
+                "sys_id": ticket.sys_id,
+                "version_key": version_key(ticket.version) or None,
+                "updated_at": ticket.updated_at,
                 "received_at": submission.received_at,
                 "rejection": submission.rejection,
                 "actor": submission.actor,
@@ -86,20 +86,20 @@ def _record_of(integration: Integration, submission: Submission, now: int) -> di
 
 
 def _relay(integration: Integration, submission: Submission, update: Update) -> dict[str, Any]:
-    facts = update.facts
+    ticket = update.ticket
     identity = identify(update, submission.idempotency_key)
     return {
         "kind": "relay",
         "id": submission.id,
-        "sys_id": facts.sys_id,
+        "sys_id": ticket.sys_id,
         "iem_state": update.iem_state,
-        "itsm_state": facts.itsm_state,
-        "number": facts.number,
-        "table": facts.table,
-        "version": facts.version,
-        "version_key": version_key(facts.version) or None,
-        "updated_at": facts.updated_at,
-        "resolved_by": facts.resolved_by,
+        "itsm_state": ticket.itsm_state,
+        "number": ticket.number,
+        "table": ticket.table,
+        "version": ticket.version,
+        "version_key": version_key(ticket.version) or None,
+        "updated_at": ticket.updated_at,
+        "resolved_by": ticket.resolved_by,
         "identity": identity.text,
         "window": int(window_of(identity, integration.dedupe.window) * 1000),
         "collapse": integration.dedupe.collapse,
@@ -109,8 +109,8 @@ def _relay(integration: Integration, submission: Submission, update: Update) -> 
         "replay_of": submission.replay_of,
         "rejection": submission.rejection,
         "actor": submission.actor,
-        "lookup": _lookup_of(integration, facts.resolved_by),
-        "via": " ".join(f"{name}:{which}" for name, which in facts.via.items()) or None,
+        "lookup": _lookup_of(integration, ticket.resolved_by),
+        "via": " ".join(f"{name}:{which}" for name, which in ticket.via.items()) or None,
     }
 
 
@@ -118,5 +118,5 @@ def _lookup_of(integration: Integration, resolved_by: str | None) -> dict[str, s
     if integration.virima is None:
         return None
     mode = integration.virima.lookup
-    skip = why_skipped(mode, resolved_by)
+    skip = skip_reason(mode, resolved_by)
     return {"mode": mode, "skip": skip} if skip else {"mode": mode}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from relay.http.caller import Caller, Reply
-from relay.http.cookies import Jar
+from relay.http.cookies import SessionCookies
 from relay.http.credentials import Credentials
 from relay.virima.classification import classify_logout, classify_response, classify_user
 from relay.virima.login_schemas import (
@@ -27,7 +27,7 @@ _LOGOUT = "/login/dologout"
 class LoginSession:
     """Somebody's session: the cookies that the server set for it, which no other session shares."""
 
-    jar: Jar = field(default_factory=Jar)
+    cookies: SessionCookies = field(default_factory=SessionCookies)
 
 
 class VirimaClient:
@@ -54,7 +54,7 @@ class VirimaClient:
     ) -> UserAnswer:
         """Log a user in; the cookies go into `session`."""
         body = request_body(ProvenCredentialSchema, {**(more or {}), "email": email, "password": password})
-        return classify_user(self._post("/login/dologin", body, timeout=timeout, into=session))
+        return classify_user(self._post("/login/dologin", body, timeout=timeout, keep_in=session))
 
     def log_in_service(self, session: LoginSession, *, timeout: float) -> UserAnswer:
         """Log the service account itself in; the cookies go into `session`."""
@@ -71,20 +71,20 @@ class VirimaClient:
     ) -> UserAnswer:
         """Become another user: `by` is the service account's session, and stays as it is; `session` is the new one's."""
         body = request_body(CredentialSchema, {**(more or {}), "email": email})
-        reply = self._post("/login/dologin-impersonate", body, timeout=timeout, session=by, into=session)
+        reply = self._post("/login/dologin-impersonate", body, timeout=timeout, session=by, keep_in=session)
         # A server that sends the caller's own cookies again must not have us log the service account out by them.
-        session.jar.drop_those_of(by.jar)
+        session.cookies.drop_those_of(by.cookies)
         return classify_user(reply, asked=email)
 
     def log_out(self, session: LoginSession, *, timeout: float) -> TransactionMessage | NoSession | Unanswered:
         """End a session; where the server had set no cookie nothing is asked: it could end another one."""
-        if not self._caller.has_cookies_for(_LOGOUT, session.jar):
+        if not self._caller.has_cookies_for(_LOGOUT, session.cookies):
             return NoSession()
         return classify_logout(self._call("GET", _LOGOUT, None, timeout=timeout, session=session))
 
     def logged_in_user(self, session: LoginSession, *, timeout: float) -> UserAnswer:
         """Return whose session it is."""
-        reply = self._call("GET", "/login/get-logged-in-user", None, timeout=timeout, session=session, into=session)
+        reply = self._call("GET", "/login/get-logged-in-user", None, timeout=timeout, session=session, keep_in=session)
         return classify_user(reply)
 
     def send_reset_mail(
@@ -125,9 +125,9 @@ class VirimaClient:
         *,
         timeout: float,
         session: LoginSession | None = None,
-        into: LoginSession | None = None,
+        keep_in: LoginSession | None = None,
     ) -> Reply:
-        return self._call("POST", path, body, timeout=timeout, session=session, into=into)
+        return self._call("POST", path, body, timeout=timeout, session=session, keep_in=keep_in)
 
     def _call(
         self,
@@ -137,10 +137,12 @@ class VirimaClient:
         *,
         timeout: float,
         session: LoginSession | None = None,
-        into: LoginSession | None = None,
+        keep_in: LoginSession | None = None,
     ) -> Reply:
         headers = {"Authorization": self._credentials.basic}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        jar, kept = (one.jar if one else None for one in (session, into))
-        return self._caller.exchange(method, path, headers=headers, body=body, timeout=timeout, jar=jar, into=kept)
+        cookies, kept = (one.cookies if one else None for one in (session, keep_in))
+        return self._caller.exchange(
+            method, path, headers=headers, body=body, timeout=timeout, cookies=cookies, keep_in=kept
+        )

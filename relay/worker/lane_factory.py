@@ -12,8 +12,8 @@ from relay.clock import contain
 from relay.core.integration import Integration
 from relay.errors import SecretMissingError
 from relay.foundation import Foundation, iem_service, virima_lookup
-from relay.iem.reports import Subject
-from relay.iem.service import CALLS_PER_TURN
+from relay.iem.reports import ReportSubject
+from relay.iem.service import CALLS_PER_ATTEMPT
 from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.delivery_queue import DeliveryQueue
@@ -88,12 +88,12 @@ class LaneFactory:
         except SecretMissingError:
             return None  # logged for the delivery lane
         return PublishingLane(
-            subject=Subject(integration.name, iem.customer_id, integration.source, socket.gethostname()),
+            subject=ReportSubject(integration.name, iem.customer_id, integration.source, socket.gethostname()),
             publish=integration.publish,
             service=service,
             store=PublicationStore(self._connection, integration.name),
             config=config,
-            longest_turn=CALLS_PER_TURN * iem.timeout,
+            longest_turn=CALLS_PER_ATTEMPT * iem.timeout,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relay.core.integration import IemBlock
-from relay.iem.service import CALLS_PER_TURN
+from relay.iem.service import CALLS_PER_ATTEMPT
 
 #: How much longer than the slowest attempt a lease lasts (seconds).
 _LEASE_MARGIN = 5.0
@@ -11,7 +11,7 @@ _LEASE_MARGIN = 5.0
 
 def longest_attempt(iem: IemBlock) -> float:
     """Return the maximum duration of an attempt (seconds), whatever IEM does."""
-    return CALLS_PER_TURN * iem.timeout
+    return CALLS_PER_ATTEMPT * iem.timeout
 
 
 def lease_of(iem: IemBlock) -> float:

@@ -10,19 +10,19 @@ from typing import Any
 
 from relay.core.integration import PublishBlock
 from relay.core.integration_health import (
-    TELL_AGAIN,
-    Counts,
+    MIN_NOTICE_INTERVAL,
+    AttemptCounts,
     HealthProblem,
     IntegrationHealth,
-    Known,
+    ReportedProblem,
+    find_notices,
     judge_health,
-    notices,
 )
 from relay.core.outcomes import Dead, Outcome, Park, Retry
 from relay.core.reasons import Reason
 from relay.iem import reports
 from relay.iem.publish_bodies import Publication
-from relay.iem.reports import Subject
+from relay.iem.reports import ReportSubject
 from relay.iem.service import IemService
 from relay.store.publication_store import PublicationStore
 
@@ -46,7 +46,7 @@ class PublicationKind(StrEnum):
 class PublishingLane:
     """One integration's publishing in this process."""
 
-    subject: Subject
+    subject: ReportSubject
     publish: PublishBlock
     service: IemService
     store: PublicationStore
@@ -86,8 +86,8 @@ def messages(
             yield Publication.ENTITY, reports.entity(lane.subject, health.at), {}
             yield Publication.SERVICE, reports.service(lane.subject), {}
         case PublicationKind.EVENTS:
-            for notice in notices(health, reported_problems(memory), lane.publish.backlog_age):
-                changes = {f"told:{notice.problem}": json.dumps(asdict(notice.known))}
+            for notice in find_notices(health, reported_problems(memory), lane.publish.backlog_age):
+                changes = {f"told:{notice.problem}": json.dumps(asdict(notice.reported))}
                 yield Publication.EVENTS, reports.event(lane.subject, notice, health.at), changes
         case PublicationKind.HEARTBEAT:
             status, text = judge_health(health, _counts(memory, kind), lane.publish.backlog_age)
@@ -110,7 +110,7 @@ def after_failure(
     previous = float(memory.get(f"{kind}:wait", "0"))
     match outcome:
         case Dead():
-            wait = max(lane.interval(kind) or 0.0, TELL_AGAIN / 1000)
+            wait = max(lane.interval(kind) or 0.0, MIN_NOTICE_INTERVAL / 1000)
         case Retry(retry_after=retry_after):
             wait = max(min(_FAILED_MAX, max(_FAILED_FIRST, previous * 2)), min(retry_after or 0.0, REFUSED_MAX))
         case _:
@@ -122,14 +122,17 @@ def after_failure(
     return changes
 
 
-def reported_problems(memory: Mapping[str, str]) -> dict[HealthProblem, Known]:
+def reported_problems(memory: Mapping[str, str]) -> dict[HealthProblem, ReportedProblem]:
     """Return the problems that were reported to IEM. Fields that another version of the relay added are ignored."""
-    names = {field.name for field in fields(Known)}
+    names = {field.name for field in fields(ReportedProblem)}
     found = {problem: json.loads(text) for problem in HealthProblem if (text := memory.get(f"told:{problem}"))}
-    return {problem: Known(**{name: known[name] for name in names & known.keys()}) for problem, known in found.items()}
+    return {
+        problem: ReportedProblem(**{name: known[name] for name in names & known.keys()})
+        for problem, known in found.items()
+    }
 
 
-def _counts(memory: Mapping[str, str], kind: PublicationKind) -> Counts | None:
+def _counts(memory: Mapping[str, str], kind: PublicationKind) -> AttemptCounts | None:
     text = memory.get(f"{kind}:counts")
-    names = {field.name for field in fields(Counts)}
-    return Counts(**{name: value for name, value in json.loads(text).items() if name in names}) if text else None
+    names = {field.name for field in fields(AttemptCounts)}
+    return AttemptCounts(**{name: value for name, value in json.loads(text).items() if name in names}) if text else None

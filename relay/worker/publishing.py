@@ -15,13 +15,13 @@ from functools import partial
 
 from relay import metrics
 from relay.clock import Clock, contain, every
-from relay.core.integration_health import IntegrationHealth, Known, Notice
+from relay.core.integration_health import IntegrationHealth, ProblemNotice, ReportedProblem
 from relay.core.outcomes import Delivered, Park
 from relay.core.reasons import Reason
 from relay.errors import StoreUnavailableError
 from relay.iem import reports
 from relay.iem.publish_bodies import Publication
-from relay.iem.reports import Subject
+from relay.iem.reports import ReportSubject
 from relay.iem.service import Attempt
 from relay.logs import log
 from relay.store.publication_store import PublicationState
@@ -61,7 +61,7 @@ class Publisher:
         #: By integration (monotonic seconds).
         self._due_at: dict[str, float] = {}
         #: The integrations whose topology this process has published.
-        self._introduced: set[Subject] = set()
+        self._introduced: set[ReportSubject] = set()
 
     def update_lanes(self, changed: Collection[PublishingLane], removed: Collection[str]) -> None:
         """Use the lanes `changed` for their integrations, and stop publishing for those `removed`. Safe in any thread."""
@@ -235,6 +235,6 @@ class Publisher:
         at = state.health.at
         for problem, known in reported_problems(state.memory).items():
             if not known.is_over:
-                over = Known(known.since, at, known.detail, is_over=True)
-                notice = Notice(problem, "the relay no longer publishes for this integration", over)
+                over = ReportedProblem(known.since, at, known.detail, is_over=True)
+                notice = ProblemNotice(problem, "the relay no longer publishes for this integration", over)
                 lane.service.publish(Publication.EVENTS, reports.event(lane.subject, notice, at))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from relay.clock import contain, every
-from relay.core.seal import MOST_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
+from relay.core.seal import MAX_SEALED_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
 from relay.logs import log
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
@@ -68,7 +68,7 @@ class Sealer:
         if not self._trusts(integration, before):
             return 0
         for _ in range(_MAX_SEALS):
-            records = self._trail.read_after(integration, before.last if before else None, limit=MOST_RECORDS)
+            records = self._trail.read_after(integration, before.last if before else None, limit=MAX_SEALED_RECORDS)
             if not records:
                 break
             seal = make_seal(self._key, integration, before, records)

@@ -11,7 +11,7 @@ import pytest
 from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
-from relay.core.model import Facts, FieldError, Rejected, Update
+from relay.core.model import FieldError, Rejected, TicketFields, Update
 from relay.core.orphan_reasons import OrphanReason
 from relay.core.outcomes import Dead
 from relay.core.reasons import Reason
@@ -34,8 +34,8 @@ def run(tmp_path: Path, redis: Connection, redis_url: str) -> Run:
     assert integration
     queue = DeliveryQueue(redis, "acme", retention=86400)
     for number in range(3):
-        facts = Facts(f"{number:032x}", "6", number=f"INC{number}")
-        queue.accept(integration, [Submission(f"{number:026d}", Update(facts, 6), NOW, "sn")], NOW + number)
+        ticket = TicketFields(f"{number:032x}", "6", number=f"INC{number}")
+        queue.accept(integration, [Submission(f"{number:026d}", Update(ticket, 6), NOW, "sn")], NOW + number)
     queue.accept(
         integration, [Submission("REJECTION", Rejected((FieldError("state", "no value"),), {"a": 1}), NOW, "sn")], NOW
     )

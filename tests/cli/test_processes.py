@@ -16,7 +16,7 @@ from harness import ROOT, base_environ, mapping, write_mapping
 
 from relay import __version__
 from relay.clock import now_ms
-from relay.core.model import Facts, Update
+from relay.core.model import TicketFields, Update
 from relay.foundation import new_id
 from relay.mapping_files.folder import read_mapping
 from relay.store.connection import Connection
@@ -33,7 +33,7 @@ def environ(tmp_path: Path, redis: Connection, redis_url: str) -> dict[str, str]
     (tmp_path / "mappings" / "broken.yaml").write_text("source: servicenow\n", "utf-8")
     integration = read_mapping(path).integration
     assert integration
-    update = Update(Facts("9d385017c611228701d22104cc95c371", "6", number="INC\u2192\u009b1"), 6)
+    update = Update(TicketFields("9d385017c611228701d22104cc95c371", "6", number="INC\u2192\u009b1"), 6)
     queue = DeliveryQueue(redis, "acme", retention=86400)
     queue.accept(integration, [Submission(new_id(now_ms()), update, now_ms(), "sn")], now_ms())
     return {**base_environ(), "RELAY_MAPPINGS": "mappings", "RELAY_REDIS_URL": redis_url, "RELAY_BIND": "127.0.0.1:9"}

@@ -16,7 +16,7 @@ from harness import SYS_ID, base_environ
 
 from relay.clock import now_ms
 from relay.core.dedupe import identify
-from relay.core.model import Facts, Update
+from relay.core.model import TicketFields, Update
 from relay.foundation import new_id
 from relay.intake.accept import Intake, Sender
 from relay.mapping_files.folder import read_mapping
@@ -230,7 +230,7 @@ def test_an_idempotency_key_takes_part_in_the_identity_as_its_header_does(run: T
 
     told = identity(run, key, sys_id=SYS_ID, state="6")
 
-    assert told == identify(Update(Facts(SYS_ID, "6"), 6), arrived).text
+    assert told == identify(Update(TicketFields(SYS_ID, "6"), 6), arrived).text
     assert told.startswith("6:k" if key else "6:-")
 
 

@@ -11,7 +11,7 @@ from properties import examples
 
 from relay.core.dedupe import UNDATED_WINDOW, Identity, identify, version_key, window_of
 from relay.core.mapping import version_of
-from relay.core.model import Facts, Update
+from relay.core.model import TicketFields, Update
 
 TICKET = "9d385017c611228701d22104cc95c371"
 DAY = 86_400.0
@@ -28,7 +28,7 @@ VERSIONS = st.builds(
 
 
 def update_of(*, version: str | None = None, updated_at: int | None = None, iem_state: int = 6) -> Update:
-    return Update(Facts(TICKET, "6", version=version, updated_at=updated_at), iem_state)
+    return Update(TicketFields(TICKET, "6", version=version, updated_at=updated_at), iem_state)
 
 
 def test_a_version_is_the_identity_before_a_date_and_a_key() -> None:

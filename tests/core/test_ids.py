@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.ids import LENGTH, is_id, make_id, time_of
+from relay.core.ids import LENGTH, id_time, is_id, make_id
 
 NOW = 1_795_342_830_000
 TIMES = st.integers(min_value=0, max_value=2**48 - 1)
@@ -38,7 +38,7 @@ def test_an_id_has_an_ids_form_and_tells_its_time(at_ms: int, entropy: bytes) ->
 
     assert len(an_id) == LENGTH
     assert is_id(an_id)
-    assert time_of(an_id) == at_ms
+    assert id_time(an_id) == at_ms
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""How the relay judges itself, and which problems it tells of: tables."""
+"""How the relay judges the health of an integration, and which problems it reports."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import replace
 import pytest
 
 from relay.core.integration_health import (
-    TELL_AGAIN,
-    Counts,
+    MIN_NOTICE_INTERVAL,
+    AttemptCounts,
     Health,
     HealthProblem,
     IntegrationHealth,
-    Known,
+    ReportedProblem,
+    find_notices,
     judge_health,
-    notices,
 )
 
 AGE = 900.0
 NOW = 1_795_342_830_000
 LONG_AGO = NOW - 901_000
-IDLE = IntegrationHealth(NOW, Counts(delivered=10, dead=2))
+IDLE = IntegrationHealth(NOW, AttemptCounts(delivered=10, dead=2))
 
 
 @pytest.mark.parametrize(
@@ -31,33 +31,35 @@ IDLE = IntegrationHealth(NOW, Counts(delivered=10, dead=2))
         (replace(IDLE, dead=2), IDLE.counts, Health.GREEN),
         (replace(IDLE, parked="down", pending=1, oldest=NOW), IDLE.counts, Health.AMBER),
         (replace(IDLE, parked="down", pending=1, oldest=LONG_AGO), IDLE.counts, Health.AMBER),
-        (replace(IDLE, pending=5, oldest=LONG_AGO), Counts(delivered=9, dead=2), Health.AMBER),
+        (replace(IDLE, pending=5, oldest=LONG_AGO), AttemptCounts(delivered=9, dead=2), Health.AMBER),
         (replace(IDLE, pending=5, oldest=LONG_AGO), IDLE.counts, Health.RED),
-        (IDLE, Counts(delivered=10, dead=1), Health.RED),
-        (replace(IDLE, parked="down"), Counts(delivered=10, dead=1), Health.RED),
+        (IDLE, AttemptCounts(delivered=10, dead=1), Health.RED),
+        (replace(IDLE, parked="down"), AttemptCounts(delivered=10, dead=1), Health.RED),
     ],
 )
-def test_the_health_of_an_integration(now: IntegrationHealth, before: Counts, health: Health) -> None:
+def test_the_health_of_an_integration(now: IntegrationHealth, before: AttemptCounts, health: Health) -> None:
     assert judge_health(now, before, AGE)[0] is health
 
 
-def told_of(now: IntegrationHealth, known: dict[HealthProblem, Known]) -> list[tuple[HealthProblem, bool]]:
-    return [(one.problem, one.known.is_over) for one in notices(now, known, AGE)]
+def notices_of(
+    now: IntegrationHealth, reported: dict[HealthProblem, ReportedProblem]
+) -> list[tuple[HealthProblem, bool]]:
+    return [(notice.problem, notice.reported.is_over) for notice in find_notices(now, reported, AGE)]
 
 
-def test_a_quiet_integration_with_one_ticket_that_is_tried_again_is_not_at_a_standstill() -> None:
-    one_ticket = replace(IDLE, pending=1, retrying=1, oldest=LONG_AGO)
+def test_retried_ticket_that_is_retried_is_not_reported_as_an_outage() -> None:
+    retried_ticket = replace(IDLE, pending=1, retrying=1, oldest=LONG_AGO)
 
-    assert judge_health(one_ticket, IDLE.counts, AGE)[0] is Health.AMBER
+    assert judge_health(retried_ticket, IDLE.counts, AGE)[0] is Health.AMBER
 
 
-def test_the_first_judgement_and_one_after_counts_were_lost_know_of_no_deaths() -> None:
+def test_a_first_heartbeat_or_lost_counts_report_no_dead_letters() -> None:
     assert judge_health(IDLE, None, AGE)[0] is Health.GREEN
-    assert judge_health(IDLE, Counts(delivered=500, dead=7), AGE)[0] is Health.GREEN
+    assert judge_health(IDLE, AttemptCounts(delivered=500, dead=7), AGE)[0] is Health.GREEN
 
 
-def test_nothing_is_told_while_nothing_is_wrong() -> None:
-    assert told_of(IDLE, {}) == []
+def test_a_healthy_integration_has_no_notices() -> None:
+    assert notices_of(IDLE, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -68,75 +70,79 @@ def test_nothing_is_told_while_nothing_is_wrong() -> None:
         (HealthProblem.BACKLOG, replace(IDLE, pending=3, oldest=LONG_AGO)),
     ],
 )
-def test_a_problem_is_told_once_and_its_end_once(problem: HealthProblem, wrong: IntegrationHealth) -> None:
-    [begun] = notices(wrong, {}, AGE)
-    [ended] = notices(IDLE, {problem: begun.known}, AGE)
+def test_the_begin_and_the_end_of_a_problem_are_reported_once_each(
+    problem: HealthProblem, wrong: IntegrationHealth
+) -> None:
+    [begin] = find_notices(wrong, {}, AGE)
+    [end] = find_notices(IDLE, {problem: begin.reported}, AGE)
 
-    assert (begun.problem, begun.known.is_over) == (problem, False)
-    assert told_of(wrong, {problem: begun.known}) == []
-    assert (ended.known.is_over, ended.known.since) == (True, begun.known.since)
-    assert told_of(IDLE, {problem: ended.known}) == []
+    assert (begin.problem, begin.reported.is_over) == (problem, False)
+    assert notices_of(wrong, {problem: begin.reported}) == []
+    assert (end.reported.is_over, end.reported.since) == (True, begin.reported.since)
+    assert notices_of(IDLE, {problem: end.reported}) == []
 
 
 @pytest.mark.parametrize("problem", HealthProblem)
-def test_a_problem_has_the_same_beginning_whenever_it_is_told(problem: HealthProblem) -> None:
+def test_the_begin_of_a_problem_does_not_depend_on_when_it_is_reported(problem: HealthProblem) -> None:
     wrong = replace(IDLE, dead=2, oldest_dead=LONG_AGO, pending=3, oldest=LONG_AGO)
     wrong = replace(wrong, parked="down", parked_since=LONG_AGO) if problem is HealthProblem.PARKED else wrong
 
     beginnings = {
-        one.known.since
+        notice.reported.since
         for at in (NOW, NOW + 60_000)
-        for one in notices(replace(wrong, at=at), {}, AGE)
-        if one.problem is problem
+        for notice in find_notices(replace(wrong, at=at), {}, AGE)
+        if notice.problem is problem
     }
 
     assert len(beginnings) == 1
 
 
-def test_a_problem_that_comes_and_goes_is_told_every_five_minutes_at_most() -> None:
+def test_an_unstable_problem_is_reported_once_in_five_minutes() -> None:
     wrong = replace(IDLE, parked="down", parked_since=NOW)
-    [begun] = notices(wrong, {}, AGE)
-    over = {HealthProblem.PARKED: replace(begun.known, is_over=True)}
+    [begin] = find_notices(wrong, {}, AGE)
+    over = {HealthProblem.PARKED: replace(begin.reported, is_over=True)}
 
-    assert told_of(replace(wrong, at=NOW + TELL_AGAIN - 1), over) == []
-    assert told_of(replace(wrong, at=NOW + TELL_AGAIN), over) == [(HealthProblem.PARKED, False)]
-
-
-def test_another_reason_is_told_after_a_while() -> None:
-    [begun] = notices(replace(IDLE, parked="down", parked_since=NOW), {}, AGE)
-    other = replace(IDLE, at=NOW + TELL_AGAIN, parked="access_denied", parked_since=NOW)
-
-    [notice] = notices(other, {HealthProblem.PARKED: begun.known}, AGE)
-
-    assert "access_denied" in notice.says
-    assert notice.known.since == begun.known.since
+    assert notices_of(replace(wrong, at=NOW + MIN_NOTICE_INTERVAL - 1), over) == []
+    assert notices_of(replace(wrong, at=NOW + MIN_NOTICE_INTERVAL), over) == [(HealthProblem.PARKED, False)]
 
 
-def test_a_clock_that_was_ahead_keeps_nothing_untold() -> None:
-    known = {HealthProblem.DEAD_LETTERS: Known(NOW, NOW + 86_400_000, "1000")}
+def test_a_changed_reason_is_reported_after_the_interval() -> None:
+    [begin] = find_notices(replace(IDLE, parked="down", parked_since=NOW), {}, AGE)
+    other = replace(IDLE, at=NOW + MIN_NOTICE_INTERVAL, parked="access_denied", parked_since=NOW)
 
-    assert told_of(replace(IDLE, dead=1500, counts=Counts(dead=1500)), known) == [(HealthProblem.DEAD_LETTERS, False)]
+    [notice] = find_notices(other, {HealthProblem.PARKED: begin.reported}, AGE)
+
+    assert "access_denied" in notice.text
+    assert notice.reported.since == begin.reported.since
+
+
+def test_a_notice_from_the_future_does_not_silence_later_ones() -> None:
+    reported = {HealthProblem.DEAD_LETTERS: ReportedProblem(NOW, NOW + 86_400_000, "1000")}
+
+    assert notices_of(replace(IDLE, dead=1500, counts=AttemptCounts(dead=1500)), reported) == [
+        (HealthProblem.DEAD_LETTERS, False)
+    ]
 
 
 def test_a_thousand_dead_letters_are_one_notice_with_a_count() -> None:
-    [notice] = notices(replace(IDLE, dead=1000, counts=Counts(dead=1000)), {}, AGE)
+    [notice] = find_notices(replace(IDLE, dead=1000, counts=AttemptCounts(dead=1000)), {}, AGE)
 
-    assert notice.says == "1000 deliveries were given up and wait for somebody"
+    assert notice.text == "1000 deliveries were given up: see `relay deliveries list --status dead`"
 
 
-def test_more_dead_letters_are_told_after_a_while_with_the_same_beginning() -> None:
-    known = Known(since=NOW - TELL_AGAIN, at=NOW - TELL_AGAIN, detail="1000")
-    more = replace(IDLE, dead=1500, counts=Counts(dead=1500))
+def test_more_dead_letters_are_reported_with_the_same_begin() -> None:
+    earlier = ReportedProblem(since=NOW - MIN_NOTICE_INTERVAL, at=NOW - MIN_NOTICE_INTERVAL, detail="1000")
+    more = replace(IDLE, dead=1500, counts=AttemptCounts(dead=1500))
 
-    too_early = told_of(replace(more, at=NOW - 1), {HealthProblem.DEAD_LETTERS: known})
-    [notice] = notices(more, {HealthProblem.DEAD_LETTERS: known}, AGE)
+    too_early = notices_of(replace(more, at=NOW - 1), {HealthProblem.DEAD_LETTERS: earlier})
+    [notice] = find_notices(more, {HealthProblem.DEAD_LETTERS: earlier}, AGE)
 
     assert too_early == []
-    assert notice.says == "1500 deliveries were given up and wait for somebody; 500 of them are new"
-    assert notice.known == Known(known.since, NOW, "1500")
+    assert notice.text == "1500 deliveries were given up; 500 of them new: see `relay deliveries list --status dead`"
+    assert notice.reported == ReportedProblem(earlier.since, NOW, "1500")
 
 
-def test_a_backlog_that_waits_for_a_parked_integration_is_no_problem_of_its_own() -> None:
+def test_the_backlog_of_a_parked_integration_is_not_reported_too() -> None:
     parked = replace(IDLE, parked="down", parked_since=LONG_AGO, pending=3, oldest=LONG_AGO)
 
-    assert told_of(parked, {}) == [(HealthProblem.PARKED, False)]
+    assert notices_of(parked, {}) == [(HealthProblem.PARKED, False)]

@@ -14,7 +14,7 @@ from properties import examples
 
 from relay.core.integration import FIELDS, Integration
 from relay.core.mapping import MAX_RECORDS, find_records, map_payload, map_record, version_of
-from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
+from relay.core.model import FieldError, Ignored, Mapped, Rejected, TicketFields, Update
 from relay.mapping_files.parser import parse_mapping_file
 from relay.mapping_files.sources import load_presets
 
@@ -62,9 +62,9 @@ def map_one(record: Any, *lines: str) -> Mapped:
     return map_record(integration_of(MINIMAL + "\n".join(lines)), record)
 
 
-def facts_of(mapped: Mapped) -> Facts:
+def facts_of(mapped: Mapped) -> TicketFields:
     assert isinstance(mapped, Update | Ignored)
-    return mapped.facts
+    return mapped.ticket
 
 
 def fields_of(mapped: Mapped) -> list[str]:
@@ -155,7 +155,7 @@ def test_every_field_is_found_where_the_mapping_says() -> None:
     mapped = map_one(record, fields, "states: {Done: 6}", "sys_id_pattern: '^[0-9A-F]{32}$'")
 
     assert mapped == Update(
-        Facts(
+        TicketFields(
             sys_id=TICKET.upper(),
             itsm_state="done",
             table="incident",
@@ -191,7 +191,7 @@ def test_an_optional_field_without_a_value_is_absent(field: str, nothing: Any) -
     mapped = map_one({"sys_id": TICKET, "state": "6", "x": nothing}, f"fields: {{{field}: x}}")
 
     assert isinstance(mapped, Update)
-    assert getattr(mapped.facts, field) is None
+    assert getattr(mapped.ticket, field) is None
 
 
 @pytest.mark.parametrize(
@@ -310,9 +310,9 @@ def test_all_that_is_wrong_with_a_record_is_told_at_once() -> None:
 
 
 def test_long_texts_are_kept_up_to_a_length() -> None:
-    facts = facts_of(map_one({"sys_id": TICKET, "state": "x" * 300, "number": "y" * 300, "resolved_by": "z" * 300}))
+    ticket = facts_of(map_one({"sys_id": TICKET, "state": "x" * 300, "number": "y" * 300, "resolved_by": "z" * 300}))
 
-    assert (facts.itsm_state, facts.number, facts.resolved_by) == ("x" * 255, "y" * 255, "z" * 255)
+    assert (ticket.itsm_state, ticket.number, ticket.resolved_by) == ("x" * 255, "y" * 255, "z" * 255)
 
 
 # States and tables
@@ -355,7 +355,7 @@ def test_an_unlisted_state_is_ignored_with_its_reason_and_its_facts() -> None:
     mapped = map_one({"sys_id": TICKET, "state": {"value": "3", "display_value": "On Hold"}, "sys_mod_count": "9"})
 
     assert mapped == Ignored(
-        Facts(TICKET, "3", version="9"), "state 3 (On Hold) is not listed in the mapping's `states`"
+        TicketFields(TICKET, "3", version="9"), "state 3 (On Hold) is not listed in the mapping's `states`"
     )
 
 
@@ -451,12 +451,12 @@ def test_anything_that_json_holds_is_relayed_ignored_or_rejected_for_a_field(tex
 def check(mapped: Mapped) -> None:
     """An update is complete and storable; a rejection names fields, and shows no more of a value than a glimpse."""
     match mapped:
-        case Update(facts=facts, iem_state=iem_state):
-            assert 0 < len(facts.sys_id) <= 255
-            assert 0 < len(facts.itsm_state) <= 255
+        case Update(ticket=ticket, iem_state=iem_state):
+            assert 0 < len(ticket.sys_id) <= 255
+            assert 0 < len(ticket.itsm_state) <= 255
             assert isinstance(iem_state, int)
-        case Ignored(facts=facts, reason=reason):
-            assert facts.sys_id
+        case Ignored(ticket=ticket, reason=reason):
+            assert ticket.sys_id
             assert 0 < len(reason) < 400
         case Rejected(errors=errors, record=record):
             assert errors

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jmespath.functions import Functions
 from properties import examples
 
-from relay.core.path_faults import PathError
+from relay.core.path_errors import PathError
 from relay.core.paths import FieldPath, compile_path
 
 HYPHEN = "a name with - in it must stand in double quotes, such as '\"new-values\".state'"

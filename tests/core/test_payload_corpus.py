@@ -11,7 +11,7 @@ import yaml
 
 from relay.core.integration import Integration
 from relay.core.mapping import map_payload
-from relay.core.model import Facts, Ignored, Mapped, Rejected, Update
+from relay.core.model import Ignored, Mapped, Rejected, TicketFields, Update
 from relay.core.payload import parse_body
 from relay.core.values import format_time
 from relay.errors import PayloadError
@@ -43,17 +43,17 @@ def integration_of(case: dict[str, Any]) -> Integration:
 def tell(mapped: Mapped) -> dict[str, Any]:
     """Return `mapped` in the words of expected.yaml."""
     match mapped:
-        case Update(facts=facts, iem_state=iem_state):
-            return {"update": {**tell_facts(facts), "iem_state": iem_state}}
-        case Ignored(facts=facts, reason=reason):
-            return {"ignored": {**tell_facts(facts), "reason": reason}}
+        case Update(ticket=ticket, iem_state=iem_state):
+            return {"update": {**tell_facts(ticket), "iem_state": iem_state}}
+        case Ignored(ticket=ticket, reason=reason):
+            return {"ignored": {**tell_facts(ticket), "reason": reason}}
         case Rejected(errors=errors):
             return {"rejected": [error.as_dict() for error in errors]}
 
 
-def tell_facts(facts: Facts) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(facts).items() if value is not None and name != "via"}
-    return told if facts.updated_at is None else {**told, "updated_at": format_time(facts.updated_at)}
+def tell_facts(ticket: TicketFields) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(ticket).items() if value is not None and name != "via"}
+    return told if ticket.updated_at is None else {**told, "updated_at": format_time(ticket.updated_at)}
 
 
 def name_of(case: dict[str, Any]) -> str:

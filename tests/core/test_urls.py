@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.core.urls import check_url, place_of_url
+from relay.core.urls import check_url, normalised_url
 
 SECRET = "s3cr3t-in-a-url"
 SCHEMES = st.sampled_from(
@@ -56,7 +56,7 @@ def test_any_text_is_an_address_that_requests_goes_to_or_a_sentence_without_it(t
 @given(NEAR_MISSES)
 def test_the_place_of_a_good_url_is_the_same_with_and_without_a_slash_behind_it(text: str) -> None:
     if check_url(text) is None:
-        assert place_of_url(text) == place_of_url(text.rstrip("/") + "/")
+        assert normalised_url(text) == normalised_url(text.rstrip("/") + "/")
 
 
 @pytest.mark.parametrize(

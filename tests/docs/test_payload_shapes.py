@@ -67,7 +67,7 @@ def test_the_service_exchange_file_follows_its_sheet() -> None:
 
 
 def _facts_of(update: Update) -> dict[str, str]:
-    facts = {name: value for name, value in asdict(update.facts).items() if value is not None and name != "via"}
-    if update.facts.updated_at is not None:
-        facts["updated_at"] = format_time(update.facts.updated_at)
+    facts = {name: value for name, value in asdict(update.ticket).items() if value is not None and name != "via"}
+    if update.ticket.updated_at is not None:
+        facts["updated_at"] = format_time(update.ticket.updated_at)
     return {"iem_state": str(update.iem_state), "state": facts.pop("itsm_state"), **facts}

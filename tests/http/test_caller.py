@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from harness import private_certificate
 
-from relay.http.caller import MOST_ANSWER, Caller, Reply
-from relay.http.cookies import Jar
+from relay.http.caller import MAX_ANSWER, Caller, Reply
+from relay.http.cookies import SessionCookies
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -62,9 +62,11 @@ def caller(server: ThreadingHTTPServer) -> Iterator[Caller]:
     made.close()
 
 
-def call(caller: Caller, *, jar: Jar | None = None, into: Jar | None = None, **headers: str) -> Reply:
+def call(
+    caller: Caller, *, cookies: SessionCookies | None = None, keep_in: SessionCookies | None = None, **headers: str
+) -> Reply:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return caller.exchange("GET", "/a", headers=sent, body=None, timeout=2, jar=jar, into=into)
+    return caller.exchange("GET", "/a", headers=sent, body=None, timeout=2, cookies=cookies, keep_in=keep_in)
 
 
 def test_get_and_post_go_below_the_base_url(caller: Caller) -> None:
@@ -82,47 +84,47 @@ def test_without_a_jar_no_cookie_is_kept(caller: Caller) -> None:
 
 
 def test_cookies_are_sent_from_one_jar_and_kept_in_another(caller: Caller) -> None:
-    first, second = Jar(), Jar()
-    call(caller, into=first, X_Set="a=1; Path=/")
-    call(caller, jar=first, into=second, X_Set="b=2; Path=/")
-    call(caller, jar=first)
-    call(caller, jar=second)
+    first, second = SessionCookies(), SessionCookies()
+    call(caller, keep_in=first, X_Set="a=1; Path=/")
+    call(caller, cookies=first, keep_in=second, X_Set="b=2; Path=/")
+    call(caller, cookies=first)
+    call(caller, cookies=second)
 
     assert [cookie for _, _, cookie, _ in _Echo.asked] == [None, "a=1", "a=1", "b=2"]
-    assert (repr(first), repr(second)) == ("Jar(1 cookies)", "Jar(1 cookies)")
+    assert (repr(first), repr(second)) == ("SessionCookies(1 cookies)", "SessionCookies(1 cookies)")
 
 
 def test_a_cookie_that_the_answer_ends_is_sent_no_more(caller: Caller) -> None:
-    jar = Jar()
-    call(caller, into=jar, X_Set="a=1; Path=/")
-    assert caller.has_cookies_for("/a", jar)
+    cookies = SessionCookies()
+    call(caller, keep_in=cookies, X_Set="a=1; Path=/")
+    assert caller.has_cookies_for("/a", cookies)
 
-    call(caller, jar=jar, into=jar, X_Set="a=; Path=/; Max-Age=0")
+    call(caller, cookies=cookies, keep_in=cookies, X_Set="a=; Path=/; Max-Age=0")
 
-    assert not caller.has_cookies_for("/a", jar)
+    assert not caller.has_cookies_for("/a", cookies)
 
 
 def test_cookies_of_a_refusal_are_kept_too(caller: Caller) -> None:
-    jar = Jar()
+    cookies = SessionCookies()
 
-    assert call(caller, into=jar, X_Set="a=1; Path=/", X_Status="500").status == 500
-    assert caller.has_cookies_for("/a", jar)
+    assert call(caller, keep_in=cookies, X_Set="a=1; Path=/", X_Status="500").status == 500
+    assert caller.has_cookies_for("/a", cookies)
 
 
 def test_cookies_that_another_jar_holds_are_dropped(caller: Caller) -> None:
-    first, second = Jar(), Jar()
-    for jar, cookies in ((first, ("a=1", "b=1")), (second, ("a=1", "b=2", "c=3"))):
-        for cookie in cookies:
-            call(caller, into=jar, X_Set=f"{cookie}; Path=/")
+    first, second = SessionCookies(), SessionCookies()
+    for cookies, values in ((first, ("a=1", "b=1")), (second, ("a=1", "b=2", "c=3"))):
+        for value in values:
+            call(caller, keep_in=cookies, X_Set=f"{value}; Path=/")
 
     second.drop_those_of(first)
-    call(caller, jar=second)
+    call(caller, cookies=second)
 
     assert _Echo.asked[-1][2] == "b=2; c=3"
 
 
 def test_a_small_answer_that_unpacks_to_a_large_one_is_too_long(caller: Caller) -> None:
-    assert call(caller, X_Size=str(MOST_ANSWER)) == Reply(200, fault="an answer of more than 1 MiB")
+    assert call(caller, X_Size=str(MAX_ANSWER)) == Reply(200, fault="an answer of more than 1 MiB")
     assert call(caller, X_Size="9") == Reply(200, {"ok": "x" * 9})
 
 

@@ -16,7 +16,7 @@ from properties import examples
 from raw_server import DATES, NUMBERS, Answering, answers
 
 from relay.http.caller import Caller, _read_date, _retry_after
-from relay.http.cookies import Jar
+from relay.http.cookies import SessionCookies
 
 NOW = 1_795_342_830.0
 SECRETS = ("password", "sessionId")
@@ -44,17 +44,17 @@ def caller(server: Answering) -> Iterator[Caller]:
 @settings(max_examples=examples(200), deadline=None)
 @given(answers())
 def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: Answering, caller: Caller, sent: bytes) -> None:
-    server.sent, jar = sent, Jar()
+    server.sent, cookies = sent, SessionCookies()
 
-    reply = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, into=jar)
-    again = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, jar=jar)
+    reply = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, keep_in=cookies)
+    again = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, cookies=cookies)
 
     assert again.status == reply.status
     assert reply.status is None or 100 <= reply.status <= 999
     assert reply.retry_after is None or 0 <= reply.retry_after < math.inf
     assert (reply.status is not None) or reply.fault
     assert reply.content is None or reply.fault is None
-    assert "access_token" not in f"{reply!r}{jar!r}"
+    assert "access_token" not in f"{reply!r}{cookies!r}"
 
 
 @settings(max_examples=examples(200), deadline=None)

@@ -20,7 +20,7 @@ from relay.http.caller import Caller
 from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient
 from relay.iem.token_cache import TokenCache
-from relay.iem.token_source import NoToken
+from relay.iem.token_source import TokenUnavailable
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
@@ -100,7 +100,7 @@ def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[Make
         one.close()
 
 
-def get(cache: TokenCache, *, is_probe: bool = False, patience: float = PATIENCE) -> str | NoToken:
+def get(cache: TokenCache, *, is_probe: bool = False, patience: float = PATIENCE) -> str | TokenUnavailable:
     return cache.get(deadline=time.monotonic() + patience, is_probe=is_probe)
 
 
@@ -116,11 +116,11 @@ def calls(server: SimulatorServer) -> int:
     return server.record.count(TOKEN_PATH)
 
 
-def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[str | NoToken]:
+def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[str | TokenUnavailable]:
     """Let `threads` threads of each cache ask at once."""
     together = threading.Barrier(threads * len(caches))
 
-    def ask(cache: TokenCache) -> str | NoToken:
+    def ask(cache: TokenCache) -> str | TokenUnavailable:
         together.wait()
         return get(cache)
 
@@ -170,7 +170,7 @@ def test_a_replacement_that_is_refused_is_not_replaced_by_those_who_wait(
 
     found = [get(cache), get(other)]
 
-    assert [one.outcome for one in found if isinstance(one, NoToken)] == [Park(Reason.TOKEN_REFUSED)] * 2
+    assert [one.outcome for one in found if isinstance(one, TokenUnavailable)] == [Park(Reason.TOKEN_REFUSED)] * 2
     assert calls(server) == 2
     assert isinstance(get(other, is_probe=True), str)
 
@@ -214,7 +214,7 @@ def test_a_fetch_that_takes_longer_than_the_deadline_is_an_unreachable_iem(
         server.faults.clear()
         waiting.result(PATIENCE)
 
-    assert isinstance(found, NoToken)
+    assert isinstance(found, TokenUnavailable)
     assert found.outcome == Retry(Reason.UNREACHABLE)
     assert calls(server) == 1
 
@@ -345,7 +345,7 @@ def test_wrong_credentials_are_tried_once_for_all_who_wait(server: SimulatorServ
     found = ask_from_threads([make_cache(server, user=wrong), make_cache(server, user=wrong)])
 
     assert calls(server) == 1
-    assert {one.outcome for one in found if isinstance(one, NoToken)} == {Park(Reason.WRONG_CREDENTIALS)}
+    assert {one.outcome for one in found if isinstance(one, TokenUnavailable)} == {Park(Reason.WRONG_CREDENTIALS)}
     assert len(found) == 32
 
 
@@ -361,7 +361,7 @@ def test_wrong_credentials_hold_for_those_who_come_just_after(
     clock.time += 2
     get(cache)
 
-    assert isinstance(just_after, NoToken)
+    assert isinstance(just_after, TokenUnavailable)
     assert calls(server) == 2
 
 
@@ -392,7 +392,7 @@ def test_a_failed_fetch_is_the_answer_for_all_who_waited_for_it(
 
     found = ask_from_threads([make_cache(server), make_cache(server)])
 
-    assert {one.outcome for one in found if isinstance(one, NoToken)} == {Retry(reason)}
+    assert {one.outcome for one in found if isinstance(one, TokenUnavailable)} == {Retry(reason)}
     assert calls(server) == 1
 
 
@@ -402,7 +402,7 @@ def test_retry_after_of_the_token_call_is_kept(server: SimulatorServer, make_cac
 
     found = get(make_cache(server))
 
-    assert isinstance(found, NoToken)
+    assert isinstance(found, TokenUnavailable)
     assert found.outcome == Retry(Reason.RATE_LIMITED, 17.0)
 
 
@@ -414,7 +414,7 @@ def test_a_token_that_cannot_stand_in_a_cookie_is_none(
 
     found = get(make_cache(server))
 
-    assert isinstance(found, NoToken)
+    assert isinstance(found, TokenUnavailable)
     assert json.loads(redis.call("GET", key("acme", "token")))["value"] == ""
 
 
@@ -506,7 +506,7 @@ def test_a_fetch_during_which_redis_goes_away_leaves_no_thread_waiting(
     cache = make_cache(server, url=own.url)
     try:
         with ThreadPoolExecutor(4) as pool:
-            waiting: list[Future[str | NoToken]] = [pool.submit(get, cache) for _ in range(4)]
+            waiting: list[Future[str | TokenUnavailable]] = [pool.submit(get, cache) for _ in range(4)]
             assert server.record.wait_until(lambda: server.record.arrived == 1)
             own.stop()
             server.faults.clear()

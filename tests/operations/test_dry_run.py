@@ -44,7 +44,7 @@ def assert_same(file: MappingFile, payload: Any) -> None:
     for one, result in zip(mapped, told["results"], strict=True):
         if isinstance(one, Update):
             assert result["request"]["body"] == json.dumps(
-                {"state": 6, "sysid": one.facts.sys_id}, separators=(",", ":")
+                {"state": 6, "sysid": one.ticket.sys_id}, separators=(",", ":")
             )
             assert result["matched"]["iem_state"] == one.iem_state
     json.dumps(told, ensure_ascii=False).encode()

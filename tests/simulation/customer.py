@@ -15,7 +15,7 @@ from typing import Literal
 from simulation.stage import Crash, Process, Stage, expect
 
 from relay.http.caller import Caller, Reply
-from relay.http.cookies import Jar
+from relay.http.cookies import SessionCookies
 from relay.iem.calls import TOKEN_PATH
 
 #: How long IEM takes at least (ms).
@@ -205,8 +205,8 @@ class Line(Caller):
         headers: Mapping[str, str],
         body: bytes | None,
         timeout: float,
-        jar: Jar | None = None,  # noqa: ARG002
-        into: Jar | None = None,  # noqa: ARG002
+        cookies: SessionCookies | None = None,  # noqa: ARG002
+        keep_in: SessionCookies | None = None,  # noqa: ARG002
     ) -> Reply:
         """Have IEM answer within `timeout` seconds."""
         until = self._customer.stage.now + max(1, int(timeout * 1000))

@@ -8,7 +8,7 @@ from itertools import count
 
 from relay.core.ids import make_id
 from relay.core.integration import Integration
-from relay.core.model import Facts, FieldError, Ignored, Mapped, Rejected, Update
+from relay.core.model import FieldError, Ignored, Mapped, Rejected, TicketFields, Update
 from relay.core.outcomes import Dead, Delivered, IemAnswer, Outcome, Park, Retry, classify_push
 from relay.core.reasons import Reason
 from relay.core.retry import retry_delay
@@ -64,9 +64,9 @@ def sys_id(ticket: int) -> str:
     return f"{ticket:032x}"
 
 
-def facts(ticket: int, version: str | None, updated_at: int | None) -> Facts:
+def ticket_fields(ticket: int, version: str | None, updated_at: int | None) -> TicketFields:
     """Return what every record of a ticket says."""
-    return Facts(
+    return TicketFields(
         sys_id(ticket),
         itsm_state="6",
         table="incident",
@@ -79,12 +79,12 @@ def facts(ticket: int, version: str | None, updated_at: int | None) -> Facts:
 
 def resolution(version: str | None = None, *, ticket: int = 1, state: int = 6, updated_at: int | None = None) -> Update:
     """Return an update that is relayed."""
-    return Update(facts(ticket, version, updated_at), state)
+    return Update(ticket_fields(ticket, version, updated_at), state)
 
 
 def reopening(version: str | None = None, *, ticket: int = 1, updated_at: int | None = None) -> Ignored:
     """Return an update whose state is not relayed."""
-    return Ignored(facts(ticket, version, updated_at), "state 2 is not listed in the mapping's `states`")
+    return Ignored(ticket_fields(ticket, version, updated_at), "state 2 is not listed in the mapping's `states`")
 
 
 def unusable(record: object) -> Rejected:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from store.bench import DAY, DELIVERED, NOT_NOW, RETENTION, SECOND, Bench, make_integration, resolution, sys_id
 
-from relay.core.model import Facts, Update
+from relay.core.model import TicketFields, Update
 from relay.core.values import format_time
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
@@ -23,7 +23,7 @@ DATES = st.none() | st.integers(-62_135_596_800_000, 253_402_300_799_999)
 UPDATES = st.builds(
     Update,
     st.builds(
-        Facts,
+        TicketFields,
         sys_id=st.just(sys_id(1)),
         itsm_state=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
         table=TEXTS,
@@ -44,7 +44,7 @@ def reader(redis: Connection) -> DeliveryReader:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(update=UPDATES, failures=st.integers(0, 2))
-@example(update=Update(Facts(sys_id(1), "6", number=" a1\t\x00\xff", resolved_by=""), 6), failures=0)
+@example(update=Update(TicketFields(sys_id(1), "6", number=" a1\t\x00\xff", resolved_by=""), 6), failures=0)
 def test_a_finished_delivery_says_what_it_said_when_it_waited(redis: Connection, update: Update, failures: int) -> None:
     bench, reader = Bench(redis, make_integration(f"example-{next(NAMES)}")), DeliveryReader(redis)
     delivery = bench.accept_new(update)

@@ -27,7 +27,7 @@ def test_a_login_tells_the_user_and_opens_a_session(client: VirimaClient, server
 
     assert isinstance(answer, Found)
     assert (answer.status, answer.user.email, answer.user.display_name) == (200, SERVICE.email, "Relay Account")
-    assert repr(session) == "LoginSession(jar=Jar(1 cookies))"
+    assert repr(session) == "LoginSession(cookies=SessionCookies(1 cookies))"
     assert logged_in(server) == [SERVICE.email]
 
 

@@ -69,7 +69,7 @@ def test_no_value_of_any_operation_tells_one(
         client.send_reset_mail(JANE.email, timeout=TIMEOUT),
         client.reset_password(JANE.email, JANE.password, timeout=TIMEOUT),
         client.set_up(SERVICE.email, SERVICE.password, timeout=TIMEOUT),
-        *(service, jane, pending, service.jar, jane.jar),
+        *(service, jane, pending, service.cookies, jane.cookies),
         client.log_out(jane, timeout=TIMEOUT),
     ]
 

@@ -10,7 +10,7 @@ from harness import Relay, sys_id
 from web.openapi_answers import BY_ID
 
 from relay.core.dedupe import identify
-from relay.core.model import Facts, Update
+from relay.core.model import TicketFields, Update
 from relay.core.outcomes import Dead
 from relay.core.reasons import Reason
 from relay.store.connection import Connection
@@ -206,7 +206,7 @@ def test_a_dry_run_goes_by_the_idempotency_key_of_a_webhook(web: Relay) -> None:
     assert one.startswith("6:k")
     assert one == identity(**{"webhook-id": "one"}) != identity(**{"Idempotency-Key": "two"})
     assert identity() == "6:-"
-    update, arrived = Update(Facts(sys_id(1), "6"), 6), "schlüssel".encode().decode("latin-1")
+    update, arrived = Update(TicketFields(sys_id(1), "6"), 6), "schlüssel".encode().decode("latin-1")
     assert identity(**{"Idempotency-Key": "schlüssel".encode()}) == identify(update, arrived).text
 
 

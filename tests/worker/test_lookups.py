@@ -61,7 +61,7 @@ class Site:
 
     def accept(self, email: str | None, *, ticket: int = 1) -> str:
         update = resolution("1", ticket=ticket)
-        return self.bench.accept(Update(replace(update.facts, resolved_by=email), 6)).id
+        return self.bench.accept(Update(replace(update.ticket, resolved_by=email), 6)).id
 
     def run(self, lookups: Lookups, *, turns: int = 1) -> None:
         for _ in range(turns):

@@ -15,7 +15,7 @@ from relay.core.integration import PublishBlock
 from relay.http.caller import Caller
 from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient
-from relay.iem.reports import Subject
+from relay.iem.reports import ReportSubject
 from relay.iem.service import IemService
 from relay.iem.token_cache import TokenCache
 from relay.simulators.faults import SimulatedFault
@@ -53,7 +53,7 @@ class Publishers:
             TokenStore(self.redis, "acme"), client, config=password, lifetime=1e6, timeout=2.0, clock=clock
         )
         return PublishingLane(
-            Subject("acme", customer, "servicenow", f"host-of-{name}"),
+            ReportSubject("acme", customer, "servicenow", f"host-of-{name}"),
             publish,
             IemService(client, tokens, auth="token", timeout=2.0, clock=clock),
             PublicationStore(self.redis, "acme"),
@@ -178,8 +178,8 @@ def test_a_thousand_dead_letters_are_one_event_with_a_count(site: Publishers) ->
     site.run_for(6)
 
     begun, ended = site.published("events")
-    assert begun["messages"] == "1000 deliveries were given up and wait for somebody"
-    assert ended["messages"] == "no dead letter is left"
+    assert begun["messages"] == "1000 deliveries were given up: see `relay deliveries list --status dead`"
+    assert ended["messages"] == "no dead letters are left"
     assert "Red" in [body["status"] for body in site.published("healthcheck")]
 
 

@@ -14,14 +14,14 @@ _UNUSABLE = "__proto__"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPath:
     """Keys from the payload down to a value; with `each` down to a list, and from each of its items down to a value."""
 
     keys: tuple[str, ...]
     each: tuple[str, ...] | None = None
 
 
-def places_of(expression: str) -> list[Place]:
+def key_paths_of(expression: str) -> list[KeyPath]:
     """Return where `expression` looks, in its order: names and dots, lists of them, and alternatives (`||`).
 
     What is more than that, such as a function or a filter, yields no place.
@@ -32,16 +32,16 @@ def places_of(expression: str) -> list[Place]:
         return []
 
 
-def _places(node: Mapping[str, Any]) -> list[Place]:
+def _places(node: Mapping[str, Any]) -> list[KeyPath]:
     match node["type"], node["children"]:
         case "or_expression", [first, second]:
             return [*_places(first), *_places(second)]
         case "projection", [items, below]:
             keys, each = _keys(items), _keys(below)
-            return [] if keys is None or each is None else [Place(keys, each)]
+            return [] if keys is None or each is None else [KeyPath(keys, each)]
         case _:
             keys = _keys(node)
-            return [] if keys is None else [Place(keys)]
+            return [] if keys is None else [KeyPath(keys)]
 
 
 def _keys(node: Mapping[str, Any]) -> tuple[str, ...] | None:
