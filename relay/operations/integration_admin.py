@@ -60,11 +60,11 @@ class IntegrationAdmin:
         [name] = self.names(name)
         state = self.circuit.read(name)
         if state and state.reason in set(OrphanReason):
-            raise ConflictError(f"{name} {OrphanReason(state.reason).row.explanation}")
+            raise ConflictError(f"the integration {name} {OrphanReason(state.reason).row.explanation}")
         before = self.circuit.resume(name, actor=actor, why=why, now=self.now_ms())
         [backlog] = self.heartbeats.backlogs([name])
         if before is None and backlog.virima_parked is None:
-            raise ConflictError(f"{name} is not parked")
+            raise ConflictError(f"the integration {name} is not parked")
         return self.show(name)
 
     def stats(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class IntegrationAdmin:
         """Return an integration that can accept and deliver. Raises ConflictError where its mapping file prevents that."""
         file = self.catalogue.find(name)
         if file is None:
-            raise ConflictError(f"{name} has no mapping file: restore it first")
+            raise ConflictError(f"the integration {name} has no mapping file: restore it first")
         if file.integration is None:
             raise ConflictError(f"the mapping file of {name} has faults: fix them first")
         return file.integration

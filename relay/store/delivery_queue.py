@@ -77,7 +77,7 @@ class DeliveryQueue:
         answer = self._connection.run("accept", self._key, [now, self._max_pending, *records])
         if answer == ["full"]:
             raise BacklogFullError(
-                f"{self._integration} has {self._max_pending} pending deliveries, the limit (RELAY_MAX_PENDING)"
+                f"the integration {self._integration} has {self._max_pending} pending deliveries, the limit (RELAY_MAX_PENDING)"
             )
         self._flush.wait(began)
         self._register()

@@ -58,7 +58,8 @@ def problem(error: ProblemError) -> Response:
     content = {
         "status": error.status,
         "title": _TITLES.get(error.kind or "", phrase),
-        "detail": error.detail,
+        # Messages of other packages start with a small letter: they also appear in the middle of a line.
+        "detail": error.detail[:1].upper() + error.detail[1:],
         "type": f"urn:relay:problem:{error.kind}" if error.kind else "about:blank",
         "instance": request.path,
         "request_id": g.get("request_id"),

@@ -68,7 +68,7 @@ def test_integrations_are_listed_parked_and_resumed(run: Run) -> None:
     assert (state["status"], state["parked_why"]) == ("parked", "maintenance")
     assert state["parked_by"].startswith("cli")
     again = run("integrations", "resume", "acme")
-    assert (again.returncode, again.stderr) == (1, "acme is not parked\n")
+    assert (again.returncode, again.stderr) == (1, "the integration acme is not parked\n")
 
 
 def test_an_integration_whose_file_is_gone_is_still_seen(run: Run, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_integration_whose_file_is_gone_is_still_seen(run: Run, tmp_path: Pat
     assert states == {"acme": "removed", "other": "flowing"}
     assert len(found) == 3
     replayed = run("deliveries", "replay", found[0]["id"])
-    assert (replayed.returncode, replayed.stderr) == (1, "acme has no mapping file: restore it first\n")
+    assert (replayed.returncode, replayed.stderr) == (1, "the integration acme has no mapping file: restore it first\n")
 
 
 def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
@@ -95,7 +95,7 @@ def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
     assert listed(run, "integrations", "list")[0]["status"] == "disabled"
     assert (resumed.returncode, resumed.stderr) == (
         1,
-        "acme is disabled in its mapping file; deliveries resume when the file enables it\n",
+        "the integration acme is disabled in its mapping file; deliveries resume when the file enables it\n",
     )
 
 

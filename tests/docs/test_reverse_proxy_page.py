@@ -6,8 +6,8 @@ import re
 
 from docs.markdown import code, read_text, section, tables
 
+from relay.web.openapi.health_operations import ChecksSchema
 from relay.web.openapi.openapi_document import make_document
-from relay.web.openapi.schemas.health_schemas import ChecksSchema
 
 PAGE = "docs/operating/reverse-proxy.md"
 HEALTH = "Health checks for a load balancer"

@@ -42,7 +42,7 @@ def test_the_problem_on_the_page_is_that_of_a_payload_without_a_state() -> None:
     assert isinstance(rejected, Rejected)
     (error,) = rejected.errors
     assert list(shown)[:3] == ["status", "title", "detail"]
-    assert shown["detail"] == f"{error.field}: {error.problem}"
+    assert shown["detail"] == f"Field {error.field}: {error.problem}"
     assert shown["errors"] == [{name: value for name, value in asdict(error).items() if value is not None}]
 
 

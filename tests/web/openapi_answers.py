@@ -31,4 +31,5 @@ def _check_headers(told: dict[str, Any], answer: requests.Response) -> None:
             assert faults(schema, int(value) if schema["type"] == "integer" else value) == []
     wanted = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}.get(answer.status_code, "X-Request-ID")
     if answer.headers["Content-Type"] == "application/problem+json":
+        assert not answer.json()["detail"][0].islower()
         assert {wanted, "X-Request-ID"} <= set(answer.headers) & set(told)

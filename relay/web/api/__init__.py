@@ -1,1 +1,1 @@
-"""`/api/v1/…`, the operator API: one module of routes per noun. It is behind a bearer token, and off (404) without one."""
+"""`/api/v1/…`, the operator API: one module per noun with its calls, their schemas and examples. Without a token it is off."""

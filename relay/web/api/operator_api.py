@@ -1,4 +1,4 @@
-"""The operator API as a whole: its token, its rate limit, its errors. The routes are in the other modules of this package."""
+"""The operator API as a whole: its list of calls, its token, its rate limit, its errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from flask import Blueprint, Response, g, request
 
 from relay.errors import BacklogFullError, ConflictError, NotFoundError, StoreUnavailableError
 from relay.operations.operations import Operations
-from relay.web.api.audit_routes import add_audit_routes
-from relay.web.api.delivery_routes import DeliveryConverter, add_delivery_routes
-from relay.web.api.integration_routes import add_integration_routes
-from relay.web.api.rejection_routes import add_rejection_routes
+from relay.web.api.audit_calls import AUDIT_CALLS
+from relay.web.api.calls import PREFIX, Call
+from relay.web.api.dead_letter_calls import DEAD_LETTER_CALLS
+from relay.web.api.delivery_calls import DELIVERY_CALLS, DeliveryConverter
+from relay.web.api.dry_run_calls import DRY_RUN_CALLS
+from relay.web.api.integration_calls import INTEGRATION_CALLS
+from relay.web.api.rejection_calls import REJECTION_CALLS
 from relay.web.refusals import Refusals, too_many_refusals
 from relay.web.responses import ProblemError, problem
+
+CALLS: tuple[Call, ...] = (
+    *INTEGRATION_CALLS,
+    *DRY_RUN_CALLS,
+    *DELIVERY_CALLS,
+    *DEAD_LETTER_CALLS,
+    *REJECTION_CALLS,
+    *AUDIT_CALLS,
+)
 
 
 def make_api(operations: Operations, token: str | None, count_call: Callable[[], float]) -> Blueprint:
@@ -23,15 +35,13 @@ def make_api(operations: Operations, token: str | None, count_call: Callable[[],
 
     `count_call` counts a call against the rate limit, and returns how long the caller should wait (seconds, 0 if not at all).
     """
-    blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+    blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
     blueprint.record_once(lambda state: state.app.url_map.converters.update(delivery=DeliveryConverter))
     _require_token(blueprint, token, Refusals())
     _limit_rate(blueprint, count_call)
     _handle_errors(blueprint)
-    add_integration_routes(blueprint, operations)
-    add_delivery_routes(blueprint, operations)
-    add_rejection_routes(blueprint, operations)
-    add_audit_routes(blueprint, operations)
+    for call in CALLS:
+        call.add_to(blueprint, operations)
     return blueprint
 
 

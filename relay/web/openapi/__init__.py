@@ -1,1 +1,1 @@
-"""The OpenAPI document of all of web's endpoints, and the page to read it. Made at the first request for either."""
+"""The OpenAPI document of the HTTP interface, and its page. Calls of the operator API describe themselves in `relay.web.api`."""

@@ -1,4 +1,4 @@
-"""The page to read the document: made on the server of the document itself, without scripts, loading nothing."""
+"""The HTML page of the OpenAPI document: rendered on the server, without scripts, loading nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class DocsPage:
-    """The page, and the Content-Security-Policy that lets its one style in and nothing else."""
+    """The page, and a Content-Security-Policy that allows its style sheet and nothing else."""
 
     html: str
     policy: str
@@ -29,13 +29,13 @@ class DocsPage:
 
 @cache
 def docs_page() -> DocsPage:
-    """Return the page, made once per process."""
+    """Return the page. It is rendered once per process."""
     style = _read("page.css")
     return DocsPage(render(make_document(), style), _policy_of(style))
 
 
 def render(document: dict[str, Any], style: str) -> str:
-    """Return `document` as HTML. Whatever stands in it is escaped."""
+    """Return `document` as HTML, with all of its text escaped."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "prose": _prose,
@@ -49,7 +49,7 @@ def render(document: dict[str, Any], style: str) -> str:
 
 
 def resolve(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """Return a part of the document, or what its `$ref` leads to."""
+    """Return a part of the document, or the part that its `$ref` points to."""
     found = document
     if "$ref" not in part:
         return part
@@ -59,22 +59,22 @@ def resolve(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 
 def shape_of(schema: dict[str, Any]) -> Markup:
-    """Return what a schema is, in a few words, with links to the schemas that it names."""
+    """Return a schema in a few words, with links to the schemas that it refers to."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
     for word in ("oneOf", "anyOf"):
         if word in schema:
-            return Markup(" or ").join(shape_of(one) for one in schema[word])
+            return Markup(" or ").join(shape_of(option) for option in schema[word])
     if "const" in schema:
         return Markup("<code>{}</code>").format(json.dumps(schema["const"]))
     if "enum" in schema:
-        return Markup(" or ").join(Markup("<code>{}</code>").format(one) for one in schema["enum"])
+        return Markup(" or ").join(Markup("<code>{}</code>").format(value) for value in schema["enum"])
     if schema.get("type") == "array":
         return Markup("list of ({})").format(shape_of(schema["items"])) if "items" in schema else Markup("list")
     kinds = schema.get("type", [])
-    told = " or ".join(kinds) if isinstance(kinds, list) else kinds
-    return escape(" ".join(filter(None, [told, schema.get("format")])) or "anything")
+    kind = " or ".join(kinds) if isinstance(kinds, list) else kinds
+    return escape(" ".join(filter(None, [kind, schema.get("format")])) or "any value")
 
 
 def _by_tag(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -86,14 +86,14 @@ def _by_tag(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _prose(text: str) -> Markup:
-    """Return text in paragraphs, with what stands between backticks as code."""
-    return Markup("").join(Markup("<p>{}</p>").format(_with_code(one)) for one in text.split("\n\n"))
+    """Return the paragraphs of a text, with the parts in backticks as code."""
+    return Markup("").join(Markup("<p>{}</p>").format(_with_code(paragraph)) for paragraph in text.split("\n\n"))
 
 
 def _with_code(text: str) -> Markup:
-    # Every other part is what the pattern's group matched.
+    # Every second part is a match of the pattern's group.
     parts = enumerate(_CODE.split(text))
-    return Markup("").join(Markup("<code>{}</code>").format(part) if which % 2 else part for which, part in parts)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in parts)
 
 
 def _pretty(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""An operation as the document tells it: what it takes, what it answers, and with which problems it can end."""
+"""How the document describes an operation: what it takes, what it answers, and the problems it can end with."""
 
 from __future__ import annotations
 
@@ -10,85 +10,86 @@ from marshmallow import Schema
 
 from relay.web.openapi.problem_specs import PROBLEMS, ProblemSpec
 
-#: A JSON Schema, a marshmallow schema, or several of which an answer is one.
+#: A JSON Schema, a marshmallow schema, or several marshmallow schemas, one of them matching.
 Shape = Mapping[str, Any] | type[Schema] | tuple[type[Schema], ...]
 
-#: Any request may meet a bug, and says so.
+#: Problems that every operation can end with.
 _ALWAYS = ("fault",)
 _REQUEST_ID = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """An answer that is no problem; `examples` by their names."""
+    """An answer that is not a problem. `examples` are by name."""
 
     status: int
-    told: str
+    description: str
     shape: Shape
     examples: Mapping[str, Any]
-    media: str = "application/json"
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What a request has in it."""
+class RequestBodySpec:
+    """The body of a request. `examples` are by name."""
 
-    told: str
+    description: str
     shape: Shape
     examples: Mapping[str, Any]
     required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """A method of a path; `problems` are names of `PROBLEMS`."""
+class OperationSpec:
+    """A method of a path. `problems` are keys of `PROBLEMS`."""
 
     method: str
     path: str
     id: str
     tag: str
     summary: str
-    told: str
-    answers: tuple[ResponseSpec, ...]
+    description: str
+    responses: tuple[ResponseSpec, ...]
     problems: tuple[str, ...] = ()
-    #: Names of components.
-    parameters: tuple[str, ...] = ()
-    body: Body | None = None
+    #: Keys of `PARAMETERS`, or parameters of this operation only.
+    parameters: tuple[str | Mapping[str, Any], ...] = ()
+    body: RequestBodySpec | None = None
     security: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as OpenAPI has it; marshmallow schemas in it are left to apispec."""
-        told: dict[str, Any] = {
+        """Return the operation in OpenAPI's form. apispec converts the marshmallow schemas in it."""
+        operation: dict[str, Any] = {
             "operationId": self.id,
             "tags": [self.tag],
             "summary": self.summary,
-            "description": self.told,
+            "description": self.description,
         }
         if self.parameters:
-            told["parameters"] = list(self.parameters)
+            operation["parameters"] = [
+                parameter if isinstance(parameter, str) else dict(parameter) for parameter in self.parameters
+            ]
         if self.body:
-            content = {"application/json": _content(self.body.shape, self.body.examples)}
-            told["requestBody"] = {
-                "description": self.body.told,
+            operation["requestBody"] = {
+                "description": self.body.description,
                 "required": self.body.required,
-                "content": content,
+                "content": {"application/json": _content(self.body.shape, self.body.examples)},
             }
-        told["security"] = [{name: []} if name else {} for name in self.security]
-        told["responses"] = self._responses()
-        return told
+        operation["security"] = [{name: []} if name else {} for name in self.security]
+        operation["responses"] = self._responses()
+        return operation
 
     def _responses(self) -> dict[str, Any]:
         responses: dict[str, Any] = {}
-        for answer in self.answers:
-            response = responses.setdefault(str(answer.status), _response(answer.told))
-            response["content"][answer.media] = _content(answer.shape, answer.examples)
+        for spec in self.responses:
+            response = responses.setdefault(str(spec.status), _response(spec.description))
+            response["content"][spec.media_type] = _content(spec.shape, spec.examples)
         for name in (*self.problems, *_ALWAYS):
             _add_problem(responses, name, PROBLEMS[name])
         return dict(sorted(responses.items()))
 
 
-def _response(told: str) -> dict[str, Any]:
-    return {"description": told, "headers": dict(_REQUEST_ID), "content": {}}
+def _response(description: str) -> dict[str, Any]:
+    return {"description": description, "headers": dict(_REQUEST_ID), "content": {}}
 
 
 def _content(shape: Shape, examples: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _content(shape: Shape, examples: Mapping[str, Any]) -> dict[str, Any]:
 
 def _add_problem(responses: dict[str, Any], name: str, problem: ProblemSpec) -> None:
     response = responses.setdefault(str(problem.status), _response(""))
-    response["description"] = "; or ".join(filter(None, [response["description"], problem.told]))
+    response["description"] = ". Or: ".join(filter(None, [response["description"], problem.description]))
     for header, component in problem.headers.items():
         response["headers"][header] = {"$ref": f"#/components/headers/{component}"}
     content = response["content"].setdefault("application/problem+json", {"schema": problem.schema, "examples": {}})

@@ -1,4 +1,4 @@
-"""The problems that requests end with: when, with which headers, and an example of each."""
+"""The problems that requests can end with: the cause, the headers, and an example of each."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 from marshmallow import Schema
 
-from relay.web.openapi.schemas.problem_schemas import ProblemSchema, UnusablePayloadSchema
+from relay.web.openapi.examples import DELIVERY_ID, NO_STATE, REJECTION_ID
+from relay.web.openapi.problem_schemas import ProblemSchema, UnusablePayloadSchema
 
 _RETRY = {"Retry-After": "RetryAfter"}
 _CHALLENGE = {"WWW-Authenticate": "Challenge"}
-_HOOK, _API = "/webhooks/acme", "/api/v1/deliveries"
-_NO_STATE = "no value at `state` or `incident_state` (the mapping's `fields.state`)"
+_WEBHOOK_PATH, _API_PATH = "/webhooks/acme", "/api/v1/deliveries"
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemSpec:
-    """A way to end; `headers` by the name of their component."""
+    """A problem. `headers` maps each header to the name of its component."""
 
     status: int
-    told: str
+    description: str
     example: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     schema: type[Schema] = ProblemSchema
 
 
-def _example(status: int, title: str, detail: str, kind: str | None, instance: str = _HOOK) -> dict[str, Any]:
+def _example(status: int, title: str, detail: str, kind: str | None, instance: str = _WEBHOOK_PATH) -> dict[str, Any]:
     return {
         "status": status,
         "title": title,
@@ -41,21 +41,30 @@ def _example(status: int, title: str, detail: str, kind: str | None, instance: s
 PROBLEMS: Mapping[str, ProblemSpec] = {
     "not-json": ProblemSpec(
         400,
-        "The body is not JSON, not UTF-8, nested deeper than 64 levels, or not chunked as it says",
-        _example(400, "Not JSON", "line 1 column 15: a trailing comma before }", "not-json"),
+        "The body is not JSON, not UTF-8, nested deeper than 64 levels, or not valid chunked encoding",
+        _example(400, "Not JSON", "Line 1 column 15: a trailing comma before }", "not-json"),
     ),
     "sender-unknown": ProblemSpec(
         401,
-        "The sender is not authenticated; checked on the raw bytes, before they are parsed",
+        "The sender's credentials are wrong or missing. They are checked on the raw bytes, before the body is parsed",
         _example(
-            401, "Not authenticated", "expected the credentials of the integration acme (basic)", "unauthenticated"
+            401,
+            "Not authenticated",
+            "Wrong or missing credentials for the integration acme: expected basic authentication",
+            "unauthenticated",
         ),
         _CHALLENGE,
     ),
     "operator-unknown": ProblemSpec(
         401,
-        "The bearer token is missing or wrong",
-        _example(401, "Not authenticated", "expected RELAY_ADMIN_TOKEN as a bearer token", "unauthenticated", _API),
+        "The bearer token is wrong or missing",
+        _example(
+            401,
+            "Not authenticated",
+            "Wrong or missing bearer token: expected RELAY_ADMIN_TOKEN",
+            "unauthenticated",
+            _API_PATH,
+        ),
         _CHALLENGE,
     ),
     "address-refused": ProblemSpec(
@@ -64,124 +73,135 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
         _example(
             403,
             "Address refused",
-            "the address 192.0.2.7 is not in `allow_from` of the integration acme",
+            "Address 192.0.2.7 is not in `allow_from` of the integration acme",
             "address-refused",
         ),
     ),
     "no-integration": ProblemSpec(
         404,
         "There is no such integration, or it is disabled",
-        _example(404, "Not found", "there is no integration acme", "not-found"),
+        _example(404, "Not found", "There is no integration acme", "not-found"),
     ),
     "no-delivery": ProblemSpec(
         404,
         "The integration has no such delivery",
-        _example(404, "Not found", "the integration acme has no delivery 01JD3W8Z6V0S9K2M4N6P8Q0R2T", "not-found"),
+        _example(404, "Not found", f"The integration acme has no delivery {DELIVERY_ID}", "not-found"),
     ),
     "api-off": ProblemSpec(
         404,
-        "RELAY_ADMIN_TOKEN is not set: the operator API is off",
-        _example(404, "Not found", "the operator API is off: set RELAY_ADMIN_TOKEN", "not-found", _API),
+        "The operator API is off, because RELAY_ADMIN_TOKEN is not set",
+        _example(404, "Not found", "The operator API is off. Set RELAY_ADMIN_TOKEN to use it", "not-found", _API_PATH),
     ),
     "unknown": ProblemSpec(
         404,
         "There is no such integration, delivery or rejection",
-        _example(404, "Not found", "there is no delivery 01JD3W8Z6V0S9K2M4N6P8Q0R2T", "not-found", _API),
+        _example(404, "Not found", f"There is no delivery {DELIVERY_ID}", "not-found", _API_PATH),
     ),
     "hindered": ProblemSpec(
         409,
-        "It cannot be done as things stand; `detail` says why",
-        _example(409, "Conflict", "01JD3W8Z6V0S9K2M4N6P8Q0R2T: its last replay is still pending", "conflict", _API),
+        "The current state does not allow it; `detail` says why",
+        _example(409, "Conflict", "The integration acme is not parked", "conflict", "/api/v1/integrations/acme/resume"),
     ),
     "cut-short": ProblemSpec(
         408,
-        "The body ended before its time, or took longer than RELAY_RECEIVE_TIMEOUT to arrive",
-        _example(408, "Request Timeout", "the body did not arrive whole: send it again", None),
+        "The body is incomplete, or took longer than RELAY_RECEIVE_TIMEOUT to arrive",
+        _example(408, "Request Timeout", "The body did not arrive completely. Send the request again", None),
     ),
     "too-large": ProblemSpec(
         413,
         "The body is larger than RELAY_MAX_BODY",
-        _example(413, "Content Too Large", "the body is larger than 262144 bytes: send fewer records at once", None),
+        _example(413, "Content Too Large", "The body is larger than 262144 bytes. Send fewer records at once", None),
     ),
     "too-many-records": ProblemSpec(
         413,
-        "The body holds more than 500 records",
+        "The body contains more than 500 records",
         _example(413, "Too many records", "612 records in one payload: send at most 500", "too-many-records"),
     ),
     "other-type": ProblemSpec(
         415,
-        "A content type that is surely not JSON, or a compressed body",
-        _example(415, "Unsupported Media Type", "application/xml is not JSON: send application/json", None),
+        "The content type is certainly not JSON, or the body is compressed",
+        _example(
+            415, "Unsupported Media Type", "Content type application/xml is not JSON. Send application/json", None
+        ),
     ),
     "unusable-payload": ProblemSpec(
         422,
-        "JSON, but the mapping finds no usable sys_id or state; kept as a rejection",
+        "The body is JSON, but the mapping finds no usable sys_id or state. It is kept as a rejection",
         {
-            **_example(422, "Unusable payload", f"state: {_NO_STATE}", "unusable-payload"),
-            "errors": [{"field": "state", "problem": _NO_STATE}],
-            "rejection_id": "RL5BGUT5F2M3KSZVCRTGP3DL6Q",
+            **_example(422, "Unusable payload", f"Field state: {NO_STATE['problem']}", "unusable-payload"),
+            "errors": [NO_STATE],
+            "rejection_id": REJECTION_ID,
         },
         schema=UnusablePayloadSchema,
     ),
     "wrong-parameter": ProblemSpec(
         422,
-        "A parameter or a member of the body is not what is expected; `detail` names it",
-        _example(422, "Unprocessable Content", "limit: expected a number from 1 to 500", None, _API),
+        "A parameter, or a member of the body, is unknown or invalid; `detail` names it",
+        _example(422, "Unprocessable Content", "Invalid limit: expected a number from 1 to 500", None, _API_PATH),
     ),
     "rate-limited": ProblemSpec(
         429,
-        "Faster than the mapping's `rate_limit`",
-        _example(429, "Too Many Requests", "more than 50 webhooks a second: send it again later", "rate-limited"),
+        "More webhooks a second than the mapping's `rate_limit`",
+        _example(429, "Too Many Requests", "More than 50 webhooks a second. Send it again later", "rate-limited"),
         _RETRY,
     ),
     "too-many-calls": ProblemSpec(
         429,
-        "More calls a second than `RELAY_API_RATE`",
+        "More calls a second than RELAY_API_RATE",
         _example(
-            429, "Too Many Requests", "more calls a second than RELAY_API_RATE: call again later", "rate-limited", _API
+            429,
+            "Too Many Requests",
+            "More calls a second than RELAY_API_RATE. Call again later",
+            "rate-limited",
+            _API_PATH,
         ),
         _RETRY,
     ),
     "too-many-refusals": ProblemSpec(
         429,
-        "More than 1,000 refused requests a minute from this address. Who has the right credentials is let in",
+        "More than 1,000 refused requests a minute from this address. Requests with valid credentials are still accepted",
         _example(
             429,
             "Too Many Requests",
-            "more than 1000 refused requests a minute from 192.0.2.7: wait, and correct the credentials",
+            "Too many refused requests from 192.0.2.7 (more than 1000 a minute). Correct the credentials, then wait",
             "too-many-refusals",
         ),
         _RETRY,
     ),
     "fault": ProblemSpec(
         500,
-        "A bug of the relay; its log has the traceback under `request_id`. Nothing is known to be stored",
+        "A bug in the relay. Its log has the traceback under `request_id`. An update is not confirmed as stored",
         _example(
             500,
             "Internal Server Error",
-            "the relay failed, and its operators see why under request_id 6e36a2e7b2a029cf: send it again",
+            "Send the request again. The relay's log has the error under request_id 6e36a2e7b2a029cf",
             None,
         ),
     ),
     "not-stored": ProblemSpec(
         503,
-        "Redis does not take the update: it is not known to be stored, send it again. Answered within 2 seconds",
-        _example(503, "Not stored", "the update is not known to be stored: send it again", "store-unavailable"),
+        "Redis did not confirm the update within 2 seconds. The update is not confirmed as stored: send it again",
+        _example(503, "Not stored", "The update is not confirmed as stored. Send it again", "store-unavailable"),
         _RETRY,
     ),
     "backlog-full": ProblemSpec(
         503,
-        "The integration has RELAY_MAX_PENDING deliveries waiting; nothing was stored",
-        _example(503, "Backlog full", "acme has 100000 pending deliveries: no more are taken", "backlog-full"),
+        "The integration has RELAY_MAX_PENDING pending deliveries. Nothing was stored",
+        _example(
+            503,
+            "Backlog full",
+            "The integration acme has 1000000 pending deliveries, the limit (RELAY_MAX_PENDING)",
+            "backlog-full",
+        ),
         _RETRY,
     ),
     "mapping-unusable": ProblemSpec(
         503,
-        "The integration's mapping file has faults, or none of its webhook secrets can be read",
+        "The integration's mapping file has errors, or none of its webhook secrets can be read",
         _example(
             503,
             "Mapping unusable",
-            "the mapping file of acme has faults: `relay mappings check` on the relay's machine tells which",
+            "The mapping file of acme has errors. `relay mappings check` on the relay's machine lists them",
             "mapping-unusable",
         ),
         _RETRY,
@@ -189,7 +209,7 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     "store-away": ProblemSpec(
         503,
         "Redis does not answer",
-        _example(503, "Not stored", "Redis does not answer: ask again", "store-unavailable", _API),
+        _example(503, "Not stored", "Redis does not answer. Call again later", "store-unavailable", _API_PATH),
         _RETRY,
     ),
 }

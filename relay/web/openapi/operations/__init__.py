@@ -1,1 +1,0 @@
-"""What each endpoint takes and answers, one noun per file."""

@@ -1,1 +1,0 @@
-"""The marshmallow schemas of what web answers and takes, one noun per file. They describe: web does not use them."""
