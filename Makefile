@@ -1,7 +1,9 @@
-# `make lint`, `make docs`, `make test` and `make test-slow` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
+# `make lint`, `make lint-lua`, `make docs`, `make test` and `make test-slow` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
 PYTHON_BIN ?= .venv/bin
 
-.PHONY: lint prose docs test test-slow lock
+LUA := relay/store/lua
+
+.PHONY: lint lint-lua prose docs test test-slow lock
 
 lint:
 	$(PYTHON_BIN)/ruff check .
@@ -9,6 +11,14 @@ lint:
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
 	$(PYTHON_BIN)/bandit --quiet --configfile pyproject.toml --recursive relay
+
+# The Lua scripts (Debian's package lua-check): first one by one, then all of them together behind the prelude, as Redis
+# runs each. The second run finds what the prelude defines and no script uses, and names of the prelude that a script hides.
+lint-lua:
+	luacheck --quiet $(LUA)
+	@{ cat $(LUA)/prelude.lua; for script in $(filter-out $(LUA)/prelude.lua,$(wildcard $(LUA)/*.lua)); do \
+		echo ";(function() -- $$script"; cat $$script; echo "end)()"; done; } \
+		| luacheck --quiet --only 2 4 --filename "all scripts" -
 
 # The English of code, tests and documentation, against the word list in .ci/prose.toml.
 prose:

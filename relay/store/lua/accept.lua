@@ -1,15 +1,20 @@
--- The verdict on the records of one webhook (DESIGN section 4), in one step: all of them or none.
--- ARGV[2] how many may be pending; ARGV[3…] a JSON object per record, with `kind`:
---   relay   id sys_id iem_state itsm_state identity window collapse created_at received_at, and where known
+-- Decides on the records of one webhook, and stores them in one step: all of them or none
+-- (docs/mapping-files/ordering-and-deduplication.md).
+-- KEYS[1]   the integration's queue
+-- ARGV[1]   now (Unix ms)
+-- ARGV[2]   the maximum number of pending deliveries
+-- ARGV[3…]  a JSON object per record (relay/store/submissions.py); its `kind` is
+--   relay   with id sys_id iem_state itsm_state identity window collapse created_at received_at, and if known
 --           number table version version_key updated_at resolved_by mapping from via;
---           lookup (of the resolver in Virima: `mode`, and `skip` where nobody can be asked for);
---           replay_of (a dead letter that this is a new delivery of) or rejection (that this was), with actor
---   ignore  sys_id received_at, and where known version_key updated_at
---   reject  id created_at record errors mapping from
--- Returns verdict and id for each record, flat: queued | duplicate | superseded | ignored | rejected; of a replay also
--- unknown | pending | closed (what keeps the dead letter from being replayed). Or `full` alone: nothing was stored.
+--           lookup: of the resolver in Virima (`mode`; `skip` is the reason if no lookup is possible);
+--           replay_of (the dead letter that this record delivers again) or rejection (that this record was), with actor
+--   ignore  with sys_id received_at, and if known version_key updated_at
+--   reject  with id created_at record errors mapping from
+-- Returns   verdict and id for each record, in one list. A verdict is queued, duplicate, superseded, ignored or
+--           rejected; for a replay also unknown, pending or closed: the reason why the dead letter cannot be
+--           replayed. Or only `full`, if nothing was stored because too many deliveries are pending.
 
--- A ticket that once had very many updates within the window forgets the old ones now and then.
+-- A ticket with many updates forgets its old identities whenever its number of fields is a multiple of this.
 local PRUNE_EVERY = 64
 
 local function read_ticket(update)
@@ -29,11 +34,13 @@ local function is_older(update, ticket)
   return ticket.received_at ~= nil and update.received_at < ticket.received_at
 end
 
-local function newer(one, other) return one and other and (one > other and one or other) or one or other end
+local function newer(left, right) return left and right and (left > right and left or right) or left or right end
 
--- The newest of each that a ticket has seen, as one field: when it was received, when it was updated, its version.
+-- Returns the mark of a ticket after an update, as one text: latest time of receipt, latest time of update, highest
+-- version.
 local function mark_of(update, ticket)
-  local received_at, updated_at = newer(update.received_at, ticket.received_at), newer(update.updated_at, ticket.updated_at)
+  local received_at = newer(update.received_at, ticket.received_at)
+  local updated_at = newer(update.updated_at, ticket.updated_at)
   return string.format('%.0f ', received_at) .. (updated_at and string.format('%.0f ', updated_at) or '- ')
     .. (newer(update.version_key, ticket.version) or '-')
 end
@@ -51,15 +58,16 @@ local function prune_identities(ticket)
   end
 end
 
--- Adds the identity of an update to `fields` of its ticket: one HSET writes them all, for a call takes longer than what it does.
-local function remember(update, id, fields)
-  fields['i:' .. update.identity] = tell_identity(id, now + update.window)
+-- Adds the identity of an update to the ticket's `fields`, so that one HSET writes all: calls cost the most time.
+local function with_identity(update, id, fields)
+  fields['i:' .. update.identity] = format_identity(id, now + update.window)
   return fields
 end
 
-local function duplicate_of(known)
-  if not known then return nil end
-  local id, forgotten_at = read_identity(known)
+-- Returns the delivery that the value of an identity belongs to, if the identity still counts.
+local function duplicate_of(value)
+  if not value then return nil end
+  local id, forgotten_at = read_identity(value)
   local status = redis.call('HGET', delivery_key(id), 'status')
   if status == 'dead' or status == 'discarded' then return nil end
   if is_pending(status) or now < forgotten_at then return id end
@@ -79,8 +87,8 @@ local function count_duplicate(id)
   return 'duplicate', id
 end
 
--- How long the integration had been parked until now: its deliveries' clocks stand still while it is. They also stand still in a
--- journal: what waited there counts as parked since.
+-- Returns for how long the integration had been parked before a delivery was accepted (ms). Time in which it is parked
+-- does not count towards giving up. Nor does the time in an intake journal, so that is subtracted here.
 local function parked_before(created_at)
   local circuit = read(key('circuit'), 'parked_ms', 'since')
   local total = tonumber(circuit.parked_ms or 0)
@@ -98,12 +106,12 @@ local function record_of(update, status)
   }
 end
 
-local function note_number(update)
+local function index_number(update)
   if update.number then redis.call('HSET', key('numbers'), update.number, update.sys_id) end
 end
 
--- The resolver is looked up later, and nobody waits for it; that nobody can be is told at once.
-local function want_lookup(update)
+-- Schedules the lookup of the resolver; the delivery does not wait for it. The trail records at once that none is possible.
+local function schedule_lookup(update)
   local lookup = update.lookup
   if not lookup then return end
   if lookup.skip then
@@ -114,8 +122,8 @@ local function want_lookup(update)
   end
 end
 
--- What keeps a dead letter from being replayed, if anything does.
-local function hindrance(replay_of)
+-- Returns why a dead letter cannot be replayed, or nil.
+local function why_not_replayable(replay_of)
   local letter = find_delivery(replay_of)
   if not letter then return 'unknown' end
   if letter.replayed_as and is_pending(redis.call('HGET', delivery_key(letter.replayed_as), 'status')) then return 'pending' end
@@ -123,7 +131,7 @@ local function hindrance(replay_of)
 end
 
 local function close_replayed(update)
-  close(update.replay_of, { closed = 'replayed', replayed_as = update.id })
+  close_dead_letter(update.replay_of, { closed = 'replayed', replayed_as = update.id })
   audit('replayed', { id = update.replay_of, sys_id = update.sys_id, number = update.number, actor = update.actor },
     { replayed_as = update.id })
 end
@@ -141,55 +149,46 @@ local function supersede_pending(update, ticket)
   end
 end
 
--- The verdict on an update that was accepted before: Redis's answer to it was lost. A repeat comes at once, and its ticket knows it; or
--- it was in a journal, and comes when its ticket may be forgotten.
-local function verdict_before(update, ticket)
+-- Returns the first verdict on an update if this step is a repeat, because Redis's first answer was lost. A repeat
+-- either arrives at once, and its ticket knows the id, or comes from an intake journal, and its ticket may be forgotten.
+local function first_verdict(update, ticket)
   if ticket.last ~= update.id and not ticket['d:' .. update.id] and now <= update.created_at then return nil end
   local record = find_delivery(update.id)
   return record and (record.reason == 'late' and 'superseded' or 'queued')
 end
 
-local function relay(update)
-  local ticket_hash, ticket = ticket_key(update.sys_id), read_ticket(update)
-  local before = verdict_before(update, ticket)
-  if before then return before, update.id end                                                             -- line 1
-  if update.replay_of then
-    local hindered = hindrance(update.replay_of)
-    if hindered then return hindered, update.replay_of end
-    close_replayed(update)
-  else
-    local same = duplicate_of(ticket['i:' .. update.identity])
-    if same then return count_duplicate(same) end                                                         -- line 2
-  end
-  if is_older(update, ticket) then                                                                        -- line 3
-    note_number(update)
-    finish(update.id, record_of(update), { status = 'superseded', reason = 'late', superseded_by = ticket.last })
-    write(ticket_hash, remember(update, update.id, { ['d:' .. update.id] = '' }))
-    redis.call('PERSIST', ticket_hash)
-    prune_identities(ticket_hash)
-    audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
-      { superseded_by = ticket.last, late = true })
-    want_lookup(update)
-    return 'superseded', update.id
-  end
-  local fields = { mark = mark_of(update, ticket) }
-  if update.collapse and not update.replay_of and ticket.last and tonumber(ticket.state) == update.iem_state then                  -- line 4
-    local last = find_delivery(ticket.last)
-    if last and (is_pending(last.status) or last.status == 'delivered') then
-      write(ticket_hash, remember(update, ticket.last, fields))
-      prune_identities(ticket_hash)
-      return count_duplicate(ticket.last)
-    end
-  end
-  supersede_pending(update, ticket)                                                                       -- line 5
+local function supersede_late(update, ticket)
+  local ticket_hash = ticket_key(update.sys_id)
+  index_number(update)
+  finish(update.id, record_of(update), { status = 'superseded', reason = 'late', superseded_by = ticket.last })
+  write(ticket_hash, with_identity(update, update.id, { ['d:' .. update.id] = '' }))
+  redis.call('PERSIST', ticket_hash)
+  prune_identities(ticket_hash)
+  audit('superseded', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
+    { superseded_by = ticket.last, late = true })
+  schedule_lookup(update)
+  return 'superseded', update.id
+end
+
+-- Returns the last accepted delivery of a ticket if it makes an update with the same IEM state unnecessary.
+local function collapses_into(update, ticket)
+  if not update.collapse or update.replay_of or not ticket.last then return nil end
+  if tonumber(ticket.state) ~= update.iem_state then return nil end
+  local last = find_delivery(ticket.last)
+  return last and (is_pending(last.status) or last.status == 'delivered') and ticket.last or nil
+end
+
+local function enqueue_update(update, ticket)
+  local ticket_hash = ticket_key(update.sys_id)
+  local fields = { mark = mark_of(update, ticket), state = update.iem_state, last = update.id }
+  supersede_pending(update, ticket)
   local record = record_of(update, 'queued')
-  record.place, record.entry = line_up(update.id, ticket.flight)
+  record.place, record.entry = assign_place(update.id, ticket.flight)
   record.parked_before = parked_before(update.created_at)
   write(delivery_key(update.id), record)
-  note_number(update)
-  fields.state, fields.last = update.iem_state, update.id
+  index_number(update)
   if ticket.last and is_known(ticket.last) then fields['d:' .. ticket.last] = '' end
-  write(ticket_hash, remember(update, update.id, fields))
+  write(ticket_hash, with_identity(update, update.id, fields))
   if ticket.mark then
     redis.call('PERSIST', ticket_hash)
     prune_identities(ticket_hash)
@@ -198,11 +197,35 @@ local function relay(update)
   audit('accepted', { id = update.id, sys_id = update.sys_id, number = update.number, actor = update.from },
     { itsm_state = update.itsm_state, iem_state = update.iem_state, resolved_by = update.resolved_by, mapping = update.mapping,
       journaled_at = update.created_at < now and update.created_at or nil })
-  want_lookup(update)
+  schedule_lookup(update)
   return 'queued', update.id
 end
 
--- A state that is not relayed (reopened, say) makes the next resolution a new one.
+-- The first rule that applies decides. Their order is a contract.
+local function relay(update)
+  local ticket = read_ticket(update)
+  local repeated = first_verdict(update, ticket)
+  if repeated then return repeated, update.id end
+  if update.replay_of then
+    local hindrance = why_not_replayable(update.replay_of)
+    if hindrance then return hindrance, update.replay_of end
+    close_replayed(update)
+  else
+    local same = duplicate_of(ticket['i:' .. update.identity])
+    if same then return count_duplicate(same) end
+  end
+  if is_older(update, ticket) then return supersede_late(update, ticket) end
+  local collapsed = collapses_into(update, ticket)
+  if collapsed then
+    local ticket_hash = ticket_key(update.sys_id)
+    write(ticket_hash, with_identity(update, collapsed, { mark = mark_of(update, ticket) }))
+    prune_identities(ticket_hash)
+    return count_duplicate(collapsed)
+  end
+  return enqueue_update(update, ticket)
+end
+
+-- A state that is not relayed, such as a reopening, makes the next resolution a new one.
 local function ignore(update)
   local ticket_hash = ticket_key(update.sys_id)
   local ticket = read_ticket(update)
@@ -217,7 +240,8 @@ end
 local function reject(rejection)
   local hash = key('r:' .. rejection.id)
   if redis.call('HINCRBY', hash, 'seen', 1) == 1 then
-    write(hash, { record = rejection.record, created_at = rejection.created_at, from = rejection.from, idempotency_key = rejection.idempotency_key })
+    write(hash, { record = rejection.record, created_at = rejection.created_at, from = rejection.from,
+      idempotency_key = rejection.idempotency_key })
   end
   write(hash, { errors = rejection.errors, mapping = rejection.mapping, seen_at = now })
   redis.call('ZADD', key('rejections'), now, rejection.id)
@@ -225,7 +249,7 @@ local function reject(rejection)
   return 'rejected', rejection.id
 end
 
--- A rejection that could be mapped after all is one no more.
+-- Removes a rejection that was mapped now.
 local function close_rejection(record)
   redis.call('DEL', key('r:' .. record.rejection))
   redis.call('ZREM', key('rejections'), record.rejection)
@@ -233,14 +257,14 @@ local function close_rejection(record)
     { rejection_id = record.rejection })
 end
 
--- What cannot be read is refused before the first write: Redis takes nothing back.
+-- Reads all records before the first write, because a script that fails does not undo its writes.
 local records, relayed = {}, 0
 for index = 3, #ARGV do
   local record = cjson.decode(ARGV[index])
   records[#records + 1] = record
   if record.kind == 'relay' then relayed = relayed + 1 end
 end
--- One integration's backlog must not fill the server for all of them.
+-- The backlog of one integration must not fill the server for all integrations.
 if relayed > 0 and redis.call('ZCARD', key('in:pending')) + relayed > tonumber(ARGV[2]) then return { 'full' } end
 
 local verdicts = {}

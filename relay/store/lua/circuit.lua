@@ -1,6 +1,10 @@
--- What a person does to an integration: park it, or let it go on. And setting it aside while no mapping file tells how to deliver.
--- ARGV[2] park | resume | set_aside; ARGV[3] who; ARGV[4] why.
--- Returns the state before: the reason for which it was parked, or ''.
+-- Parks or resumes an integration for an operator, or sets it aside while no mapping file describes how to deliver.
+-- KEYS[1]  the integration's queue
+-- ARGV[1]  now (Unix ms)
+-- ARGV[2]  park, resume or set_aside
+-- ARGV[3]  the actor
+-- ARGV[4]  why
+-- Returns  the reason for which the integration was parked before, or ''
 
 local action, actor, why = ARGV[2], ARGV[3], ARGV[4]
 local circuit_key = key('circuit')
@@ -13,7 +17,8 @@ local function park()
   audit('parked', { actor = actor }, { reason = 'by_hand', why = why, before = circuit.reason })
 end
 
--- What a person parked flows again; what IEM's refusal parked is probed at once, and flows when that succeeds.
+-- An integration that an operator parked is delivered for at once. One that IEM's answers parked is probed at once,
+-- and resumes if the probe succeeds.
 local function resume()
   if not circuit.by_hand then
     redis.call('HSET', circuit_key, 'probe_at', now)
@@ -25,7 +30,7 @@ local function resume()
   wake()
 end
 
--- Until a worker that delivers for it takes from it again.
+-- Parks until a worker that delivers for the integration takes from it.
 local function set_aside()
   if circuit.reason then return end
   redis.call('HSET', circuit_key, 'since', now, 'reason', why, 'set_aside', '1')
@@ -36,6 +41,8 @@ end
 if action == 'park' then park()
 elseif action == 'set_aside' then set_aside()
 elseif circuit.reason then resume() end
--- Whoever resumes an integration has mended something: Virima is asked again, too.
-if action == 'resume' and redis.call('HEXISTS', key('virima'), 'reason') == 1 then redis.call('HSET', key('virima'), 'resumed_at', now) end
+-- An operator who resumes an integration has corrected something: Virima is called again, too.
+if action == 'resume' and redis.call('HEXISTS', key('virima'), 'reason') == 1 then
+  redis.call('HSET', key('virima'), 'resumed_at', now)
+end
 return circuit.reason or ''

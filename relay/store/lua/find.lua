@@ -1,4 +1,8 @@
--- The records of deliveries. ARGV[2…] ids. Returns for each one that is known its id and its fields, flat.
+-- Returns the records of deliveries.
+-- KEYS[1]   the integration's queue
+-- ARGV[1]   now (Unix ms)
+-- ARGV[2…]  delivery ids
+-- Returns   for each known delivery a list of its id and its fields (name, value, …)
 
 local found = {}
 for index = 2, #ARGV do

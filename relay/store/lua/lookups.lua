@@ -1,22 +1,31 @@
--- Looking resolvers up in Virima: what waits for it, and Virima's own parking. Deliveries never wait for any of this.
--- Each configuration of the `virima` block is parked by itself: a process with an old password must not park one with the new one,
--- nor be let in by it again and again.
--- ARGV[2] take: ARGV[3] digest of the `virima` block; ARGV[4] how many at most; ARGV[5] lease (ms).
---   Returns when to look again (Unix ms) or '', then a list for each: id, due (its fence), resolved_by, probe (1 or 0).
--- ARGV[2] settle: ARGV[3] that digest; ARGV[4] failures in a row that park; ARGV[5…] a JSON object for each:
---   id due (the fence), and either `again` (when to try again, Unix ms: nothing was found out) or `record` (what the trail tells, JSON
---   text) and `cached`; of a failure that speaks of Virima as a whole also park_as at_once (whether one is enough) probe_first
---   probe_most (ms)
---   Returns 1 for each that was written down, 0 where it had been lent to somebody else since.
+-- Takes lookups of resolvers in Virima, and settles them. Lookups have a circuit of their own, and no delivery waits
+-- for them. Each configuration of the `virima` block has its own circuit: a process with an old password must not park
+-- the lookups of a process with the new one, and must not be resumed by its successes.
+-- KEYS[1]   the integration's queue
+-- ARGV[1]   now (Unix ms)
+-- ARGV[2]   take: take lookups that are due
+-- ARGV[3]   digest of the `virima` block
+-- ARGV[4]   the maximum number of lookups
+-- ARGV[5]   lease (ms)
+-- Returns   when to look again (Unix ms) or '', then for each lookup a list: delivery id, due (its fence),
+--           resolved_by, probe (1 or 0)
+--
+-- ARGV[2]   settle: record their results
+-- ARGV[3]   digest of the `virima` block
+-- ARGV[4]   the number of failures in a row that parks the lookups
+-- ARGV[5…]  a JSON object per lookup: id due, and either `again` (when to try again, Unix ms, if there was no result)
+--           or `record` (JSON text for the trail) with `cached`; for a failure of Virima as a whole also park_as
+--           at_once (whether one failure is enough) probe_first probe_most (ms)
+-- Returns   for each lookup 1 if it was settled, or 0 if its lease was lost
 
-local waiting, told, circuit_key = key('lookups'), key('virima'), key('virima:parked:' .. ARGV[3])
--- A configuration that nobody works with any more is forgotten (ms).
+local waiting, summary_key, circuit_key = key('lookups'), key('virima'), key('virima:parked:' .. ARGV[3])
+-- The circuit of a configuration that no process uses is forgotten after this time (ms).
 local FORGOTTEN_AFTER = 172800000
 
 local function settle_circuit(settled)
   local circuit = read(circuit_key, 'reason', 'step', 'failures')
   if not settled.park_as then
-    redis.call('DEL', circuit_key, told)
+    redis.call('DEL', circuit_key, summary_key)
     return
   end
   local failures = tonumber(circuit.failures or 0) + 1
@@ -27,12 +36,12 @@ local function settle_circuit(settled)
   local step = circuit.reason == settled.park_as and tonumber(circuit.step or 0) + 1 or 0
   local wait = math.min(settled.probe_first * 2 ^ math.min(step, 40), settled.probe_most)
   redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'parked_at', now)
-  if redis.call('HEXISTS', told, 'reason') == 0 then redis.call('HSET', told, 'since', now) end
-  redis.call('HSET', told, 'reason', settled.park_as)
-  redis.call('PEXPIRE', told, FORGOTTEN_AFTER)
+  if redis.call('HEXISTS', summary_key, 'reason') == 0 then redis.call('HSET', summary_key, 'since', now) end
+  redis.call('HSET', summary_key, 'reason', settled.park_as)
+  redis.call('PEXPIRE', summary_key, FORGOTTEN_AFTER)
 end
 
--- A probe that asked nobody is none: the next one may come at once.
+-- A probe that did not call Virima has shown nothing: the next one can follow at once.
 local function free_probe(settled)
   if settled.probe and redis.call('HEXISTS', circuit_key, 'reason') == 1 then redis.call('HSET', circuit_key, 'probe_at', now) end
 end
@@ -51,22 +60,22 @@ local function settle(settled)
   return 1
 end
 
--- Whether to take nothing now, one probe, or what waits; for the former until when.
-local function restraint()
+-- Returns until when nothing can be taken (or nil), and 1 if only a probe can be taken.
+local function restriction()
   local circuit = read(circuit_key, 'reason', 'probe_at', 'parked_at')
   if not circuit.reason then return nil, 0 end
-  local resumed_at = tonumber(redis.call('HGET', told, 'resumed_at') or 0)
+  local resumed_at = tonumber(redis.call('HGET', summary_key, 'resumed_at') or 0)
   local probe_at = tonumber(circuit.probe_at)
   if now < probe_at and resumed_at <= tonumber(circuit.parked_at) then return probe_at, 1 end
   return nil, 1
 end
 
-local function take(most, lease)
-  local wait_until, probe = restraint()
+local function take(limit, lease)
+  local wait_until, probe = restriction()
   if wait_until then return { string.format('%.0f', wait_until) } end
-  if probe == 1 then most = 1 end
+  if probe == 1 then limit = 1 end
   local taken = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, most)) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, limit)) do
     redis.call('ZADD', waiting, now + lease, id)
     local delivery = find_delivery(id) or {}
     taken[#taken + 1] = { id, string.format('%.0f', now + lease), delivery.resolved_by or '', probe }
@@ -77,6 +86,6 @@ local function take(most, lease)
 end
 
 if ARGV[2] == 'take' then return take(tonumber(ARGV[4]), tonumber(ARGV[5])) end
-local written = {}
-for index = 5, #ARGV do written[#written + 1] = settle(cjson.decode(ARGV[index])) end
-return written
+local results = {}
+for index = 5, #ARGV do results[#results + 1] = settle(cjson.decode(ARGV[index])) end
+return results

@@ -1,27 +1,35 @@
--- Some of an integration's deliveries, newest first.
--- ARGV[2] most; ARGV[3] the least id ('' for any); ARGV[4] the id before which to go on ('' from the newest);
--- ARGV[5] a JSON list of the statuses to look through; ARGV[6] a JSON object of what fields must be.
--- Returns '1' where there may be more, the last id looked at, then for each delivery its id and its fields, flat.
+-- Returns a page of an integration's deliveries, newest first.
+-- KEYS[1]  the integration's queue
+-- ARGV[1]  now (Unix ms)
+-- ARGV[2]  the maximum number of deliveries
+-- ARGV[3]  the lowest id ('' for any)
+-- ARGV[4]  the id before which the page begins ('' for the newest)
+-- ARGV[5]  a JSON list of the statuses to read
+-- ARGV[6]  a JSON object of the values that fields must have
+-- Returns  '1' if there may be more, the last id that was read, then for each delivery a list of its id and its
+--          fields (name, value, …)
 
-local most, least, before = tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local limit = tonumber(ARGV[2])
+local lowest = ARGV[3] == '' and '-' or '[' .. ARGV[3]
+local before = ARGV[4] == '' and '+' or '(' .. ARGV[4]
 local statuses, wanted = cjson.decode(ARGV[5]), cjson.decode(ARGV[6])
-least, before = least == '' and '-' or '[' .. least, before == '' and '+' or '(' .. before
 
--- A filter that few records pass must not hold up the server: the page ends early, and the next one goes on from there.
-local MOST_LOOKED_AT = 2000
+-- A filter that few records match must not block the server: the page ends early, and the next page continues there.
+local MAX_SCANNED = 2000
 
-local function passes(record)
+local function matches(record)
   for field, value in pairs(wanted) do
     if record[field] ~= value then return false end
   end
   return true
 end
 
--- Where a status has more than was asked for, what of the others is older than the last of these waits for the next page.
+-- If a status has more deliveries than were read, those of other statuses that are older than its last one wait for
+-- the next page.
 local candidates, more, floor = {}, false, ''
-local count = next(wanted) and math.max(most, 200) or most
+local count = next(wanted) and math.max(limit, 200) or limit
 for _, status in ipairs(statuses) do
-  local members = redis.call('ZRANGE', key('in:' .. status), before, least, 'BYLEX', 'REV', 'LIMIT', 0, count)
+  local members = redis.call('ZRANGE', key('in:' .. status), before, lowest, 'BYLEX', 'REV', 'LIMIT', 0, count)
   for _, member in ipairs(members) do
     candidates[#candidates + 1] = { id = string.match(member, '^%w+'), member = member, status = status }
   end
@@ -31,17 +39,17 @@ for _, status in ipairs(statuses) do
     if oldest > floor then floor = oldest end
   end
 end
-table.sort(candidates, function(one, other) return one.id > other.id end)
+table.sort(candidates, function(left, right) return left.id > right.id end)
 
 local page, last = {}, ''
 for position, candidate in ipairs(candidates) do
-  if #page >= most or position > MOST_LOOKED_AT or candidate.id < floor then
+  if #page >= limit or position > MAX_SCANNED or candidate.id < floor then
     more = true
     break
   end
   last = candidate.id
   local _, record = unpack_member(candidate.member, candidate.status)
   record = record or by_name(redis.call('HGETALL', delivery_key(last)))
-  if record.status and passes(record) then page[#page + 1] = { last, flatten(record) } end
+  if record.status and matches(record) then page[#page + 1] = { last, flatten(record) } end
 end
 return { more and '1' or '', last, unpack(page) }

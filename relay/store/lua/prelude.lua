@@ -1,5 +1,6 @@
--- Shared by every script of an integration. KEYS[1] is its queue: `relay:{name}:queue`. ARGV[1] is now (Unix ms): no script reads
--- the server's clock, so that a virtual one can be put in.
+-- Defines what all scripts share. Its text precedes that of every script, and returns nothing itself.
+-- KEYS[1]  the queue of the integration, `relay:{<integration>}:queue`; every other key is derived from it
+-- ARGV[1]  now (Unix ms); no script reads the server's clock, so that tests can use a virtual one
 
 local queue = KEYS[1]
 local base = string.sub(queue, 1, -6)
@@ -11,7 +12,7 @@ local function delivery_key(id) return base .. 'd:' .. id end
 local function ticket_key(sys_id) return base .. 't:' .. sys_id end
 local function is_pending(status) return status == 'queued' or status == 'retrying' end
 
--- When an id was made (Unix ms), as its first ten characters tell (`relay.core.ids`).
+-- Returns when an id was made (Unix ms): its first ten characters contain the time (`relay.core.ids`).
 local DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 local function time_of(id)
   local at = 0
@@ -19,41 +20,40 @@ local function time_of(id)
   return at
 end
 
+-- Returns the names and values of `flat`, a list of both, as a table by name.
 local function by_name(flat)
-  local found = {}
-  for index = 1, #flat, 2 do found[flat[index]] = flat[index + 1] end
-  return found
+  local fields = {}
+  for index = 1, #flat, 2 do fields[flat[index]] = flat[index + 1] end
+  return fields
 end
 
 -- HMGET as a table by name; absent fields are nil.
 local function read(hash, ...)
   local values = redis.call('HMGET', hash, ...)
-  local found = {}
+  local fields = {}
   for index, name in ipairs({...}) do
-    if values[index] then found[name] = values[index] end
+    if values[index] then fields[name] = values[index] end
   end
-  return found
+  return fields
 end
 
 local function flatten(fields)
-  local found = {}
+  local flat = {}
   for name, value in pairs(fields) do
-    found[#found + 1] = name
-    found[#found + 1] = value
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
   end
-  return found
+  return flat
 end
 
--- HSET of what is not nil.
+-- HSET of all fields that are not nil.
 local function write(hash, fields) redis.call('HSET', hash, unpack(flatten(fields))) end
 
-local function wake()
-  -- A user without the right to publish must not lose an update over it: workers also look by themselves.
-  redis.pcall('PUBLISH', 'relay:wake', string.match(base, '{(.*)}'))
-end
+-- Wakes the workers. They also look on their own: a Redis user without the right to publish must not lose an update.
+local function wake() redis.pcall('PUBLISH', 'relay:wake', string.match(base, '{(.*)}')) end
 
--- Calls a consumer group command; makes the group (again) where it is missing.
-local function grouped(...)
+-- Calls a command of the consumer group, and creates the group if it is missing.
+local function call_group(...)
   local answer = redis.pcall(...)
   if type(answer) == 'table' and answer.err and string.find(answer.err, 'NOGROUP', 1, true) then
     redis.call('XGROUP', 'CREATE', queue, GROUP, '0', 'MKSTREAM')
@@ -63,58 +63,60 @@ local function grouped(...)
   return answer
 end
 
--- What most records tell has a field of its own: the names of a stream's fields are stored once.
-local TOLD = { 'itsm_state', 'iem_state', 'resolved_by', 'mapping', 'attempts' }
+-- Members of most audit records. Each has a stream field of its own: Redis stores the names of these fields only once.
+local AUDIT_FIELDS = { 'itsm_state', 'iem_state', 'resolved_by', 'mapping', 'attempts' }
 
--- `more`: a table, or JSON text as it is: cjson's numbers have 14 digits.
+-- Adds an audit record. `more` is a table, or JSON text, which keeps all digits of numbers: cjson writes only 14.
 local function audit(kind, fields, more)
-  local told, rest = {}, more or ''
+  local own, rest = {}, more or ''
   if type(more) == 'table' then
-    for _, name in ipairs(TOLD) do told[name], more[name] = more[name], nil end
+    for _, name in ipairs(AUDIT_FIELDS) do own[name], more[name] = more[name], nil end
     rest = next(more) and cjson.encode(more) or ''
   end
   redis.call('XADD', key('audit'), '*', 'type', kind, 'at', now, 'delivery', fields.id or '', 'sys_id', fields.sys_id or '',
-    'number', fields.number or '', 'actor', fields.actor or '', 'itsm_state', told.itsm_state or '', 'iem_state', told.iem_state or '',
-    'resolved_by', told.resolved_by or '', 'mapping', told.mapping or '', 'attempts', told.attempts or '', 'more', rest)
+    'number', fields.number or '', 'actor', fields.actor or '', 'itsm_state', own.itsm_state or '',
+    'iem_state', own.iem_state or '', 'resolved_by', own.resolved_by or '', 'mapping', own.mapping or '',
+    'attempts', own.attempts or '', 'more', rest)
 end
 
--- Returns the place of a pending delivery, and its entry there: where the next worker finds it, or behind the one of its ticket that is
--- in flight.
-local function line_up(id, flight)
+-- Returns the place of a pending delivery and its entry there: in the queue, or behind the delivery of its ticket that
+-- is in flight.
+local function assign_place(id, flight)
   if flight and flight ~= id then return 'behind' end
   return 'queue', redis.call('XADD', queue, '*', 'd', id)
 end
 
 local function enqueue(id, sys_id)
-  local place, entry = line_up(id, redis.call('HGET', ticket_key(sys_id), 'flight'))
+  local place, entry = assign_place(id, redis.call('HGET', ticket_key(sys_id), 'flight'))
   write(delivery_key(id), { place = place, entry = entry })
 end
 
--- Takes a pending delivery that is not in flight out of wherever it waits.
+-- Removes a pending delivery that is not in flight from the place where it waits.
 local function withdraw(id, record)
   if record.place == 'queue' then redis.call('XDEL', queue, record.entry) end
   if record.place == 'retry' then redis.call('ZREM', key('retry'), id) end
 end
 
--- What is known of an identity: the delivery that it belongs to, and how long after that one's acceptance it is forgotten (ms).
-local function tell_identity(id, forgotten_at) return id .. ' ' .. string.format('%.0f', forgotten_at - time_of(id)) end
+-- The value of an identity: the delivery that it belongs to, and the time after that delivery's id was made when it is
+-- forgotten (ms).
+local function format_identity(id, forgotten_at) return id .. ' ' .. string.format('%.0f', forgotten_at - time_of(id)) end
 
-local function read_identity(known)
-  local id, after = string.match(known, '^(%w+) (-?%d+)$')
+local function read_identity(value)
+  local id, after = string.match(value, '^(%w+) (-?%d+)$')
   return id, time_of(id) + after
 end
 
--- A month of deliveries that are over for good waits in memory: each is one member of the sorted set of its status, its id and, packed,
--- what is known of it. A hash with its key and its index would take more than twice as much.
-local FOR_GOOD = { 'delivered', 'superseded' }
--- The members of the packed array: first the times, as numbers, relative to that of the id. Behind all of them come the attempts, each by
--- its number and its line, the time in it relative, too.
+-- Deliveries with these statuses stay finished, and a month of them is in memory. Each is one member of the sorted set
+-- of its status: its id and its packed record. A hash with its key and index would take more than twice the memory.
+local FINISHED = { 'delivered', 'superseded' }
+-- The members of the packed array. The first TIMES of them are times, as numbers relative to the time of the id. After
+-- all of them come the attempts: for each its number and its line, in which the time is relative, too.
 local TIMES = 3
 local PACKED = { 'created_at', 'updated_at', 'finished_at', 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version',
   'resolved_by', 'from', 'mapping', 'via', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts' }
 
--- Shifts the time with which the line of an attempt begins.
-local function shift(line, by)
+-- Shifts the time at the beginning of an attempt's line.
+local function shift_time(line, by)
   local at, rest = string.match(line, '^(-?%d+)(.*)$')
   return string.format('%.0f', at + by) .. rest
 end
@@ -127,13 +129,13 @@ local function pack(id, record)
     local line = record['a' .. number]
     if line then
       values[#values + 1] = number
-      values[#values + 1] = shift(line, -began)
+      values[#values + 1] = shift_time(line, -began)
     end
   end
   return id .. ' ' .. cmsgpack.pack(values)
 end
 
--- Returns the id that a member of `in:<status>` begins with, and the record where that is packed into it.
+-- Returns the id at the beginning of a member of `in:<status>`, and the record if the member contains it.
 local function unpack_member(member, status)
   local id, packed = string.match(member, '^(%w+) ?(.*)$')
   if packed == '' then return id, nil end
@@ -143,19 +145,19 @@ local function unpack_member(member, status)
     local value = values[place] or nil
     record[name] = type(value) == 'number' and string.format('%.0f', value) or value
   end
-  for place = #PACKED + 1, #values, 2 do record['a' .. values[place]] = shift(values[place + 1], began) end
+  for place = #PACKED + 1, #values, 2 do record['a' .. values[place]] = shift_time(values[place + 1], began) end
   return id, record
 end
 
--- Returns the member that a delivery is which is over for good, and its status.
+-- Returns the member of a finished delivery, and its status; nil if the delivery is not finished.
 local function find_member(id)
-  for _, status in ipairs(FOR_GOOD) do
+  for _, status in ipairs(FINISHED) do
     local member = redis.call('ZRANGE', key('in:' .. status), '[' .. id .. ' ', '(' .. id .. '!', 'BYLEX')[1]
     if member then return member, status end
   end
 end
 
--- Returns its record, too.
+-- Returns the record of a finished delivery, and its member; nil if the delivery is not finished.
 local function find_finished(id)
   local member, status = find_member(id)
   if not member then return nil end
@@ -163,27 +165,28 @@ local function find_finished(id)
   return record, member
 end
 
--- Puts a changed record in the place of the member that it was found in.
+-- Replaces the member of a finished delivery with its changed record.
 local function replace_finished(id, record, member)
   redis.call('ZREM', key('in:' .. record.status), member)
   redis.call('ZADD', key('in:' .. record.status), 0, pack(id, record))
 end
 
--- Whether there is a record of a delivery.
+-- Returns whether there is a record of a delivery.
 local function is_known(id) return redis.call('EXISTS', delivery_key(id)) == 1 or find_member(id) ~= nil end
 
--- Returns the whole record of a delivery, wherever it is kept, or nil.
+-- Returns the complete record of a delivery, from its hash or its member, or nil.
 local function find_delivery(id)
   local flat = redis.call('HGETALL', delivery_key(id))
   if #flat > 0 then return by_name(flat) end
   return (find_finished(id))
 end
 
--- `reason` first: what has ended can have one, too.
-local PENDING_ONLY = { 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since', 'bugs' }
+-- The fields that only a pending delivery has. `reason` is the first one: a finished delivery can have one, too.
+local PENDING_ONLY = { 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since',
+  'bugs' }
 
--- Ends a pending delivery. `record` is the whole of it; `ending` the fields to set. Nothing goes before what takes its place is there: a
--- script that fails takes nothing back.
+-- Ends a pending delivery. `record` is its complete record, `ending` the fields to set. A script that fails does not
+-- undo its writes: so the new record is written before the old one is removed.
 local function finish(id, record, ending)
   local delivery = delivery_key(id)
   for _, name in ipairs(PENDING_ONLY) do record[name] = nil end
@@ -200,8 +203,8 @@ local function finish(id, record, ending)
   redis.call('ZREM', key('in:pending'), id)
 end
 
--- Closes a dead letter for good; `closing` says why.
-local function close(id, closing)
+-- Closes a dead letter for good. `closing` has the field `closed`: why.
+local function close_dead_letter(id, closing)
   closing.status = 'discarded'
   closing.finished_at = now
   write(delivery_key(id), closing)
@@ -209,24 +212,24 @@ local function close(id, closing)
   redis.call('ZADD', key('in:discarded'), 0, id)
 end
 
--- Of very many attempts the first ones and the last ones are kept.
+-- A record lists this many of its first and of its last attempts.
 local FIRST_ATTEMPTS, LAST_ATTEMPTS = 10, 40
 
--- Lists an attempt in a record.
+-- Adds an attempt to a record that was read, not to the stored one.
 local function list_attempt(record, line)
   local number = tonumber(record.attempts or 0) + 1
   record.attempts, record['a' .. number] = number, line
   if number - LAST_ATTEMPTS > FIRST_ATTEMPTS then record['a' .. (number - LAST_ATTEMPTS)] = nil end
 end
 
--- Writes the attempt down that a record lists last.
+-- Stores the last attempt of a record.
 local function write_attempt(id, record)
   local delivery, number = delivery_key(id), record.attempts
   write(delivery, { attempts = number, ['a' .. number] = record['a' .. number], tries = record.tries })
   if number - LAST_ATTEMPTS > FIRST_ATTEMPTS then redis.call('HDEL', delivery, 'a' .. (number - LAST_ATTEMPTS)) end
 end
 
--- Ends the lease that a delivery in flight has on its ticket, and lets the one behind it go.
+-- Ends the lease of a delivery in flight on its ticket, and enqueues the delivery that waits behind it.
 local function release(id, sys_id)
   local ticket = ticket_key(sys_id)
   local found = read(ticket, 'flight', 'last')
@@ -237,7 +240,7 @@ local function release(id, sys_id)
   end
 end
 
--- Lets a parked integration go on. Its deliveries' clocks stood still meanwhile.
+-- Resumes a parked integration. The time for which it was parked does not count towards giving up its deliveries.
 local function unpark(actor)
   local circuit = read(key('circuit'), 'reason', 'since', 'parked_ms')
   redis.call('HSET', key('circuit'), 'parked_ms', tonumber(circuit.parked_ms or 0) + now - tonumber(circuit.since))

@@ -1,9 +1,23 @@
--- What IEM is told of an integration: by which process, how it stands, and what was told before.
--- ARGV[2] look: be ARGV[3], the one who tells, for ARGV[4] ms. Returns {} where another process is, else
---   { delivered, retrying, dead and latency_ms ever; pending, the oldest one's id ('' for none), in retry, dead letters, the oldest one's
---     id ('' for none), why and since when it is parked ('' for not), what was remembered (field, value …) }
--- ARGV[2] remember: ARGV[3], who tells; ARGV[4] a JSON object of what to remember, '' forgets. Returns 1, or 0 where it is another one by now.
--- ARGV[2] leave: ARGV[3] tells no more.
+-- Gives one process the lease to publish an integration to IEM, and remembers what it published.
+-- KEYS[1]  the integration's queue
+-- ARGV[1]  now (Unix ms)
+-- ARGV[2]  look: take or extend the lease
+-- ARGV[3]  the process
+-- ARGV[4]  the duration of the lease (ms)
+-- Returns  {} if another process holds the lease, otherwise a list:
+--          the counts delivered, retrying, dead and latency_ms;
+--          pending, the id of the oldest pending delivery or '', retrying, dead letters, the id of the oldest one or '';
+--          why the integration is parked or '', since when or '';
+--          the memory (field, value, …)
+--
+-- ARGV[2]  remember: change the memory
+-- ARGV[3]  the process
+-- ARGV[4]  a JSON object of the fields to change; '' removes a field
+-- Returns  1, or 0 if another process holds the lease
+--
+-- ARGV[2]  leave: release the lease
+-- ARGV[3]  the process
+-- Returns  1
 
 local action, owner = ARGV[2], ARGV[3]
 local lease, memory = key('publisher:lease'), key('publisher')

@@ -1,19 +1,25 @@
--- Writes down what attempts came to, and what follows from it: in one step for each, acknowledged with it.
--- ARGV[2] a JSON object of `core.retry`'s limits: failures unknown_tickets bugs patience (ms);
--- ARGV[3…] a JSON object per attempt:
---   id fence outcome (delivered | retry | park | dead | returned) reason speaks_of_iem (a failure that counts towards `down`)
---   park_as probe_first probe_most (what it would park the integration as, and the probes' schedule, ms) probe (it was one)
---   delay give_up_after (ms) config (digest of the IEM configuration that it was made with)
---   attempt ("at|outcome|reason|status|duration")
--- Returns a status for each: delivered | retrying | parked | superseded | dead | queued | stale (the lease was lost: nothing written).
+-- Records the results of attempts, and acknowledges each delivery in the same step.
+-- KEYS[1]   the integration's queue
+-- ARGV[1]   now (Unix ms)
+-- ARGV[2]   a JSON object of the limits in `core.retry`: failures unknown_tickets bugs patience (ms)
+-- ARGV[3…]  a JSON object per attempt (relay/store/settlements.py):
+--   id fence outcome (delivered | retry | park | dead | returned) reason
+--   speaks_of_iem: the failure counts towards `down`
+--   park_as probe_first probe_most: the reason for which to park the integration, and its probe intervals (ms)
+--   probe: the attempt was a probe
+--   delay give_up_after (ms)
+--   config: digest of the IEM configuration of the attempt
+--   attempt: its line in the record, "at|outcome|reason|status|duration"
+-- Returns   a status for each: delivered | retrying | parked | superseded | dead | queued | stale (the lease was
+--           lost: nothing was written)
 
 local limits = cjson.decode(ARGV[2])
 local circuit_key = key('circuit')
 
 local function lines(text)
-  local found = {}
-  for line in string.gmatch(text or '', '[^\n]+') do found[#found + 1] = line end
-  return found
+  local list = {}
+  for line in string.gmatch(text or '', '[^\n]+') do list[#list + 1] = line end
+  return list
 end
 
 local function set_or_clear(field, list)
@@ -21,7 +27,7 @@ local function set_or_clear(field, list)
   else redis.call('HSET', circuit_key, field, table.concat(list, '\n')) end
 end
 
--- Parks the integration, or after a failed probe keeps it parked for longer.
+-- Parks the integration. After a failed probe, keeps it parked until a later probe.
 local function park(settled)
   local circuit = read(circuit_key, 'reason', 'step')
   local step = 0
@@ -35,7 +41,7 @@ local function park(settled)
   redis.call('HDEL', circuit_key, 'probing_until', 'streak')
 end
 
--- A delivery waits in the queue while nobody reads it.
+-- Puts a delivery back into the queue, which no worker reads while the integration is parked.
 local function hold(id, sys_id)
   redis.call('HDEL', delivery_key(id), 'lease', 'next_at')
   enqueue(id, sys_id)
@@ -58,7 +64,7 @@ local function uncount_finished(id, attempt)
   replace_finished(id, record, member)
 end
 
--- The failures that led to parking as `down` spend nothing: they go back to the queue as if not tried.
+-- The failures that led to parking as `down` do not count: their deliveries return to the queue as if untried.
 local function uncount(streak)
   for _, failure in ipairs(streak) do
     local id, number = string.match(failure, '^(%w+):(%d+)$')
@@ -93,7 +99,8 @@ end
 
 local function wait_for_retry(settled, record, circuit)
   local left = settled.give_up_after - age_of(record, circuit)
-  -- Nothing is given up while its integration is parked, nor by the probe that ends this: it gets an attempt after resuming.
+  -- No delivery is given up while its integration is parked, nor by the probe that resumes it: after resuming, each
+  -- delivery gets another attempt.
   local may_die = not circuit.reason and not settled.probe
   if left <= 0 and may_die then return end_as(settled, record, 'dead', settled.reason) end
   local due = now + math.max(0, math.min(settled.delay, left))
@@ -110,7 +117,8 @@ local function keep_waiting(settled, record)
   return 'parked'
 end
 
--- Any answer but one to park for: IEM works, so the row of failures ends, and so does parking if this was the probe.
+-- Any answer that is not a reason to park shows that IEM works: it ends the streak of failures, and a probe with such
+-- an answer resumes the integration.
 local function saw_iem_work(settled, circuit)
   if circuit.streak then redis.call('HDEL', circuit_key, 'streak') end
   if settled.probe and circuit.reason then
@@ -131,7 +139,7 @@ local function settle_down(settled, record, circuit)
     note_attempt(settled, record, false)
     uncount(streak)
     park(settled)
-    -- An attempt of its own may be one of those.
+    -- Read again: an earlier attempt of this delivery can be one of the uncounted failures.
     return keep_waiting(settled, by_name(redis.call('HGETALL', delivery_key(settled.id))))
   end
   note_attempt(settled, record, true)
@@ -154,7 +162,7 @@ local function settle_unknown_ticket(settled, record, circuit)
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   local since = tonumber(record.unknown_since or now)
   local patience_left = since + limits.patience - now
-  -- Also as a probe: one ticket that IEM never gets to know must not be in the way of all others for ever.
+  -- A probe is given up, too: a ticket that IEM never knows must not block all others forever.
   if patience_left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
   redis.call('HSET', delivery_key(settled.id), 'unknown_since', since)
   if keeps_parked then return keep_waiting(settled, record) end
@@ -162,11 +170,11 @@ local function settle_unknown_ticket(settled, record, circuit)
   return wait_for_retry(settled, record, circuit)
 end
 
--- The relay's own mistake says nothing about IEM, and is not tried for two days.
+-- A bug of the relay says nothing about IEM, and is not retried for two days.
 local function settle_bug(settled, record, circuit)
   note_attempt(settled, record, false)
   if settled.probe and circuit.reason then
-    -- The next probe keeps a distance too, or three bugs of each delivery would follow one another at once.
+    -- Delays the next probe, too. Otherwise the three bugs of each delivery would follow each other at once.
     redis.call('HDEL', circuit_key, 'probing_until')
     redis.call('HSET', circuit_key, 'probe_at', now + settled.delay)
   end
@@ -197,7 +205,7 @@ local function settle_end(settled, record, circuit)
   return end_as(settled, record, settled.outcome, settled.reason)
 end
 
-local function give_back(settled, record)
+local function return_unattempted(settled, record)
   if settled.probe then redis.call('HDEL', circuit_key, 'probing_until') end
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   hold(settled.id, record.sys_id)
@@ -211,10 +219,10 @@ local function settle(settled)
   redis.call('XACK', queue, GROUP, record.entry)
   redis.call('XDEL', queue, record.entry)
   local circuit = read(circuit_key, 'reason', 'since', 'streak', 'unknown', 'parked_ms', 'by_hand')
-  -- A person parked the integration meanwhile: no answer of IEM ends that, nor changes the reason.
+  -- An operator parked the integration meanwhile: no answer of IEM resumes it or changes the reason.
   if circuit.by_hand then settled.probe = nil end
   local status
-  if settled.outcome == 'returned' then status = give_back(settled, record)
+  if settled.outcome == 'returned' then status = return_unattempted(settled, record)
   elseif settled.outcome == 'park' then status = settle_park(settled, record, circuit)
   elseif settled.outcome ~= 'retry' then status = settle_end(settled, record, circuit)
   elseif settled.speaks_of_iem then status = settle_down(settled, record, circuit)
@@ -225,8 +233,8 @@ local function settle(settled)
   return status, record.created_at
 end
 
-local statuses, counted = {}, {}
-local function count(name, by) counted[name] = (counted[name] or 0) + by end
+local statuses, counts = {}, {}
+local function count(name, by) counts[name] = (counts[name] or 0) + by end
 for index = 3, #ARGV do
   local settled = cjson.decode(ARGV[index])
   local status, created_at = settle(settled)
@@ -234,5 +242,5 @@ for index = 3, #ARGV do
   if status == 'delivered' or status == 'dead' or status == 'retrying' then count(status, 1) end
   statuses[#statuses + 1] = status
 end
-for name, by in pairs(counted) do redis.call('HINCRBY', key('counts'), name, by) end
+for name, by in pairs(counts) do redis.call('HINCRBY', key('counts'), name, by) end
 return statuses

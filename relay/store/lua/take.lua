@@ -1,15 +1,20 @@
--- Hands a worker what it may push now, each with a lease on its ticket.
--- ARGV[2] consumer; ARGV[3] how many at most; ARGV[4] lease (ms); ARGV[5] digest of the integration's IEM configuration.
--- Returns: parked reason or '', when to look again (Unix ms) or '', then the deliveries, each a list of
--- id, fence, sys_id, iem_state, tries, probe (1 or 0), created_at, number.
+-- Hands a worker the deliveries that it can push now, each with a lease on its ticket.
+-- KEYS[1]  the integration's queue
+-- ARGV[1]  now (Unix ms)
+-- ARGV[2]  the consumer
+-- ARGV[3]  the maximum number of deliveries
+-- ARGV[4]  lease (ms)
+-- ARGV[5]  digest of the worker's IEM configuration
+-- Returns  why the integration is parked or '', when to look again (Unix ms) or '', then for each delivery a list:
+--          id, fence, sys_id, iem_state, tries, probe (1 or 0), created_at, number
 
-local consumer, most, lease, config = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local consumer, limit, lease, config = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local taken = {}
 
--- As seldom as wrong credentials are probed in the end (ms).
+-- Each configuration is probed at once only once in this time (ms): the longest probe interval of wrong credentials.
 local AT_ONCE_EVERY = 3600000
 
-local function lend(id, record, probe)
+local function assign(id, record, probe)
   local delivery = delivery_key(id)
   local fence = redis.call('HINCRBY', delivery, 'fence', 1)
   redis.call('HSET', delivery, 'place', 'flight', 'lease', now + lease)
@@ -23,7 +28,7 @@ local function record_of(id)
 end
 
 local function promote_due()
-  local due = redis.call('ZRANGEBYSCORE', key('retry'), '-inf', now, 'LIMIT', 0, most)
+  local due = redis.call('ZRANGEBYSCORE', key('retry'), '-inf', now, 'LIMIT', 0, limit)
   for _, id in ipairs(due) do
     redis.call('ZREM', key('retry'), id)
     redis.call('HDEL', delivery_key(id), 'next_at')
@@ -31,26 +36,27 @@ local function promote_due()
   end
 end
 
--- An entry that its delivery does not stand by any more: delivered by a probe, superseded, or read again after the group was lost.
+-- Removes an entry that its delivery has left: a probe delivered it, it was superseded, or it was read again after the
+-- group was lost.
 local function drop(entry)
   redis.call('XACK', queue, GROUP, entry)
   redis.call('XDEL', queue, entry)
 end
 
 local function take_entries()
-  while #taken < most do
-    local answer = grouped('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', most - #taken, 'STREAMS', queue, '>')
+  while #taken < limit do
+    local answer = call_group('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', limit - #taken, 'STREAMS', queue, '>')
     if not answer then return end
     for _, item in ipairs(answer[1][2]) do
       local entry, id = item[1], item[2] and item[2][2]
       local record = id and record_of(id) or {}
-      if record.place == 'queue' and record.entry == entry then lend(id, record, 0)
+      if record.place == 'queue' and record.entry == entry then assign(id, record, 0)
       elseif record.place ~= 'flight' or record.entry ~= entry then drop(entry) end
     end
   end
 end
 
--- The oldest pending delivery that is not in flight already.
+-- Takes the oldest pending delivery that is not in flight.
 local function take_probe()
   for _, id in ipairs(redis.call('ZRANGE', key('in:pending'), 0, 63)) do
     local record = record_of(id)
@@ -61,9 +67,9 @@ local function take_probe()
       record = record_of(id)
     end
     if record.place == 'queue' then
-      grouped('XCLAIM', queue, GROUP, consumer, 0, record.entry, 'FORCE', 'JUSTID')
+      call_group('XCLAIM', queue, GROUP, consumer, 0, record.entry, 'FORCE', 'JUSTID')
       redis.call('HSET', key('circuit'), 'probing_until', now + lease)
-      lend(id, record, 1)
+      assign(id, record, 1)
       return
     end
   end
@@ -71,9 +77,9 @@ end
 
 local circuit = read(key('circuit'), 'reason', 'by_hand', 'probe_at', 'probing_until', 'config', 'probed', 'set_aside')
 
--- Somebody mended the configuration: see at once whether it works. Or this worker has another one (a secret that did not get here):
--- two of them must not take turns without end, so that each is probed at once only now and then.
-local function may_probe_at_once()
+-- This worker has another configuration: a corrected one, which is to be probed at once; or a secret that has not
+-- reached every worker. Two configurations must not alternate endlessly, so each is probed at once only now and then.
+local function can_probe_at_once()
   local probed = cjson.decode(circuit.probed or '{}')
   if now - (probed[config] or -AT_ONCE_EVERY) < AT_ONCE_EVERY then return false end
   for other, at in pairs(probed) do
@@ -95,7 +101,7 @@ if not circuit.reason then
   return { '', soonest[2] or '', unpack(taken) }
 end
 if circuit.by_hand then return { circuit.reason, '' } end
-if circuit.config ~= config and may_probe_at_once() then circuit.probe_at = now end
+if circuit.config ~= config and can_probe_at_once() then circuit.probe_at = now end
 local probe_at = math.max(tonumber(circuit.probe_at), tonumber(circuit.probing_until or 0))
-if now >= probe_at and most > 0 then take_probe() end
+if now >= probe_at and limit > 0 then take_probe() end
 return { circuit.reason, now < probe_at and string.format('%.0f', probe_at) or '', unpack(taken) }

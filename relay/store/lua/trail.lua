@@ -1,16 +1,34 @@
--- What happens to an audit trail as a whole.
--- ARGV[2] mapping: ARGV[3] the type, mapping_loaded or mapping_refused, ARGV[4] what tells this state of the file from others,
---   ARGV[5] what the trail tells (JSON). Returns 1, or 0 where that is known already.
--- ARGV[2] seal: ARGV[3] number, ARGV[4] MAC of the seal before, ARGV[5] key, ARGV[6] records (as `store.seal_chain` packs them), ARGV[7] MAC.
---   Returns 1, or 0 where the chain has a seal of that number already, or lacks the one before.
--- ARGV[2] drop: ARGV[3] number of the last seal to go, ARGV[4] its MAC, ARGV[5] its last record, ARGV[6] key and ARGV[7] MAC of the
---   anchor, ARGV[8] the id from which records stay. Returns 1, or 0 where more than that was dropped already.
+-- Changes the audit trail as a whole.
+-- KEYS[1]  the integration's queue
+-- ARGV[1]  now (Unix ms)
+-- ARGV[2]  mapping: record the state of the mapping file
+-- ARGV[3]  the type of the record: mapping_loaded or mapping_refused
+-- ARGV[4]  the state: a text that differs for each state of the file
+-- ARGV[5]  the other members of the record (JSON)
+-- Returns  1, or 0 if this state was recorded last
+--
+-- ARGV[2]  seal: add a seal to the chain
+-- ARGV[3]  its number
+-- ARGV[4]  MAC of the previous seal
+-- ARGV[5]  key
+-- ARGV[6]  records, as `store.seal_chain` packs them
+-- ARGV[7]  MAC
+-- Returns  1, or 0 if the chain already has a seal with that number, or does not have the previous one
+--
+-- ARGV[2]  drop: drop the oldest seals with their records
+-- ARGV[3]  number of the last seal to drop
+-- ARGV[4]  its MAC
+-- ARGV[5]  the id of its last record
+-- ARGV[6]  key of the anchor
+-- ARGV[7]  MAC of the anchor
+-- ARGV[8]  the first id of the records to keep
+-- Returns  1, or 0 if this seal was dropped before
 
 if ARGV[2] == 'mapping' then
   local before = redis.call('HGET', key('mapping'), 'state')
   if before == ARGV[4] then return 0 end
   redis.call('HSET', key('mapping'), 'state', ARGV[4])
-  -- A file with other faults than before is faulty since then all the same.
+  -- A file whose faults change has been faulty since the first of them.
   local was_refused = before and string.find(before, 'refused', 1, true) == 1
   if not (was_refused and ARGV[3] == 'mapping_refused') then redis.call('HSET', key('mapping'), 'since', now) end
   audit(ARGV[3], { actor = 'relay' }, cjson.decode(ARGV[5]))
@@ -31,7 +49,7 @@ if ARGV[2] == 'seal' then
   redis.call('XADD', seals, number .. '-0', 'previous', ARGV[4], 'key', ARGV[5], 'records', ARGV[6], 'mac', ARGV[7])
   return 1
 end
--- Another process has dropped more by now: the chain must not hang on what is gone.
+-- Another process has dropped more meanwhile: the anchor must not refer to what is gone.
 if number <= tonumber(redis.call('HGET', anchor, 'number') or 0) then return 0 end
 redis.call('HSET', anchor, 'number', number, 'seal', ARGV[4], 'last', ARGV[5], 'key', ARGV[6], 'mac', ARGV[7])
 redis.call('XTRIM', key('audit'), 'MINID', ARGV[8])
