@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from hostile_answers import BODIES, answers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
-from raw_server import BODIES, Answering, answers
+from raw_server import RawServer
 
 from relay.doctor.web import NoAnswerError, ask_readiness, tell_readiness
 from relay.settings import load_settings
@@ -26,15 +27,15 @@ CONTENTS = st.dictionaries(st.sampled_from(["status", "checks"]), st.dictionarie
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Answering]:
-    with Answering() as made:
+def server() -> Iterator[RawServer]:
+    with RawServer() as made:
         yield made
 
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers(BODIES | CONTENTS.map(lambda content: json.dumps(content).encode())))
-def test_any_answer_is_told_in_a_line_or_is_none_of_webs(server: Answering, sent: bytes) -> None:
-    server.sent = sent
+def test_any_answer_is_told_in_a_line_or_is_none_of_webs(server: RawServer, sent: bytes) -> None:
+    server.always(sent)
     bind = server.url.removeprefix("http://")
 
     try:

@@ -10,10 +10,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from hostile_answers import DATES, NUMBERS, answers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from properties import examples
-from raw_server import DATES, NUMBERS, Answering, answers
+from raw_server import RawServer
 
 from relay.http.caller import Caller, _read_date, _retry_after
 from relay.http.cookies import SessionCookies
@@ -29,13 +30,13 @@ JSON = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Answering]:
-    with Answering() as made:
+def server() -> Iterator[RawServer]:
+    with RawServer() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def caller(server: Answering) -> Iterator[Caller]:
+def caller(server: RawServer) -> Iterator[Caller]:
     made = Caller(server.url, ca_file=None, connections=1, omit=SECRETS, now=lambda: NOW)
     yield made
     made.close()
@@ -43,7 +44,7 @@ def caller(server: Answering) -> Iterator[Caller]:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers())
-def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: Answering, caller: Caller, sent: bytes) -> None:
+def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: RawServer, caller: Caller, sent: bytes) -> None:
     server.sent, cookies = sent, SessionCookies()
 
     reply = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, keep_in=cookies)
@@ -60,10 +61,10 @@ def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: Answering, c
 @settings(max_examples=examples(200), deadline=None)
 @given(st.dictionaries(MEMBERS, JSON, max_size=4))
 def test_secret_members_are_dropped_however_deep_they_stand(
-    server: Answering, caller: Caller, content: dict[str, Any]
+    server: RawServer, caller: Caller, content: dict[str, Any]
 ) -> None:
     body = json.dumps(content).encode()
-    server.sent = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    server.always(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     reply = caller.exchange("GET", "/a", headers={}, body=None, timeout=2)
 

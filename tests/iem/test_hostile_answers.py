@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID
+from hostile_answers import SCRAPS, answers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
-from raw_server import SCRAPS, Answering, answers
+from raw_server import RawServer
 
 from relay.core.outcomes import (
     Dead,
@@ -50,13 +51,13 @@ SAID = st.builds(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Answering]:
-    with Answering() as made:
+def server() -> Iterator[RawServer]:
+    with RawServer() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def client(server: Answering) -> Iterator[IemClient]:
+def client(server: RawServer) -> Iterator[IemClient]:
     made = IemClient(Caller(server.url, ca_file=None, connections=1), Credentials(IEM_USER, IEM_PASSWORD))
     yield made
     made.close()
@@ -65,9 +66,9 @@ def client(server: Answering) -> Iterator[IemClient]:
 @settings(max_examples=examples(200), deadline=None)
 @given(answers(GRANTS | SAID))
 def test_any_answer_to_a_fetch_is_a_token_for_one_cookie_or_an_outcome(
-    server: Answering, client: IemClient, sent: bytes
+    server: RawServer, client: IemClient, sent: bytes
 ) -> None:
-    server.sent = sent
+    server.always(sent)
 
     granted = client.generate_token(timeout=2)
 
@@ -81,8 +82,8 @@ def test_any_answer_to_a_fetch_is_a_token_for_one_cookie_or_an_outcome(
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers(SAID | st.lists(SCRAPS, max_size=9).map(lambda parts: "".join(parts).encode())))
-def test_nothing_but_200_and_success_delivers(server: Answering, client: IemClient, sent: bytes) -> None:
-    server.sent = sent
+def test_nothing_but_200_and_success_delivers(server: RawServer, client: IemClient, sent: bytes) -> None:
+    server.always(sent)
 
     answer = client.push(Target("ACME", "42"), SYS_ID, 6, "t0ken", timeout=2)
     outcome = classify_push(answer, "token")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from harness import SYS_ID, WEBHOOK_PASSWORD, Relay, free_port, mapping, sys_id, write_mapping
+from raw_server import RawServer, answer
 from servicenow.conftest import ADMIN_TOKEN, API_KEY, AUTHS, HMAC_SECRET, SHAPES, WHSEC
 from servicenow.instance import CLOSED, OPEN, RESOLVED, Instance, Ran, script_of, state, ticket
 
@@ -203,21 +202,8 @@ def answering(*statuses: int) -> Iterator[str]:
     """A service that answers with these statuses, one after the other."""
     left = iter(statuses)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(next(left))
-            self.send_header("Content-Length", "300")
-            self.end_headers()
-            self.wfile.write(b"x" * 300)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base class's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with RawServer(lambda _head: answer(b"x" * 300, status=f"{next(left)} Status")) as server:
+        yield f"{server.url}/"
 
 
 @pytest.mark.parametrize(
@@ -397,23 +383,11 @@ def test_a_sweep_by_labels_looks_at_every_ticket_itself(web: Relay) -> None:
 
 
 def test_a_relay_that_journals_has_taken_a_list(web: Relay) -> None:
-    class Journaling(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = b'{"status":"journaled","journal_id":"01"}'
-            self.send_response(202)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    journaled = answer(b'{"status":"journaled","journal_id":"01"}', status="202 Accepted")
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base class's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Journaling) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        instance = instance_for(web, tables={"incident": tickets(3)})
-        instance.properties["relay.acme.url"] = f"http://127.0.0.1:{server.server_port}/"
+    with RawServer(lambda _head: journaled) as server:
+        properties = {"relay.acme.url": f"{server.url}/"}
+        instance = instance_for(web, properties=properties, tables={"incident": tickets(3)})
         ran = instance.run(script_of(web.mappings, "acme", "--sweep"))
-        server.shutdown()
 
     assert (ran.told, ran.errors) == (["relay acme: sweep of incident: 3 journaled"], [])

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from virima.site import JANE, TIMEOUT, RawServer, answer, logged_in, make_lookup
+from raw_server import RawServer, answer
+from virima.site import BASE_PATH, JANE, TIMEOUT, logged_in, login_service, make_lookup
 
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
@@ -20,8 +21,8 @@ JANE_BODY = b'{"id":9,"email":"jane@example.com","userName":"jane"}'
 
 def looked_up(answers: dict[str, bytes | Callable[[], bytes]]) -> LookupResult:
     login = answer(b'{"id":1}', "Set-Cookie: JSESSIONID=SERVICE; Path=/www_em/")
-    with RawServer({"dologin": login, "dologout": answer(b"{}"), **answers}) as raw:
-        lookup = make_lookup(raw.url)
+    with login_service({"dologin": login, "dologout": answer(b"{}"), **answers}) as raw:
+        lookup = make_lookup(raw.url + BASE_PATH)
         result = lookup.look_up(JANE.email)
         lookup.close()
         return result
@@ -112,8 +113,8 @@ def test_a_session_that_half_an_answer_opened_is_logged_out(
 
 
 def test_a_redirect_is_not_followed_with_the_credentials() -> None:
-    with RawServer({}) as elsewhere:
-        moved = answer(b"", f"Location: {elsewhere.url}login/dologin", status="307 Temporary Redirect")
+    with RawServer() as elsewhere:
+        moved = answer(b"", f"Location: {elsewhere.url}{BASE_PATH}login/dologin", status="307 Temporary Redirect")
 
         result = looked_up({"dologin": moved})
 
@@ -122,8 +123,8 @@ def test_a_redirect_is_not_followed_with_the_credentials() -> None:
 
 
 def test_a_lookup_of_a_server_that_is_not_there_is_unreachable() -> None:
-    with RawServer({}) as gone:
-        url = gone.url
+    with RawServer() as gone:
+        url = gone.url + BASE_PATH
     lookup = make_lookup(url)
 
     result = lookup.look_up(JANE.email)
@@ -137,7 +138,7 @@ def test_a_server_that_takes_the_request_and_says_nothing_is_unreachable() -> No
     silence = threading.Event()
 
     def stay_silent() -> bytes:
-        silence.wait(5 * TIMEOUT)
+        silence.wait(2 * TIMEOUT)
         return b""
 
     result = looked_up({"dologin": stay_silent})

@@ -7,18 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from raw_server import answer
 from virima.site import (
+    BASE_PATH,
     CREDENTIALS,
     JANE,
     MAX,
     SERVICE,
     TIMEOUT,
-    RawServer,
-    answer,
     calls,
     logged_in,
+    login_service,
     make_client,
     make_lookup,
+    requests_of,
     url_of,
     virima_of,
 )
@@ -31,7 +33,7 @@ from relay.virima.lookup import KnownUser, Lookup, LookupResult, Outcome
 from relay.virima.lookup_reasons import LookupReason
 
 LOGIN, IMPERSONATE, LOGOUT, WHO = (
-    f"/www_em/login/{name}" for name in ("dologin", "dologin-impersonate", "dologout", "get-logged-in-user")
+    f"{BASE_PATH}login/{name}" for name in ("dologin", "dologin-impersonate", "dologout", "get-logged-in-user")
 )
 JANE_USER = KnownUser(1002, JANE.email, "Jane Doe", JANE.email, "ACME")
 BYSTANDER = b'{"id":1,"email":"relay@example.com"}'
@@ -230,13 +232,13 @@ def test_another_user_is_a_failure_and_is_logged_out() -> None:
         "dologin-impersonate": other,
         "dologout": answer(b"{}"),
     }
-    with RawServer(answers) as raw:
-        lookup = make_lookup(raw.url)
+    with login_service(answers) as raw:
+        lookup = make_lookup(raw.url + BASE_PATH)
         result = lookup.look_up(JANE.email)
 
         assert meaning(result) == (Outcome.FAILED, LookupReason.ANOTHER_USER, 200)
         assert result.user is None
-        assert ["Cookie: JSESSIONID=OTHER" in head for head in raw.asked("dologout")] == [True]
+        assert ["Cookie: JSESSIONID=OTHER" in head for head in requests_of(raw, "dologout")] == [True]
         lookup.close()
 
 
@@ -268,13 +270,13 @@ def test_a_session_without_a_cookie_of_its_own_is_not_logged_out(cookie: tuple[s
         "dologin": answer(BYSTANDER, "Set-Cookie: JSESSIONID=SERVICE; Path=/www_em/"),
         "dologin-impersonate": answer(b'{"id":9,"email":"jane@example.com"}', *cookie),
     }
-    with RawServer(answers) as raw:
-        lookup = make_lookup(raw.url)
+    with login_service(answers) as raw:
+        lookup = make_lookup(raw.url + BASE_PATH)
 
         assert [lookup.look_up(JANE.email).outcome for _ in range(2)] == [Outcome.FOUND] * 2
-        assert raw.asked("dologout") == []
-        assert len(raw.asked("dologin")) == 1
-        assert all("Cookie: JSESSIONID=SERVICE\r\n" in head for head in raw.asked("dologin-impersonate"))
+        assert requests_of(raw, "dologout") == []
+        assert len(requests_of(raw, "dologin")) == 1
+        assert all("Cookie: JSESSIONID=SERVICE\r\n" in head for head in requests_of(raw, "dologin-impersonate"))
         lookup.close()
 
 
@@ -293,11 +295,11 @@ def test_odd_cookies_that_are_cookies_are_logged_out_by(cookie: str) -> None:
         "dologin-impersonate": answer(b'{"id":9,"email":"jane@example.com"}', cookie),
         "dologout": answer(b"{}"),
     }
-    with RawServer(answers) as raw:
-        lookup = make_lookup(raw.url)
+    with login_service(answers) as raw:
+        lookup = make_lookup(raw.url + BASE_PATH)
 
         assert lookup.look_up(JANE.email).outcome is Outcome.FOUND
-        [head] = raw.asked("dologout")
+        [head] = requests_of(raw, "dologout")
         assert "OWN" in head
         assert "SERVICE" not in head
         lookup.close()

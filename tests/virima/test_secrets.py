@@ -12,7 +12,19 @@ from pathlib import Path
 
 import pytest
 from harness import mapping, write_mapping
-from virima.site import CREDENTIALS, JANE, MAX, SERVICE, TIMEOUT, RawServer, answer, make_client, make_lookup, virima_of
+from raw_server import answer
+from virima.site import (
+    BASE_PATH,
+    CREDENTIALS,
+    JANE,
+    MAX,
+    SERVICE,
+    TIMEOUT,
+    login_service,
+    make_client,
+    make_lookup,
+    virima_of,
+)
 
 from relay.core.redact import Redactor
 from relay.foundation import Foundation, virima_lookup
@@ -102,8 +114,8 @@ def test_no_lookup_tells_one(
 
 
 def test_they_are_dropped_while_an_answer_is_parsed_however_deep() -> None:
-    with RawServer({"dologin": answer(json.dumps(BODY).encode())}) as raw:
-        caller = Caller(raw.url, ca_file=None, connections=1, omit=SECRETS)
+    with login_service({"dologin": answer(json.dumps(BODY).encode())}) as raw:
+        caller = Caller(raw.url + BASE_PATH, ca_file=None, connections=1, omit=SECRETS)
         reply = caller.exchange("POST", "/login/dologin", headers={}, body=b"{}", timeout=TIMEOUT)
         caller.close()
 
@@ -135,9 +147,9 @@ def test_a_head_that_cannot_be_parsed_is_not_quoted_in_a_log() -> None:
     broken = answer(b'{"id":9}', "Broken header", "Set-Cookie: JSESSIONID=s3cret-1; Path=/www_em/")
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    with redirect_stderr(io.StringIO()) as stderr, RawServer({"dologin": broken}) as raw:
+    with redirect_stderr(io.StringIO()) as stderr, login_service({"dologin": broken}) as raw:
         set_up_logs(form="json", level="DEBUG", redactor=Redactor())
-        lookup = make_lookup(raw.url)
+        lookup = make_lookup(raw.url + BASE_PATH)
         lookup.look_up(JANE.email)
         lookup.close()
     root.handlers, root.level = before, level
