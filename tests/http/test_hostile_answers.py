@@ -45,7 +45,8 @@ def caller(server: RawServer) -> Iterator[Caller]:
 @settings(max_examples=examples(200), deadline=None)
 @given(answers())
 def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: RawServer, caller: Caller, sent: bytes) -> None:
-    server.sent, cookies = sent, SessionCookies()
+    cookies = SessionCookies()
+    server.always(sent)
 
     reply = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, keep_in=cookies)
     again = caller.exchange("GET", "/a", headers={}, body=None, timeout=2, cookies=cookies)
