@@ -1,1 +1,1 @@
-"""Bounded HTTP exchanges with the services that the relay calls: the only room that knows requests and urllib3."""
+"""Limited HTTP exchanges with the services that the relay calls. Only this package imports requests and urllib3."""

@@ -18,15 +18,15 @@ class ServiceAccess:
 
     url: str
     credentials: Credentials
-    #: Changes whenever what the service gets to see does: the block's keys and the secrets that it refers to.
+    #: Changes when anything changes that the service sees: the keys of the block and the secrets that it refers to.
     digest: str
 
 
 def read_access(block: IemBlock | VirimaBlock, reader: SecretReader) -> ServiceAccess:
-    """Return how the service of an `iem` or `virima` block is reached.
+    """Return URL and credentials of the service in an `iem` or `virima` block.
 
     Raises:
-        SecretMissingError: one of the block's secrets cannot be read, or the URL is none to send credentials to.
+        SecretMissingError: a secret of the block cannot be read, or the URL must not receive credentials.
     """
     url = reader.read(block.url)
     if fault := check_url(url):

@@ -1,4 +1,7 @@
-"""One HTTP exchange, bounded in time and size: no redirects, no proxy but a caller's, no cookies but a caller's, TLS verified."""
+"""One HTTP exchange, limited in time and size.
+
+Redirects are not followed, TLS is verified, and only a proxy and cookies that the caller names are used.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ from relay import __version__
 from relay.http.cookies import SessionCookies
 from relay.http.deadline import DeadlineAdapter, deadline_after
 
-#: A longer answer is none of a service that the relay calls (bytes).
+#: The longest answer that is read (bytes).
 MAX_ANSWER = 1 << 20
-#: URLs that are kept, as requests spells them.
-_MOST_URLS = 16
-#: As http.client says it.
+#: Prepared URLs that are kept.
+_MAX_URLS = 16
+#: The text of http.client's error.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
 #: Sent with every call.
 COMMON_HEADERS: Mapping[str, str] = {"User-Agent": f"itsm-webhook-relay/{__version__}", "Accept": "application/json"}
@@ -34,22 +37,22 @@ COMMON_HEADERS: Mapping[str, str] = {"User-Agent": f"itsm-webhook-relay/{__versi
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back; its repr has no word of the content."""
+    """The answer to a call, or why there is none. The repr shows nothing of the content."""
 
     #: None: there was no answer.
     status: int | None
-    #: The body where it was all there and a JSON object.
+    #: The body, if it arrived completely and is a JSON object.
     content: Mapping[str, Any] | None = field(default=None, repr=False)
     #: Seconds that `Retry-After` asks for.
     retry_after: float | None = None
-    #: Why it is not known what the answer said: none came, or not all of it. For people; never holds a secret.
+    #: Why there is no answer, or only a part of it, for people. It never contains a secret.
     fault: str | None = None
-    #: What time it was there (Unix seconds, whole), by the answer's `Date`.
+    #: The service's time (Unix seconds, whole), from the `Date` of the answer.
     date: float | None = field(default=None, repr=False, compare=False)
 
 
 class Caller:
-    """Calls one base URL over kept-alive connections; threads share it."""
+    """Calls one base URL over persistent connections. Thread-safe."""
 
     def __init__(
         self,
@@ -61,16 +64,16 @@ class Caller:
         omit: Collection[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`proxy`: the URL of what the calls go through; none of the environment is used.
+        """`proxy`: its URL; proxies in the environment are not used.
 
-        `omit`: members of JSON objects, in whatever case, that are dropped while an answer is parsed.
+        `omit`: names of JSON members that are dropped while an answer is parsed, in upper or lower case.
         """
         self._base_url = base_url.rstrip("/")
         self._omit = frozenset(name.lower() for name in omit)
         self._now = now
         self._verify: str | bool = ca_file or True
         self._proxies = {urlsplit(base_url).scheme: proxy} if proxy else {}
-        # Without a session there are no redirects, no environment, no cookies of all who are logged in; and it takes less time.
+        # An adapter without a session follows no redirects, ignores the environment, shares no cookies, and is faster.
         self._adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
         self._urls: dict[str, str] = {}
 
@@ -85,10 +88,9 @@ class Caller:
         cookies: SessionCookies | None = None,
         keep_in: SessionCookies | None = None,
     ) -> Reply:
-        """Send `body` to `path` and return what came back within `timeout` seconds; what went wrong is in the reply.
+        """Send `body` to `path` and return the reply, within `timeout` seconds. A failure is a reply too.
 
-        Cookies are sent from `cookies`, and what the answer sets goes into `into`; without them no cookie is sent, and
-        none kept.
+        `cookies` are sent, and cookies that the answer sets are stored in `keep_in`. None: no cookies.
         """
         status = None
         try:
@@ -108,7 +110,7 @@ class Caller:
             return Reply(status, fault=_describe(error))
 
     def has_cookies_for(self, path: str, cookies: SessionCookies) -> bool:
-        """Tell whether `cookies` holds a cookie that would go with a call of `path`."""
+        """Return whether a call of `path` would send any of `cookies`."""
         return cookies.header_for(requests.Request("GET", self._base_url + path).prepare()) is not None
 
     def close(self) -> None:
@@ -128,11 +130,11 @@ class Caller:
         return request
 
     def _url_of(self, path: str) -> str:
-        """Return the URL of `path`, as requests spells it: most calls are of one path."""
+        """Return the URL of `path` as requests spells it. It is cached because most calls have the same path."""
         url = self._urls.get(path)
         if url is None:
             url = requests.Request("GET", self._base_url + path).prepare().url or ""
-            if len(self._urls) < _MOST_URLS:
+            if len(self._urls) < _MAX_URLS:
                 self._urls[path] = url
         return url
 
@@ -165,28 +167,28 @@ def _retry_after(text: str | None, now: float) -> float | None:
     return None if date is None else max(0.0, date - now)
 
 
-@lru_cache(maxsize=64)  # of one second all answers have the same
+@lru_cache(maxsize=64)  # all answers of one second have the same date
 def _read_date(text: str | None) -> float | None:
-    """Return an HTTP date (RFC 9110 section 5.6.7) in Unix seconds; None where it is none."""
+    """Return an HTTP date (RFC 9110 section 5.6.7) in Unix seconds, or None if `text` is not a date."""
     try:
         moment = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):  # a year or an offset of many digits
+    except (ValueError, OverflowError):  # a year or an offset with too many digits
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _describe(error: Exception) -> str:
-    """Return the kind of failure and its innermost cause, without the URL and whatever else may stand in the text."""
+    """Return the kind of failure and its innermost cause. The full text could contain the URL and more, so it is not used."""
     causes: list[BaseException] = [error]
-    # requests' own exceptions are OSErrors, too: the innermost one tells.
+    # The exceptions of requests are OSErrors too; the innermost exception has the cause.
     while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None and inner not in causes:
         causes.append(inner)
-    told = next((text for one in reversed(causes) if (text := _reason_of(one))), type(causes[-1]).__name__)
+    cause = next((text for inner in reversed(causes) if (text := _cause_of(inner))), type(causes[-1]).__name__)
     kind = type(error).__name__
-    return told if told == kind else f"{kind}: {told}"
+    return cause if cause == kind else f"{kind}: {cause}"
 
 
-def _reason_of(error: BaseException) -> str | None:
+def _cause_of(error: BaseException) -> str | None:
     match error:
         case ssl.SSLCertVerificationError():
             return f"the certificate is not accepted: {error.verify_message.rstrip('.')}"
@@ -195,7 +197,7 @@ def _reason_of(error: BaseException) -> str | None:
         case TimeoutError():
             return "no answer in time"
         case OSError() if refusal := _TUNNEL_REFUSED.match(str(error)):
-            return f"the proxy refuses with HTTP {refusal[1]}"
+            return f"the proxy refused with HTTP {refusal[1]}"
         case OSError():
             return error.strerror
         case _:

@@ -1,4 +1,4 @@
-"""The cookies of one session, as a value that is handed in for each call: no connection keeps any of its own."""
+"""The cookies of one session. Each call is given them; connections keep none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib3 import BaseHTTPResponse
 
 
 class SessionCookies:
-    """Cookies by the rules of RFC 6265, as far as `http.cookiejar` keeps them. Threads may share it; its repr has no value."""
+    """Cookies (RFC 6265, as `http.cookiejar` implements it). Thread-safe. The repr shows no values."""
 
     __slots__ = ("_cookies",)
 
@@ -21,17 +21,17 @@ class SessionCookies:
         return f"SessionCookies({len(self._cookies)} cookies)"
 
     def header_for(self, request: requests.PreparedRequest) -> str | None:
-        """Return the Cookie header that goes with `request`, or None where no cookie does."""
+        """Return the Cookie header for `request`, or None if no cookie matches."""
         header: str | None = get_cookie_header(self._cookies, request)
         return header
 
     def keep(self, request: requests.PreparedRequest, response: BaseHTTPResponse) -> None:
-        """Keep what `response` sets."""
+        """Store the cookies that `response` sets."""
         extract_cookies_to_jar(self._cookies, request, response)
 
     def drop_those_of(self, other: SessionCookies) -> None:
-        """Forget each cookie that `other` holds with the same value: it belongs to the other session."""
-        theirs = {(one.domain, one.path, one.name, one.value) for one in other._cookies}
-        for one in list(self._cookies):
-            if (one.domain, one.path, one.name, one.value) in theirs:
-                self._cookies.clear(one.domain, one.path, one.name)
+        """Remove each cookie that `other` has with the same value: it belongs to the other session."""
+        theirs = {(cookie.domain, cookie.path, cookie.name, cookie.value) for cookie in other._cookies}
+        for cookie in list(self._cookies):
+            if (cookie.domain, cookie.path, cookie.name, cookie.value) in theirs:
+                self._cookies.clear(cookie.domain, cookie.path, cookie.name)

@@ -1,7 +1,7 @@
-"""A deadline for a whole HTTP exchange: connecting, sending, and every byte of the answer, its head included.
+"""A deadline for a whole HTTP exchange: connecting, sending, and every byte of the answer including its headers.
 
-A timeout of requests or urllib3 is for one read of the socket: an answer that drips could hold a thread, and with it the
-lease on a ticket, for as long as it likes.
+A timeout of requests or urllib3 limits each read of the socket. An answer that arrives byte by byte could occupy a thread, and
+with it the lease on a ticket, without limit.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 
-#: So much a deadline may be missed by (seconds).
-_CLOSE = 0.01
+#: A socket timeout that differs by less is not set again (seconds).
+_TOLERANCE = 0.01
 _current = threading.local()
 
 
 @contextmanager
 def deadline_after(seconds: float) -> Iterator[None]:
-    """Let this thread's exchanges end within `seconds`, by a TimeoutError."""
+    """Limit the exchanges of this thread to `seconds`; then they raise a TimeoutError."""
     _current.deadline = time.monotonic() + seconds
     try:
         yield
@@ -43,18 +43,18 @@ def _time_left() -> float:
 
 
 def _limit(sock: socket.socket) -> None:
-    """Let the next call on `sock` end with the deadline. Most have the same time, and are over at once: then it stands."""
+    """Make the next call on `sock` end at the deadline. Setting a timeout costs a system call, so a close one is kept."""
     left, set_before = _time_left(), sock.gettimeout()
-    if set_before is None or abs(set_before - left) > _CLOSE:
+    if set_before is None or abs(set_before - left) > _TOLERANCE:
         sock.settimeout(left)
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads a socket, each time with what is left until the deadline."""
+    """Reads a socket; each read ends at the deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        # Holds the socket open until it is closed itself, also where the connection lets go of it before the body is read.
+        # Keeps the socket open until this reader is closed, even if the connection releases it before the body is read.
         self._file = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -70,8 +70,7 @@ class _BoundedReader(io.RawIOBase):
 
 
 class _Socket:
-    """A socket whose answers are read until the deadline. What is sent leaves as one, when its answer is asked for: head and
-    body in one packet, by one call of the system. All else is the socket's own."""
+    """A socket that reads until the deadline. It sends headers and body together, in one system call, when the answer is read."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -81,7 +80,7 @@ class _Socket:
         return getattr(self._sock, name)
 
     def settimeout(self, _seconds: float | None) -> None:
-        """The deadline counts."""
+        """Ignore the timeout: the deadline applies."""
 
     def sendall(self, data: bytes) -> None:
         self._unsent.append(data)
@@ -94,7 +93,7 @@ class _Socket:
         data = b"".join(self._unsent)
         self._unsent.clear()
         _limit(self._sock)
-        # Who refuses a request may answer, and hang up, before it is all there: the answer can still be read.
+        # A server that refuses a request can answer and close before it has read everything: the answer can still be read.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._sock.sendall(data)
 
@@ -114,12 +113,12 @@ class _HTTPSConnection(HTTPSConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether the connection can be used again: not where OpenSSL holds what was sent behind the last answer."""
+        """Return whether the connection can be reused: not if OpenSSL has buffered data after the last answer."""
         sock: Any = self.sock
         return super().is_connected and not (sock and sock.pending())
 
     def _tunnel(self) -> None:
-        """Ask a proxy for the way; its answer has the deadline, too, and TLS begins on the socket itself."""
+        """Open a tunnel through a proxy: its answer has the deadline too. TLS then starts on the socket itself."""
         sock, self.sock = self.sock, _Socket(self.sock)
         try:
             super()._tunnel()
@@ -139,21 +138,21 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """requests' adapter over connections that keep the thread's deadline.
+    """The adapter of requests, over connections that obey the thread's deadline.
 
-    For one service, reached in one way: which pool its calls go through is found once. No cookie of an answer is kept.
+    It is for one service through one route, so the connection pool is chosen once. Cookies of answers are not kept.
     """
 
     _pool: ConnectionPool | None = None
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> ConnectionPool:
-        """Return the one pool."""
+        """Return the only pool."""
         if self._pool is None:
             self._pool = super().get_connection_with_tls_context(*arguments, **options)
         return self._pool
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Return the answer, its body and its cookies unread."""
+        """Return the answer without reading its body or its cookies."""
         response = requests.Response()
         response.status_code = resp.status
         response.headers = resp.headers
@@ -167,12 +166,12 @@ class DeadlineAdapter(HTTPAdapter):
         super().close()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Make the pools, of our connections."""
+        """Make pools of connections that obey the deadline."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> ProxyManager:
-        """Make the pools that go through a proxy, of our connections, too."""
+        """Make pools through a proxy, of connections that obey the deadline."""
         manager: ProxyManager = super().proxy_manager_for(*arguments, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager

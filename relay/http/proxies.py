@@ -1,4 +1,4 @@
-"""The proxy of a call, where the environment is to say so; of itself the relay uses none."""
+"""The proxy that the environment names. The relay uses it only if `RELAY_PROXIES` says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from requests.utils import get_environ_proxies, select_proxy
 def proxy_of_environment(url: str) -> str | None:
     """Return the proxy that HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`, or None.
 
-    Plain http is for this machine itself, and goes through none.
+    Plain http is used for this machine only, without a proxy.
     """
     if urlsplit(url).scheme != "https":
         return None

@@ -1,6 +1,6 @@
-"""The client of HCL IEM's REST API (IEM v1.0 API Guide): tokens, Fetch Ticket Update, and the publish service.
+"""A client for HCL IEM's REST API (IEM v1.0 API Guide): tokens, Fetch Ticket Update, and the publish service.
 
-It can be used by itself, without the relay's Redis: `connect` returns an `IemService`. See docs/iem/python-client.md.
+It can be used without the relay and its Redis: `connect` returns an `IemService`. See docs/iem/python-client.md.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Attempt", "IemService", "Publication", "Target", "connect"]
 def connect(
     url: str, username: str, password: str, *, ca_file: str | None = None, timeout: float = 10.0, connections: int = 8
 ) -> IemService:
-    """Return IEM at `url` (the organisation's Hosted_API) as the API user `username` uses it; nothing is asked yet.
+    """Return a service for IEM at `url` (the organisation's Hosted_API) with an API user's credentials. It sends nothing yet.
 
-    `ca_file`: certificates (PEM) of a private CA. `timeout` of one request in seconds. Close it, or use it in a `with`.
+    `ca_file`: certificates (PEM) of a private CA. `timeout` of one request in seconds. Close the service, or use it in a `with`.
 
     Raises:
-        ConfigurationError: the URL is none to send credentials to.
+        ConfigurationError: the URL must not receive credentials.
     """
     if fault := check_url(url):
         raise ConfigurationError([fault])

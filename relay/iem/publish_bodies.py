@@ -1,4 +1,4 @@
-"""What the publish service takes (guide section 5): which bodies there are, where each goes, and their fields as spelt there."""
+"""The bodies of the publish service (guide section 5): their kinds, paths, and fields as the guide spells them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypedDict
 
 
 class Publication(StrEnum):
-    """What can be published."""
+    """A kind of body."""
 
     EVENTS = "events"
     METRICS = "metrics"
@@ -27,7 +27,7 @@ PATHS: Mapping[Publication, str] = {
 
 
 class Event(TypedDict):
-    """An event (guide 5, allevents), and a metric likewise: all texts. Times are ISO 8601 with milliseconds and Z."""
+    """An event (guide section 5, allevents) or a metric: all values are texts. Times are ISO 8601 with milliseconds and Z."""
 
     parametercategory: str
     parametertype: str
@@ -54,13 +54,13 @@ class Event(TypedDict):
 
 
 class Parent(TypedDict):
-    """Below which entity another one stands; an empty text: below none."""
+    """The parent of an entity; an empty text if it has none."""
 
     parententity: str
 
 
 class Entity(TypedDict):
-    """An entity of the topology. `custcol` has Category, Location and whatever else, all texts."""
+    """An entity of the topology. `custcol` has Category, Location and any other texts."""
 
     custcol: Mapping[str, str]
     entityid: str
@@ -70,13 +70,13 @@ class Entity(TypedDict):
 
 
 class EntityOfService(TypedDict):
-    """One of the entities that a service stands on."""
+    """An entity that a service depends on."""
 
     entityid: str
 
 
 class ParentService(TypedDict):
-    """A service that another one is a part of."""
+    """A service that another service is part of."""
 
     parentservicename: str
 

@@ -1,4 +1,4 @@
-"""What the relay tells IEM of itself, as bodies of the publish service. What the guide leaves open is decided here."""
+"""The relay's reports about itself, as bodies of the publish service. Here is decided what the guide leaves open."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from relay.iem.publish_bodies import AdaptorHealth, Entity, Event, Service
 from relay.iem.publish_schemas import iso_time, stamp_time
 
 NAME = "itsm-webhook-relay"
-#: The guide shows "4" alone. Ours: from "1", over, to "5", somebody must act.
+#: The guide shows only "4". The relay uses "1" (over) to "5" (needs action).
 _OVER, _FOR_INFORMATION = "1", "2"
 _SEVERITIES = {HealthProblem.BACKLOG: "3", HealthProblem.PARKED: "4", HealthProblem.DEAD_LETTERS: "5"}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSubject:
-    """Whom a report is about: one integration, and the machine that tells of it."""
+    """The subject of a report: one integration, and the machine that reports."""
 
     integration: str
     customer_id: str
@@ -28,12 +28,12 @@ class ReportSubject:
 
     @property
     def entity_id(self) -> str:
-        """The relay's entity of this integration."""
+        """Return the id of the relay's entity for this integration."""
         return f"{NAME}-{self.integration}"
 
 
-def heartbeat(subject: ReportSubject, now: IntegrationHealth, health: Health, says: str) -> AdaptorHealth:
-    """Return the adaptor's health."""
+def heartbeat(subject: ReportSubject, now: IntegrationHealth, health: Health, text: str) -> AdaptorHealth:
+    """Return the adaptor's health; `text` is the reason."""
     details = {
         "integration": subject.integration,
         "pending": now.pending,
@@ -47,8 +47,8 @@ def heartbeat(subject: ReportSubject, now: IntegrationHealth, health: Health, sa
         kpi_type="heartbeat",
         status=health,
         value=str(now.pending),
-        description=f"{subject.entity_id}: {says}",
-        remark="" if health is Health.GREEN else "relay doctor tells what is wrong, and what to do",
+        description=f"{subject.entity_id}: {text}",
+        remark="" if health is Health.GREEN else "run relay doctor: it shows what is wrong and what to do",
         timestamp=stamp_time(now.at),
         updatetimestamp=stamp_time(now.at),
         updateid=f"{subject.entity_id}-{now.at}",
@@ -57,32 +57,32 @@ def heartbeat(subject: ReportSubject, now: IntegrationHealth, health: Health, sa
 
 
 def metrics(subject: ReportSubject, now: IntegrationHealth, before: AttemptCounts | None) -> Iterator[Event]:
-    """Return a metric each: counts since `before`, and how it stands. The value is in `messages`: there is no field for it."""
-    lately = now.counts.since(before)
-    latency = lately.latency_ms / lately.delivered if lately.delivered else 0.0
+    """Yield metrics: counts since `before`, and the backlog. The value is in `messages`, because there is no field for it."""
+    recent = now.counts.since(before)
+    latency = recent.latency_ms / recent.delivered if recent.delivered else 0.0
     values = {
-        "delivered": (lately.delivered, "deliveries that IEM took, since the last report"),
-        "retried": (lately.retried, "attempts that are tried again, since the last report"),
-        "dead": (lately.dead, "deliveries that were given up, since the last report"),
-        "backlog": (now.pending, "deliveries that wait"),
-        "oldest_pending_seconds": (now.oldest_ms // 1000, "how long the oldest of them has waited"),
-        "latency_ms": (round(latency), "from acceptance to Success on average, since the last report"),
+        "delivered": (recent.delivered, "deliveries that IEM accepted since the last report"),
+        "retried": (recent.retried, "attempts that will be retried, since the last report"),
+        "dead": (recent.dead, "deliveries that were given up since the last report"),
+        "backlog": (now.pending, "pending deliveries"),
+        "oldest_pending_seconds": (now.oldest_ms // 1000, "how long the oldest pending delivery has waited"),
+        "latency_ms": (round(latency), "average time from acceptance to Success, since the last report"),
     }
     for name, (value, meaning) in values.items():
         yield _event(
-            subject, _Particulars("Metric", name, _FOR_INFORMATION, meaning, str(value)), at=now.at, since=now.at
+            subject, _EventDetails("Metric", name, _FOR_INFORMATION, meaning, str(value)), at=now.at, since=now.at
         )
 
 
 def event(subject: ReportSubject, notice: ProblemNotice, at: int) -> Event:
-    """Return an event. The one that ends a problem has the ids of the one that began it, so that IEM knows it."""
+    """Return an event. The end of a problem has the same ids as its begin, so that IEM can match them."""
     severity = _OVER if notice.reported.is_over else _SEVERITIES[notice.problem]
-    one = _Particulars("Event", notice.problem, severity, f"{subject.integration}: {notice.text}", notice.text)
-    return _event(subject, one, at=at, since=notice.reported.since)
+    details = _EventDetails("Event", notice.problem, severity, f"{subject.integration}: {notice.text}", notice.text)
+    return _event(subject, details, at=at, since=notice.reported.since)
 
 
 def entity(subject: ReportSubject, at: int) -> Entity:
-    """Return the relay, as far as it serves this integration, as an entity."""
+    """Return the entity that stands for the relay's work for this integration."""
     return Entity(
         custcol={
             "Category": "Integration",
@@ -98,7 +98,7 @@ def entity(subject: ReportSubject, at: int) -> Entity:
 
 
 def service(subject: ReportSubject) -> Service:
-    """Return the relaying of this integration as a service, on that entity."""
+    """Return the service that stands for the relay's work for this integration; it depends on that entity."""
     return Service(
         servicename=f"{subject.source} to IEM ({subject.integration})",
         service_entity_mapping=[{"entityid": subject.entity_id}],
@@ -108,8 +108,8 @@ def service(subject: ReportSubject) -> Service:
 
 
 @dataclass(frozen=True, slots=True)
-class _Particulars:
-    """What is particular to one event or metric."""
+class _EventDetails:
+    """The fields in which events and metrics differ."""
 
     kind: str
     name: str
@@ -118,15 +118,15 @@ class _Particulars:
     message: str
 
 
-def _event(subject: ReportSubject, one: _Particulars, *, at: int, since: int) -> Event:
+def _event(subject: ReportSubject, details: _EventDetails, *, at: int, since: int) -> Event:
     return Event(
         parametercategory="Integration",
-        parametertype=one.kind,
-        parametername=one.name,
-        parameterid=one.name,
-        severity=one.severity,
-        description=one.description,
-        messages=one.message,
+        parametertype=details.kind,
+        parametername=details.name,
+        parameterid=details.name,
+        severity=details.severity,
+        description=details.description,
+        messages=details.message,
         entity=subject.entity_id,
         entityid=subject.entity_id,
         mappedentityid=subject.entity_id,
@@ -139,7 +139,7 @@ def _event(subject: ReportSubject, one: _Particulars, *, at: int, since: int) ->
         createdby=NAME,
         envcustomerid=subject.customer_id,
         toolcustomername=subject.customer_id,
-        ieventid=f"{subject.entity_id}-{one.name}-{since}",
+        ieventid=f"{subject.entity_id}-{details.name}-{since}",
         firstoccurrence=iso_time(since),
-        splitby=f"{subject.customer_id}_{subject.entity_id}_{one.name}",
+        splitby=f"{subject.customer_id}_{subject.entity_id}_{details.name}",
     )

@@ -1,4 +1,4 @@
-"""IEM as one account uses it: each call of the guide, with a cached token, and once more with a new one if that is refused."""
+"""The calls of IEM's guide with one account. A call whose token is refused is repeated once with a new token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from relay.iem.publish_bodies import Publication
 from relay.iem.publish_schemas import encode
 from relay.iem.token_source import TokenSource, TokenUnavailable
 
-#: A turn, with all its calls, takes at most this many times the timeout of one call.
+#: An attempt, with all its requests, takes at most this many times the timeout of one request.
 CALLS_PER_ATTEMPT = 3
 _TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
 
@@ -34,22 +34,22 @@ _Ask = Callable[[str | None, float], IemAnswer]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one turn came to, and the answer that decided it."""
+    """The outcome of an attempt, and the answer that decided it."""
 
     outcome: Outcome
     answer: IemAnswer
 
 
 class IemService:
-    """Pushes and publishes. Threads share it. Nothing raises on what IEM answers: that is in the attempt's outcome.
+    """Pushes and publishes. Thread-safe. No method raises for what IEM answers: it is in the outcome of the attempt.
 
-    A call is a turn: at most three requests, each over within `timeout` seconds. Retrying later is the caller's business.
+    An attempt makes at most three requests of `timeout` seconds each. Later attempts are up to the caller.
     """
 
     def __init__(
         self, client: IemClient, tokens: TokenSource, *, auth: Literal["token", "basic"], timeout: float, clock: Clock
     ) -> None:
-        """`auth`: how pushes are authenticated; publishing knows tokens only. `timeout` of one request in seconds."""
+        """`auth`: of pushes; publishing always uses a token. `timeout` of one request in seconds."""
         self._client = client
         self._tokens = tokens
         self._auth: Literal["token", "basic"] = auth
@@ -59,11 +59,11 @@ class IemService:
     def push(
         self, target: Target, sys_id: str, state: int, *, deadline: float | None = None, is_probe: bool = False
     ) -> Attempt:
-        """Tell IEM a ticket's state (guide section 4.3); all before `deadline` on the monotonic clock.
+        """Push a ticket's state (guide section 4.3), before `deadline` on the monotonic clock.
 
         Raises:
-            RequestBodyError: the state is no whole number, or a text holds half a character; nothing was sent.
-            StoreUnavailableError: the shared token cannot be read or dropped.
+            RequestBodyError: the state is not a whole number, or a text contains a lone surrogate. Nothing was sent.
+            StoreUnavailableError: the shared token cannot be read or written.
         """
         check_push(target, sys_id, state)
 
@@ -73,14 +73,16 @@ class IemService:
         deadline = self._deadline(deadline)
         if self._auth == "basic":
             return self._judge_basic(self._ask(ask, None, deadline))
-        return self._twice(lambda token: self._push_once(ask, token, deadline), deadline, is_probe=is_probe)
+        return self._attempt_with_token(
+            lambda token: self._push_once(ask, token, deadline), deadline, is_probe=is_probe
+        )
 
     def publish(self, publication: Publication, body: Mapping[str, Any], *, deadline: float | None = None) -> Attempt:
-        """Publish one body (guide section 5). `delivered` means that IEM queued it, not that it is shown yet.
+        """Publish one body (guide section 5). `Delivered` means that IEM has queued it; IEM may show it later.
 
         Raises:
-            RequestBodyError: the body is not as the guide has it; nothing was sent.
-            StoreUnavailableError: as `push`.
+            RequestBodyError: the body is not as the guide describes it. Nothing was sent.
+            StoreUnavailableError: as for `push`.
         """
         encoded, until = encode(publication, body), self._deadline(deadline)
 
@@ -88,10 +90,10 @@ class IemService:
             assert token is not None
             return self._client.publish(publication, encoded, token, timeout=timeout)
 
-        return self._twice(lambda token: self._publish_once(ask, token, until), until, is_probe=False)
+        return self._attempt_with_token(lambda token: self._publish_once(ask, token, until), until, is_probe=False)
 
     def healthcheck(self) -> Attempt:
-        """Ask whether the publish service runs (guide section 5); without any credential."""
+        """Call the health check of the publish service (guide section 5), without a credential."""
         answer = self._client.healthcheck(timeout=self._timeout)
         return Attempt(classify_healthcheck(answer), answer)
 
@@ -100,7 +102,7 @@ class IemService:
         self._client.close()
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return this service."""
         return self
 
     def __exit__(
@@ -112,8 +114,8 @@ class IemService:
     def _deadline(self, deadline: float | None) -> float:
         return self._monotonic() + CALLS_PER_ATTEMPT * self._timeout if deadline is None else deadline
 
-    def _twice(self, once: Callable[[str], Attempt], deadline: float, *, is_probe: bool) -> Attempt:
-        """Make a call, and once more with a new token where the first one was refused."""
+    def _attempt_with_token(self, once: Callable[[str], Attempt], deadline: float, *, is_probe: bool) -> Attempt:
+        """Make a call, and repeat it once with a new token if IEM refused the first token."""
         attempt = Attempt(_TOKEN_REFUSED, IemAnswer(None))
         for _ in range(2):
             token = self._tokens.get(deadline=deadline, is_probe=is_probe)
@@ -132,13 +134,13 @@ class IemService:
                 self._tokens.refuse(token, answer)
                 return Attempt(_TOKEN_REFUSED, answer)
             case Delivered():
-                self._tokens.prove(token)
+                self._tokens.confirm(token)
             case Retry(reason=reason) | Park(reason=reason) if reason.row.drops_token:
                 self._tokens.drop(token)
         return Attempt(outcome, answer)
 
     def _publish_once(self, ask: _Ask, token: str, deadline: float) -> Attempt:
-        """Publish with `token`. A refusal here replaces it, and has no part in whether deliveries are parked for theirs."""
+        """Publish with `token`. If IEM refuses it, it is replaced, but this does not count towards parking the deliveries."""
         answer = self._ask(ask, token, deadline)
         outcome = classify_publish(answer)
         match outcome:
@@ -156,5 +158,5 @@ class IemService:
     def _ask(self, ask: _Ask, token: str | None, deadline: float) -> IemAnswer:
         left = deadline - self._monotonic()
         if left <= 0:
-            return IemAnswer(None, fault="the attempt took too long in all")
+            return IemAnswer(None, fault="the attempt took too long")
         return ask(token, min(self._timeout, left))

@@ -1,4 +1,4 @@
-"""Where an attempt gets its token: from the cache that all processes share, fetched by one of them at a time."""
+"""The access token that all processes share. One of them fetches it, the others wait."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from relay.clock import Clock
 from relay.core.outcomes import IemAnswer, Park, Retry, classify_token
 from relay.core.reasons import Reason
 from relay.iem.calls import GrantedToken, IemClient
+from relay.iem.token_expiry import plan_life
 from relay.iem.token_source import TokenUnavailable
 from relay.store.token_store import StoredToken, TokenStore
 
-#: A token is renewed when a tenth of its life is left, a minute at most.
-_RENEW_PART, _RENEW_MOST = 0.1, 60.0
-#: A refusal to park for is the answer for everybody who asks within this time of it, probes excepted (ms).
+#: A token is renewed this long before it expires, or when a tenth of its life is left (seconds).
+_MAX_MARGIN = 60.0
+#: A refusal that parks is also the answer for calls that follow within this time, except probes (ms).
 _REFUSAL_HOLDS = 2_000
-#: A token that replaced a refused one is new for this long, unless it was of use (ms).
+#: A token that replaced a refused one counts as new for this long, unless IEM has accepted it (ms).
 _NEW_FOR = 10_000
-#: Another process's fetch is looked at this often (seconds).
-_LOOK_AGAIN = 0.05
+#: Interval of checks whether another process has fetched the token (seconds).
+_POLL_INTERVAL = 0.05
 
 
 class TokenCache:
-    """The token of one account of IEM. Threads share it; all processes share its store.
+    """The token of one account of IEM. Thread-safe; all processes share the store.
 
-    Every method raises `StoreUnavailableError` where Redis does not answer.
+    Every method raises `StoreUnavailableError` if Redis does not answer.
     """
 
     def __init__(
@@ -38,8 +39,8 @@ class TokenCache:
         timeout: float,
         clock: Clock,
     ) -> None:
-        """`config`: digest of the account, whose tokens alone are used. Seconds: `lifetime`, which a token is assumed to
-        have that does not tell, and `timeout`, which one fetch can take."""
+        """`config`: digest of the account; only tokens with this digest are used. In seconds: `lifetime`, of a token that does
+        not contain its expiry, and `timeout`, of one fetch."""
         self._store = store
         self._client = client
         self._config = config
@@ -48,12 +49,12 @@ class TokenCache:
         self._clock = clock
         self._fetching = threading.Lock()
         self._known: StoredToken | None = None
-        self._proven = ""
+        self._confirmed = ""
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
-        """Return the token, fetched (by this or another process) before `deadline` on the monotonic clock where there is none."""
+        """Return the token; if there is none, wait until `deadline` (monotonic) for this or another process to fetch one."""
         asked_at = self._clock.now_ms()
-        # A probe comes after the refusal that it is to try again, be it in the same millisecond.
+        # A probe follows the refusal that it repeats, even within the same millisecond.
         asked_at += 1 if is_probe else 0
         known = self._usable(self._known) or self._usable(self._load())
         if known is None:
@@ -63,21 +64,21 @@ class TokenCache:
         return known.value
 
     def drop(self, value: str) -> None:
-        """Forget `value` everywhere, unless a newer token has taken its place."""
+        """Drop `value` in all processes, unless a newer token has replaced it."""
         self._replace(value, StoredToken(self._config, self._clock.now_ms()))
 
-    def prove(self, value: str) -> None:
-        """Remember that IEM took `value`."""
-        self._proven = value
+    def confirm(self, value: str) -> None:
+        """Note that IEM accepted `value`."""
+        self._confirmed = value
 
     def refuse(self, value: str, answer: IemAnswer) -> None:
-        """Forget `value`, that IEM refused with `answer`, and have it replaced.
+        """Drop `value`, which IEM refused with `answer`, so that the next `get` replaces it.
 
-        A replacement that is refused too, before it was ever of use, is not replaced: whoever asks now is told so.
+        A replacement that IEM refuses too, before it has ever accepted it, is not replaced: `get` returns the refusal.
         """
         known, now = self._known, self._clock.now_ms()
         is_new = known is not None and known.value == value and now - known.stored_at < _NEW_FOR
-        if is_new and known is not None and known.is_replacement and value != self._proven:
+        if is_new and known is not None and known.is_replacement and value != self._confirmed:
             self._replace(value, StoredToken(self._config, now, refusal=answer, is_replacement=True))
         else:
             self._replace(value, StoredToken(self._config, now, is_replacement=True))
@@ -89,23 +90,23 @@ class TokenCache:
 
     def _fetch_once(self, asked_at: int, deadline: float, *, holds: int) -> str | TokenUnavailable:
         if not self._fetching.acquire(timeout=max(0.0, deadline - self._clock.monotonic())):
-            return _waited_in_vain()
+            return _timed_out()
         try:
-            while (found := self._found_meanwhile(asked_at, holds)) is None:
+            while (found := self._find_fetched(asked_at, holds)) is None:
                 if owner := self._store.lock(for_ms=self._lock_ms()):
                     try:
-                        # Between that look and the lock somebody may have fetched, and let go.
-                        return self._found_meanwhile(asked_at, holds) or self._fetch(deadline)
+                        # Another process can have fetched a token and unlocked between the check and the lock.
+                        return self._find_fetched(asked_at, holds) or self._fetch(deadline)
                     finally:
                         self._store.unlock(owner)
                 if self._clock.monotonic() >= deadline:
-                    return _waited_in_vain()
-                self._clock.wait(_LOOK_AGAIN)
+                    return _timed_out()
+                self._clock.wait(_POLL_INTERVAL)
             return found
         finally:
             self._fetching.release()
 
-    def _found_meanwhile(self, asked_at: int, holds: int) -> str | TokenUnavailable | None:
+    def _find_fetched(self, asked_at: int, holds: int) -> str | TokenUnavailable | None:
         stored = self._load()
         if stored is None or stored.config != self._config:
             return None
@@ -118,7 +119,7 @@ class TokenCache:
     def _fetch(self, deadline: float) -> str | TokenUnavailable:
         left = deadline - self._clock.monotonic()
         if left <= 0:
-            return _waited_in_vain()
+            return _timed_out()
         wanted = self._known
         granted = self._client.generate_token(timeout=min(self._timeout, left))
         if isinstance(granted, IemAnswer):
@@ -130,22 +131,20 @@ class TokenCache:
 
     def _keep(self, granted: GrantedToken, *, is_replacement: bool = False) -> None:
         stored_at = self._clock.now_ms()
-        now = stored_at / 1000
-        expires_at = granted.expires_at if granted.expires_at and granted.expires_at > now else now + self._lifetime
-        margin = min(_RENEW_MOST, (expires_at - now) * _RENEW_PART)
+        life = plan_life(granted.expires_at, now=stored_at / 1000, assumed=self._lifetime, max_margin=_MAX_MARGIN)
         token = StoredToken(
             config=self._config,
             stored_at=stored_at,
             value=granted.value,
-            expires_at=int(expires_at * 1000),
-            renew_at=int((expires_at - margin) * 1000),
+            expires_at=int(life.expires_at * 1000),
+            renew_at=int(life.renew_at * 1000),
             is_replacement=is_replacement,
         )
         self._store.save(token, now=stored_at)
         self._known = token
 
     def _renew_early(self, known: StoredToken) -> None:
-        """Fetch the next token while this one is still good, unless somebody is at it. It is tried once: then it may expire."""
+        """Fetch the next token while this one is valid, unless another thread or process does. A failure is not repeated."""
         if not self._fetching.acquire(blocking=False):
             return
         try:
@@ -155,7 +154,7 @@ class TokenCache:
                 return
             try:
                 if self._load() != known:
-                    return  # between that look and the lock another process has renewed it
+                    return  # another process has renewed it between the check and the lock
                 granted = self._client.generate_token(timeout=self._timeout)
                 if isinstance(granted, GrantedToken):
                     self._keep(granted)
@@ -185,7 +184,7 @@ class TokenCache:
         return int((self._timeout + 5) * 1000)
 
 
-def _waited_in_vain() -> TokenUnavailable:
+def _timed_out() -> TokenUnavailable:
     return TokenUnavailable(
-        IemAnswer(None, fault="another process fetches a token, and takes too long"), Retry(Reason.UNREACHABLE)
+        IemAnswer(None, fault="another process is fetching a token and takes too long"), Retry(Reason.UNREACHABLE)
     )

@@ -1,4 +1,4 @@
-"""Where a call gets its token: what `IemService` asks for, and the plainest one that gives it. See also `token_cache`."""
+"""The source of tokens that `IemService` needs, and a simple one for a single process. See also `token_cache`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from relay.clock import Clock
 from relay.core.outcomes import IemAnswer, Outcome, Retry, classify_token
 from relay.core.reasons import Reason
 from relay.iem.calls import IemClient
+from relay.iem.token_expiry import plan_life
 
-#: How long a token is assumed to be good that does not tell (seconds).
-_LIFETIME = 1800.0
-#: It is not used in its last part of a minute (seconds).
+#: The life of a token that does not contain its expiry (seconds).
+_ASSUMED_LIFE = 1800.0
+#: A token is replaced this long before it expires (seconds).
 _MARGIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUnavailable:
-    """No token was to be had: the answer that said so, and what it means for the attempt."""
+    """There is no token: IEM's answer, and the outcome of the attempt."""
 
     answer: IemAnswer
     outcome: Outcome
 
 
 class TokenSource(Protocol):
-    """Gives the token of one account, and is told what became of it."""
+    """Provides the token of one account, and learns how IEM received it."""
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
-        """Return the token, fetched before `deadline` on the monotonic clock where there is none."""
+        """Return the token; if there is none, fetch one before `deadline` on the monotonic clock."""
 
-    def prove(self, value: str) -> None:
-        """Remember that IEM took `value`."""
+    def confirm(self, value: str) -> None:
+        """Note that IEM accepted `value`."""
 
     def refuse(self, value: str, answer: IemAnswer) -> None:
-        """Forget `value`, that IEM refused a push with `answer`."""
+        """Drop `value` because IEM refused a push with it, by `answer`."""
 
     def drop(self, value: str) -> None:
-        """Forget `value`, unless a newer one has taken its place."""
+        """Drop `value`, unless a newer token has replaced it."""
 
 
 class ProcessToken:
-    """A token that one process keeps for itself. Threads share it; one of them fetches."""
+    """A token of this process only. Thread-safe: one thread fetches, the others wait."""
 
     def __init__(self, client: IemClient, *, timeout: float, clock: Clock) -> None:
         """`timeout`: of one fetch (seconds)."""
@@ -51,35 +52,34 @@ class ProcessToken:
         self._clock = clock
         self._lock = threading.Lock()
         self._value = ""
-        self._good_until = 0.0
+        self._renew_at = 0.0
 
-    def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:  # noqa: ARG002 - of the protocol
-        """Return the token, fetched where there is none. A refusal is not remembered: who asks again, tries again."""
+    def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:  # noqa: ARG002 - part of the protocol
+        """Return the token; fetch one if there is none. A refusal is not remembered: the next call tries again."""
         with self._lock:
             now = self._clock.now_ms() / 1000
-            if self._value and now < self._good_until:
+            if self._value and now < self._renew_at:
                 return self._value
             left = min(self._timeout, deadline - self._clock.monotonic())
             if left <= 0:
-                return TokenUnavailable(
-                    IemAnswer(None, fault="there was no time left to fetch a token"), Retry(Reason.UNREACHABLE)
-                )
+                fault = "there was no time left to fetch a token"
+                return TokenUnavailable(IemAnswer(None, fault=fault), Retry(Reason.UNREACHABLE))
             granted = self._client.generate_token(timeout=left)
             if isinstance(granted, IemAnswer):
                 return TokenUnavailable(granted, classify_token(granted))
-            ends = granted.expires_at if granted.expires_at and granted.expires_at > now else now + _LIFETIME
-            self._value, self._good_until = granted.value, ends - min(_MARGIN, (ends - now) / 10)
+            life = plan_life(granted.expires_at, now=now, assumed=_ASSUMED_LIFE, max_margin=_MARGIN)
+            self._value, self._renew_at = granted.value, life.renew_at
             return self._value
 
-    def prove(self, value: str) -> None:
-        """Nothing is made of it."""
+    def confirm(self, value: str) -> None:
+        """Do nothing: a token that is refused is always dropped."""
 
-    def refuse(self, value: str, answer: IemAnswer) -> None:  # noqa: ARG002 - of the protocol
-        """Forget `value`."""
+    def refuse(self, value: str, answer: IemAnswer) -> None:  # noqa: ARG002 - part of the protocol
+        """Drop `value`."""
         self.drop(value)
 
     def drop(self, value: str) -> None:
-        """Forget `value`, unless a newer one has taken its place."""
+        """Drop `value`, unless a newer token has replaced it."""
         with self._lock:
             if self._value == value:
                 self._value = ""

@@ -148,8 +148,8 @@ def test_integrations_that_share_an_account_cost_one_try(doctor: Doctor, folder:
     ("url", "sentence"),
     [
         ("https://iem.invalid", "the name iem.invalid cannot be resolved"),
-        ("http://127.0.0.1:9", "127.0.0.1:9 takes no connection: Connection refused"),
-        ("https://127.0.0.1:{port}", "127.0.0.1 does not talk TLS"),
+        ("http://127.0.0.1:9", "127.0.0.1:9 accepts no connection: Connection refused"),
+        ("https://127.0.0.1:{port}", "127.0.0.1 does not speak TLS"),
     ],
 )
 def test_the_step_on_the_way_to_iem_that_fails_is_told(

@@ -83,7 +83,7 @@ def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run
         ),
         (None, {"password": {"env": "WRONG_PASSWORD"}}, "wrong_credentials (HTTP 401) → check iem.username"),
         (None, {"password": {"env": "NOT_SET"}}, "not asked: the environment variable NOT_SET is not set"),
-        (None, {"url": "http://127.0.0.1:9"}, "takes no connection"),
+        (None, {"url": "http://127.0.0.1:9"}, "accepts no connection"),
     ],
 )
 def test_ping_tells_what_is_wrong_by_its_status_too(
@@ -148,7 +148,7 @@ def test_all_that_is_wrong_is_told_and_nothing_is_sent(run: Run, server: Simulat
         "<stdin>: line 2: severty is unknown; did you mean severity?",
     ]
     assert told[2].startswith("<stdin>: line 3: createdon: expected a text like")
-    assert told[3].startswith("<stdin>: line 4: no JSON")
+    assert told[3].startswith("<stdin>: line 4: not JSON")
     assert told[4] == "4 faults: nothing was sent"
     assert server.record.arrived == 0
 
@@ -228,7 +228,7 @@ def test_what_iem_says_is_shown_without_its_control_characters(run: Run, server:
 
 
 @pytest.mark.parametrize(
-    ("stdin", "sentence"), [("", "no JSON"), ("[]", "holds nothing to publish"), ("\n", "no JSON")]
+    ("stdin", "sentence"), [("", "not JSON"), ("[]", "holds nothing to publish"), ("\n", "not JSON")]
 )
 def test_an_empty_file_is_a_sentence(run: Run, stdin: str, sentence: str) -> None:
     result = run("publish", "acme", "events", "-", stdin=stdin)

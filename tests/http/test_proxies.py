@@ -150,7 +150,7 @@ def test_tls_ends_at_the_service_and_the_proxy_alone_gets_its_password(iem: Secu
 def test_a_proxy_that_refuses_is_told(iem: SecureIem, proxy: Proxy) -> None:
     proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
-    assert call(iem, proxy.url) == Reply(None, fault="ProxyError: the proxy refuses with HTTP 407")
+    assert call(iem, proxy.url) == Reply(None, fault="ProxyError: the proxy refused with HTTP 407")
 
 
 def test_a_proxy_that_drips_holds_nobody_longer_than_the_deadline(iem: SecureIem, proxy: Proxy) -> None:

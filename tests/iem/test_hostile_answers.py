@@ -28,7 +28,8 @@ from relay.core.outcomes import (
 )
 from relay.http.caller import Caller
 from relay.http.credentials import Credentials
-from relay.iem.calls import GrantedToken, IemClient, Target, read_expiry
+from relay.iem.calls import GrantedToken, IemClient, Target
+from relay.iem.token_expiry import read_expiry
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(categories=None), max_size=9),

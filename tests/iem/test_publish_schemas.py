@@ -134,14 +134,14 @@ def test_a_customer_that_is_not_named_is_the_mappings() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ("{", "the file", "no JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
-        ('{"a": 1}\n{', "line 2", "no JSON:"),
+        ("{", "the file", "not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
+        ('{"a": 1}\n{', "line 2", "not JSON:"),
         ("[1]", "record 1", "expected a JSON object"),
         ('"text"', "record 1", "expected a JSON object"),
-        ('{"a": NaN}', "the file", "no JSON: NaN is no number of JSON"),
-        ('{"a": 1, "a": 2}', "the file", "no JSON: the member a stands twice"),
-        ('{"a": ' + "9" * 5000 + "}", "the file", "no JSON: Exceeds the limit"),
-        ("[" * 100_000, "the file", "no JSON: nested too deep"),
+        ('{"a": NaN}', "the file", "not JSON: NaN is not a JSON number"),
+        ('{"a": 1, "a": 2}', "the file", "not JSON: duplicate member a"),
+        ('{"a": ' + "9" * 5000 + "}", "the file", "not JSON: Exceeds the limit"),
+        ("[" * 100_000, "the file", "not JSON: nested too deep"),
     ],
 )
 def test_what_is_no_body_is_told_with_its_place(text: str, place: str, problem: str) -> None:

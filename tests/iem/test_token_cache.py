@@ -181,7 +181,7 @@ def test_a_replacement_that_was_of_use_is_replaced_when_it_is_refused(
     cache = make_cache(server)
     cache.refuse(token_of(cache), REFUSAL)
     replacement = token_of(cache)
-    cache.prove(replacement)
+    cache.confirm(replacement)
 
     cache.refuse(replacement, REFUSAL)
 
