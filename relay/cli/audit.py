@@ -15,7 +15,8 @@ import click
 from relay.cli.deliveries import Moment
 from relay.cli.terminal import as_json as json_text
 from relay.cli.terminal import print_json, print_table, shown, with_operations
-from relay.core.seal import Report, SealingKey
+from relay.core.seals import SealingKey
+from relay.core.trail_verification import TrailReport
 from relay.operations.operations import Operations
 from relay.operations.trail_file import check_file, write_chosen, write_sealed
 from relay.operations.wiring import open_operations
@@ -196,7 +197,7 @@ def _keys(key_files: tuple[Path, ...], *, allow_unkeyed: bool) -> list[SealingKe
     return [*keys, SealingKey(None)] if allow_unkeyed or not keys else keys
 
 
-def _shown(report: Report) -> dict[str, Any]:
+def _shown(report: TrailReport) -> dict[str, Any]:
     finding = report.finding
     return {
         "integration": report.integration,
@@ -214,7 +215,7 @@ def _shown(report: Report) -> dict[str, Any]:
     }
 
 
-def _sentence(report: Report) -> str:
+def _sentence(report: TrailReport) -> str:
     if report.finding:
         return f"{report.integration}: NOT as it was written: {report.finding.sentence}"
     unsealed = (

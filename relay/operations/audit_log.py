@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.seal import Report, SealingKey, verify
+from relay.core.seals import SealingKey
+from relay.core.trail_verification import TrailReport, verify_trail
 from relay.core.values import parse_date_time
 from relay.operations.integration_admin import IntegrationAdmin
 from relay.store.delivery_reader import DeliveryPage
@@ -48,15 +49,15 @@ class AuditLog:
                 break
         return found[::-1]
 
-    def verify(self, integration: str | None, keys: Sequence[SealingKey]) -> Iterator[Report]:
+    def verify(self, integration: str | None, keys: Sequence[SealingKey]) -> Iterator[TrailReport]:
         """Check the trails in Redis against their seals, one integration after the other."""
         for name in self.integrations.names(integration):
             yield self._verify(name, keys)
 
-    def _verify(self, name: str, keys: Sequence[SealingKey]) -> Report:
+    def _verify(self, name: str, keys: Sequence[SealingKey]) -> TrailReport:
         while True:
             anchor = self.chain.anchor(name)
-            report = verify(name, self.trail.walk_after(name, None), self.chain.seals(name), keys, anchor)
+            report = verify_trail(name, self.trail.walk_after(name, None), self.chain.seals(name), keys, anchor)
             # Retention can drop old records during the check: those are not missing.
             if report.finding is None or self.chain.anchor(name) == anchor:
                 return report

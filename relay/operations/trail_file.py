@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from relay.core.seal import Anchor, Record, Report, Seal, SealingKey, TrailFinding, id_order, verify
+from relay.core.seals import Anchor, AuditRecord, Seal, SealingKey, id_order
+from relay.core.trail_verification import TrailFinding, TrailReport, verify_trail
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail, TrailQuery
 
@@ -50,7 +51,7 @@ def write_chosen(trail: Trail, integration: str, query: TrailQuery) -> Iterator[
             yield {"record": record}
 
 
-def check_file(lines: Iterable[dict[str, Any]], keys: Sequence[SealingKey]) -> Iterator[Report]:
+def check_file(lines: Iterable[dict[str, Any]], keys: Sequence[SealingKey]) -> Iterator[TrailReport]:
     """Return what is found in each section of a file.
 
     Raises:
@@ -65,7 +66,7 @@ def check_file(lines: Iterable[dict[str, Any]], keys: Sequence[SealingKey]) -> I
             for _ in reader.section():
                 pass
             sentence = "only what passed a filter was exported, and seals are over all records: export it without one"
-            yield Report(integration, finding=TrailFinding("seal", "", sentence))
+            yield TrailReport(integration, finding=TrailFinding("seal", "", sentence))
             continue
         yield _check_section(integration, reader.section(), keys, is_excerpt=not head.get("from_start"))
 
@@ -105,12 +106,12 @@ class _TrailReader:
 
 def _check_section(
     integration: str, lines: Iterator[dict[str, Any]], keys: Sequence[SealingKey], *, is_excerpt: bool
-) -> Report:
+) -> TrailReport:
     """Check a section as it is read: each seal stands behind its records."""
-    report = Report(integration)
+    report = TrailReport(integration)
     anchor: Anchor | None = None
     before: Seal | None = None
-    waiting: list[Record] = []
+    waiting: list[AuditRecord] = []
     is_whole = False
     for line in lines:
         is_whole = "end" in line
@@ -124,7 +125,7 @@ def _check_section(
             seal = _seal(line)
             taken = [one for one in waiting if id_order(str(one["id"])) <= id_order(seal.last)]
             waiting = [one for one in waiting if id_order(str(one["id"])) > id_order(seal.last)]
-            _add(report, verify(integration, taken, [seal], keys, anchor, before=before, is_excerpt=is_excerpt))
+            _add(report, verify_trail(integration, taken, [seal], keys, anchor, before=before, is_excerpt=is_excerpt))
             anchor, before = None, seal
     if report.finding is None and not is_whole:
         report.finding = TrailFinding(
@@ -136,12 +137,12 @@ def _check_section(
     return report
 
 
-def _find_stray(integration: str, records: Sequence[Record]) -> TrailFinding | None:
+def _find_stray(integration: str, records: Sequence[AuditRecord]) -> TrailFinding | None:
     stray = next((str(one["id"]) for one in records if one["integration"] != integration), None)
-    return TrailFinding("edited", stray, f"record {stray} says that it is of another integration") if stray else None
+    return TrailFinding("edited", stray, f"record {stray} belongs to another integration") if stray else None
 
 
-def _record(line: dict[str, Any]) -> Record:
+def _record(line: dict[str, Any]) -> AuditRecord:
     record = line["record"]
     if not isinstance(record, dict) or not _is_id(record.get("id")) or not isinstance(record.get("integration"), str):
         raise ValueError(f"a line holds no record: {str(line)[:80]}")
@@ -182,7 +183,7 @@ def _is_id(text: Any) -> bool:
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
-def _add(report: Report, part: Report) -> None:
+def _add(report: TrailReport, part: TrailReport) -> None:
     report.seals += part.seals
     report.sealed += part.sealed
     report.first = report.first or part.first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from relay.core.seal import Anchor, Seal, id_order
+from relay.core.seals import Anchor, Seal, id_order
 from relay.store.connection import Connection, pairs
 from relay.store.keys import key
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.seal import Record, id_order
+from relay.core.seals import AuditRecord, id_order
 from relay.core.values import format_time
 from relay.store.connection import Connection, pairs
 from relay.store.delivery_reader import DeliveryPage
@@ -60,7 +60,7 @@ class TrailQuery:
     since: int | None = None
     until: int | None = None
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: AuditRecord) -> bool:
         """Return whether a record matches; its time is not checked."""
         for name in ("sys_id", "number", "delivery_id", "type"):
             value = getattr(self, name)
@@ -178,7 +178,7 @@ def _read(integration: str, record_id: str, flat: Any) -> dict[str, Any]:
         return {**record, "damaged": "the relay did not write this record"}
 
 
-def _users_of(record: Record) -> set[str]:
+def _users_of(record: AuditRecord) -> set[str]:
     lookup_user = record.get("user")
     user = lookup_user if isinstance(lookup_user, dict) else {}
     names = [record.get(name) for name in ("actor", "resolved_by", "email")]

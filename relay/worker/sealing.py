@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from relay.clock import contain, every
-from relay.core.seal import MAX_SEALED_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
+from relay.core.seals import MAX_SEALED_RECORDS, Anchor, Seal, SealingKey, id_order, make_anchor, make_seal
 from relay.logs import log
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail

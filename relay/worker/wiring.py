@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from relay.core.seal import SealingKey
+from relay.core.seals import SealingKey
 from relay.foundation import Foundation, connect, process_name, queues
 from relay.mapping_files.catalogue import Catalogue
 from relay.mapping_files.mapping_audit import MappingAudit

@@ -15,7 +15,7 @@ from harness import base_environ, mapping, write_mapping
 from store.bench import DELIVERED, REFUSED, Bench, resolution
 
 from relay.clock import now_ms
-from relay.core.seal import SealingKey, id_order
+from relay.core.seals import SealingKey, id_order
 from relay.core.values import format_time
 from relay.store.connection import Connection
 from relay.store.seal_chain import SealChain
@@ -81,7 +81,7 @@ def test_the_trail_in_redis_is_verified(run: Run, bench: Bench) -> None:
 
     assert (good.returncode, good.stdout) == (0, "acme: 4 records in 2 seals are as they were written\n")
     assert unknown.returncode == 1
-    assert "not among those given" in unknown.stdout
+    assert "which was not given" in unknown.stdout
     assert bad.returncode == 1
     [report] = json.loads(bad.stdout)
     assert (report["good"], report["kind"]) == (False, "removed")

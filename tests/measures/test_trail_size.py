@@ -10,7 +10,7 @@ import pytest
 from harness import base_environ, mapping, write_mapping
 
 from relay.clock import now_ms
-from relay.core.seal import SealingKey
+from relay.core.seals import SealingKey
 from relay.store.connection import Connection
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from relay.cli.audit import _parse
-from relay.core.seal import Report, Seal, SealingKey, id_order, make_seal
+from relay.core.seals import Seal, SealingKey, id_order, make_seal
+from relay.core.trail_verification import TrailReport
 from relay.operations.trail_file import check_file
 
 KEY = SealingKey("the auditors' key")
@@ -42,7 +43,7 @@ def export() -> list[dict[str, Any]]:
 TEXT = "".join(f"{json.dumps(line)}\n" for line in export())
 
 
-def checked(text: str) -> list[Report] | str:
+def checked(text: str) -> list[TrailReport] | str:
     """Return what `relay audit verify FILE` finds, or the sentence that it ends with."""
     try:
         return list(check_file(_parse(StringIO(text)), [KEY]))
@@ -50,7 +51,7 @@ def checked(text: str) -> list[Report] | str:
         return str(error)
 
 
-def between(text: str, report: Report) -> list[dict[str, Any]]:
+def between(text: str, report: TrailReport) -> list[dict[str, Any]]:
     """Return what the records say that a report vouches for; a member that is null counts as absent."""
     first, last = id_order(report.first or "0-0"), id_order(report.last or "0-0")
     lines = (json.loads(line) for line in text.splitlines())
@@ -59,7 +60,7 @@ def between(text: str, report: Report) -> list[dict[str, Any]]:
     return [{name: value for name, value in one.items() if value is not None} for one in found]
 
 
-def assert_vouched_for_as_written(text: str, found: list[Report] | str) -> None:
+def assert_vouched_for_as_written(text: str, found: list[TrailReport] | str) -> None:
     """What a file is found good for stands there as it was written, all of it and nothing else."""
     for report in [] if isinstance(found, str) else found:
         if report.finding is None:

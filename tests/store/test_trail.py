@@ -23,7 +23,8 @@ from store.bench import (
 )
 
 from relay.clock import now_ms
-from relay.core.seal import SealingKey, make_anchor, verify
+from relay.core.seals import SealingKey, make_anchor
+from relay.core.trail_verification import verify_trail
 from relay.store.connection import Connection
 from relay.store.keys import key
 from relay.store.seal_chain import SealChain
@@ -58,7 +59,7 @@ def is_good(trail: Trail) -> bool:
     chain = SealChain(trail._connection)
     anchor = chain.anchor("acme")
     behind = trail.walk_after("acme", anchor.last if anchor else None)
-    return verify("acme", behind, chain.seals("acme"), [KEY], anchor).finding is None
+    return verify_trail("acme", behind, chain.seals("acme"), [KEY], anchor).finding is None
 
 
 def walk(trail: Trail, names: list[str], query: TrailQuery, limit: int) -> list[dict[str, Any]]:
@@ -231,7 +232,7 @@ def test_who_changes_a_record_in_redis_is_found_out(
 
     rewrite(redis, bench.key("audit"), change, 2)
 
-    report = verify("acme", trail.walk("acme"), chain.seals("acme"), [KEY])
+    report = verify_trail("acme", trail.walk("acme"), chain.seals("acme"), [KEY])
     assert report.finding is not None
     assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", victim)
 
@@ -264,7 +265,7 @@ def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Tr
         fields = dict(flat if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True))
         bench.redis.call("XADD", bench.key("audit"), an_id, *[part for pair in fields.items() for part in pair])
 
-    report = verify("acme", trail.walk("acme"), chain.seals("acme"), [KEY], chain.anchor("acme"))
+    report = verify_trail("acme", trail.walk("acme"), chain.seals("acme"), [KEY], chain.anchor("acme"))
 
     assert report.finding is not None
     assert (report.finding.kind, report.finding.record) == ("added", seals[0].last)
@@ -385,7 +386,7 @@ def test_a_seal_that_somebody_wrote_is_a_finding(
     }
     redis.call("XADD", key("acme", "seals"), f"{number}-0", *[part for pair in fields.items() for part in pair])
 
-    report = verify("acme", trail.walk_after("acme", None), chain.seals("acme"), [KEY], None)
+    report = verify_trail("acme", trail.walk_after("acme", None), chain.seals("acme"), [KEY], None)
 
     assert at
     assert report.finding is not None

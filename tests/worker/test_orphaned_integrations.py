@@ -8,7 +8,7 @@ import pytest
 from store.bench import DAY, DELIVERED, HOUR, MAPPING, NOT_NOW, RETENTION, Bench, resolution
 
 from relay.clock import now_ms
-from relay.core.seal import SealingKey
+from relay.core.seals import SealingKey
 from relay.mapping_files.catalogue import Catalogue
 from relay.mapping_files.folder import read_mappings
 from relay.store.circuit import Circuit

@@ -10,7 +10,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from relay.core.seal import Anchor, Report, Seal, SealingKey, digest_of, id_order, make_anchor, make_seal, verify
+from relay.core.seals import Anchor, Seal, SealingKey, digest_of, id_order, make_anchor, make_seal
+from relay.core.trail_verification import TrailReport, verify_trail
 
 KEY = SealingKey("a key of the auditors")
 OTHER = SealingKey("another key")
@@ -40,11 +41,11 @@ def chain(records: Trail, sizes: Sequence[int], key: SealingKey = KEY) -> list[S
     return seals
 
 
-def check(records: Trail, seals: Sequence[Seal], *keys: SealingKey, anchor: Anchor | None = None) -> Report:
-    return verify("acme", records, seals, keys or (KEY,), anchor)
+def check(records: Trail, seals: Sequence[Seal], *keys: SealingKey, anchor: Anchor | None = None) -> TrailReport:
+    return verify_trail("acme", records, seals, keys or (KEY,), anchor)
 
 
-def found(report: Report) -> tuple[str, str]:
+def found(report: TrailReport) -> tuple[str, str]:
     assert report.finding is not None
     return report.finding.kind, report.finding.record
 
@@ -54,11 +55,11 @@ def test_what_nobody_touched_is_good() -> None:
 
     report = check(records, chain(records, [4, 3]))
 
-    assert report == Report("acme", seals=2, sealed=7, unsealed=3, first="1000-0", last="1003-0", anchored=True)
+    assert report == TrailReport("acme", seals=2, sealed=7, unsealed=3, first="1000-0", last="1003-0", anchored=True)
 
 
 def test_without_a_seal_nothing_is_vouched_for() -> None:
-    assert check(trail(3), []) == Report("acme", unsealed=3)
+    assert check(trail(3), []) == TrailReport("acme", unsealed=3)
 
 
 @given(st.integers(0, 9), st.integers(1, 10))
