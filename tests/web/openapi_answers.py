@@ -1,4 +1,4 @@
-"""Holding a real answer to what the document says of it."""
+"""Compares a real answer with its description in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ BY_ID = {operation["operationId"]: (path, method, operation) for path, method, o
 
 
 def check(operation_id: str, answer: requests.Response) -> None:
-    """Fail where `answer` has a status, a type, a header or a member that the document does not tell, or lacks one."""
+    """Fail if the document does not describe the status, type, headers or a member of `answer`, or if a member is missing."""
     responses = BY_ID[operation_id][2]["responses"]
     assert str(answer.status_code) in responses, f"{answer.status_code} of {operation_id}: {answer.text[:300]}"
-    told = responses[str(answer.status_code)]
-    media = answer.headers["Content-Type"].partition(";")[0]
-    assert media in told["content"], f"{media} of {operation_id}"
-    value = answer.json() if media.endswith("json") else answer.text
-    assert faults(told["content"][media]["schema"], value) == []
-    _check_headers(told["headers"], answer)
+    described = responses[str(answer.status_code)]
+    media_type = answer.headers["Content-Type"].partition(";")[0]
+    assert media_type in described["content"], f"{media_type} of {operation_id}"
+    value = answer.json() if media_type.endswith("json") else answer.text
+    assert faults(described["content"][media_type]["schema"], value) == []
+    _check_headers(described["headers"], answer)
 
 
-def _check_headers(told: dict[str, Any], answer: requests.Response) -> None:
-    for name, header in told.items():
-        # With several problems of one status not each has each header.
+def _check_headers(described: dict[str, Any], answer: requests.Response) -> None:
+    for name, header in described.items():
+        # If several problems have the same status, not each of them has each header.
         if name in answer.headers:
             schema = resolve(header)["schema"]
             value = answer.headers[name]
             assert faults(schema, int(value) if schema["type"] == "integer" else value) == []
-    wanted = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}.get(answer.status_code, "X-Request-ID")
+    required = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}.get(answer.status_code, "X-Request-ID")
     if answer.headers["Content-Type"] == "application/problem+json":
         assert not answer.json()["detail"][0].islower()
-        assert {wanted, "X-Request-ID"} <= set(answer.headers) & set(told)
+        assert {required, "X-Request-ID"} <= set(answer.headers) & set(described)

@@ -1,4 +1,4 @@
-"""What the tests of the OpenAPI document share: the document, and validators of its schemas."""
+"""The OpenAPI document in tests, and validators of its schemas."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def document() -> dict[str, Any]:
 
 
 @cache
-def closed() -> dict[str, Any]:
-    """Return the document with schemas that let no member pass that they do not name, unless they say so."""
-    found = copy.deepcopy(document())
-    for schema in found["components"]["schemas"].values():
+def strict_document() -> dict[str, Any]:
+    """Return the document with schemas that forbid additional members, unless they allow them explicitly."""
+    strict = copy.deepcopy(document())
+    for schema in strict["components"]["schemas"].values():
         schema.setdefault("additionalProperties", False)
-    return found
+    return strict
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Return path, method and operation of all operations."""
+    """Yield the path, the method and the content of each operation."""
     for path, item in document()["paths"].items():
         for method in METHODS:
             if method in item:
@@ -40,7 +40,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def resolve(part: dict[str, Any]) -> dict[str, Any]:
-    """Return `part`, or what its `$ref` leads to."""
+    """Return `part`, or the part that its `$ref` points to."""
     found = document()
     if "$ref" not in part:
         return part
@@ -50,8 +50,8 @@ def resolve(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[str]:
-    """Return how `value` does not fit a schema of the document, closed."""
-    registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT202012.create_resource(closed()))
+    """Return why `value` does not match a schema of the document without additional members."""
+    registry: Registry[Any] = Registry().with_resource("urn:document", DRAFT202012.create_resource(strict_document()))
     absolute = _absolute(schema)
     validator = Draft202012Validator(absolute, registry=registry, format_checker=FormatChecker())
     return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
@@ -59,7 +59,7 @@ def faults(schema: dict[str, Any], value: Any) -> list[str]:
 
 def _absolute(part: Any) -> Any:
     if isinstance(part, list):
-        return [_absolute(one) for one in part]
+        return [_absolute(item) for item in part]
     if isinstance(part, dict):
         return {
             name: f"urn:document{value}" if name == "$ref" and isinstance(value, str) else _absolute(value)
