@@ -1,9 +1,8 @@
-"""Whatever fails, dies, or comes late, in whatever order: what was accepted ends once, in the right order, at IEM.
+"""Model-based test: whatever fails, in whatever order, each accepted update ends once, and reaches IEM in the right order.
 
-The relay's own parts and scripts on a real Redis, but one thread at a time, a clock that only the rules move, a line to Redis
-that loses calls and answers, processes that die between any two calls, and an IEM in any mood. What fails is printed as the steps
-that lead there. RELAY_SIMULATION_EXAMPLES sets how many examples are played (100), RELAY_SIMULATION_STEPS of how many steps each
-(50).
+The relay's own parts and scripts run on a real Redis, but one thread at a time, on a virtual clock. The connection to Redis loses
+calls and answers, processes die between any two calls, and IEM fails in every way. A failure is printed as the steps that lead to
+it. RELAY_SIMULATION_EXAMPLES (100) sets the number of examples, and RELAY_SIMULATION_STEPS (50) the number of steps in each.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from simulation import promises
-from simulation.customer import Mood
-from simulation.site import CREW, Site, make_integration
-from simulation.stage import Task
-from simulation.wire import LATEST, Fate
+from simulation import invariants
+from simulation.deployment import POOL_SIZE, Deployment, make_integration
+from simulation.faulty_redis import LATEST, RedisFault
+from simulation.iem_model import Behaviour
+from simulation.scheduler import Task
 
 from relay.core.integration import Integration
 from relay.store.connection import Connection
@@ -43,14 +42,23 @@ SETTINGS = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-#: Which of several; those that there are not count from the first again.
-ANY = st.integers(0, 5)
-#: Over how many pauses a task goes on; most tasks have no more than 20.
-STEPS = st.sampled_from([1, 1, 2, 3, 5, 30, 30])
-FATES = st.one_of(st.none(), st.none(), st.sampled_from([Fate.FAILS, *Fate]))
-#: Milliseconds: less than a look, a look, a retry, a lease, an outage, a night.
+#: Which one of several; numbers beyond the end start again from the beginning.
+INDEX = st.integers(0, 5)
+#: How often a task is resumed; most tasks pause at most 20 times.
+RESUMES = st.sampled_from([1, 1, 2, 3, 5, 30, 30])
+FAULTS = st.one_of(st.none(), st.none(), st.sampled_from([RedisFault.FAILS, *RedisFault]))
+#: Milliseconds: less than a poll interval, a poll interval, a retry, a lease, an outage, a night.
 TIMES = st.sampled_from([1, 50, 1_000, 6_000, 36_000, 36_000, 600_000, 4_000_000])
-MOODS = st.sampled_from([Mood.WORKS, Mood.WORKS, Mood.WORKS, Mood.REFUSES, Mood.WRONG_CREDENTIALS, *Mood])
+BEHAVIOURS = st.sampled_from(
+    [
+        Behaviour.WORKS,
+        Behaviour.WORKS,
+        Behaviour.WORKS,
+        Behaviour.REFUSES,
+        Behaviour.WRONG_CREDENTIALS,
+        *Behaviour,
+    ]
+)
 
 RECORDS = st.fixed_dictionaries(
     {
@@ -70,23 +78,23 @@ KEYS = st.sampled_from([None, None, "key-1", "key-2"])
 EVENTS = ["kill a worker", "start a worker", "start a worker", "kill web", "revoke tokens"]
 EVENTS += ["park", "resume", "resume", "replay", "replay", "discard"]
 
-MOST_WORKERS = 3
-#: How often a worker's loop gets its turn, at most, while time passes.
-LOOKS = 8
-#: After the faults, everything is over within this time (ms): the longest probe's wait, a retry, a lease.
-PEACE = 9_000_000
+MAX_WORKERS = 3
+#: Maximum number of turns of each worker while time passes.
+MAX_TURNS = 8
+#: After the last fault everything ends within this time (ms): the longest wait for a probe, a retry, a lease.
+RECOVERY = 9_000_000
 
 
-class Relay(RuleBasedStateMachine):
+class RelayMachine(RuleBasedStateMachine):
     """Senders, web processes, workers, Redis and IEM."""
 
     def __init__(self, server: Connection) -> None:
         super().__init__()
         self.server = server
-        self.site: Site | None = None
+        self.started: Deployment | None = None
         self.sent: list[tuple[Integration, object, str | None]] = []
         self.requests: list[Task] = []
-        #: Faults up to the moment when an integration's mood changed.
+        #: By integration, the number of faults before the last change of IEM's behaviour.
         self.faults: dict[str, int] = {}
 
     @initialize(collapse=st.booleans(), closed=st.sampled_from([6, 7]), seed=st.integers(0, 9))
@@ -94,194 +102,193 @@ class Relay(RuleBasedStateMachine):
         self.server.call("FLUSHALL")
         by_token = make_integration("by-token", auth="token", collapse=collapse, closed=closed)
         by_password = make_integration("by-password", auth="basic", collapse=True, closed=7)
-        self.site = Site(self.server, [by_token, by_password], seed)
+        self.started = Deployment(self.server, [by_token, by_password], seed)
 
     @property
-    def here(self) -> Site:
-        assert self.site is not None
-        return self.site
+    def deployment(self) -> Deployment:
+        assert self.started is not None
+        return self.started
 
     # Senders
 
-    @rule(which=st.sampled_from([0, 0, 0, 1]), web=ANY, payload=PAYLOADS, key=KEYS, fate=FATES, steps=STEPS)
-    def receive(self, which: int, web: int, payload: object, key: str | None, fate: Fate | None, steps: int) -> None:
-        """A webhook comes in."""
-        self.sent.append((self.here.integrations[which], payload, key))
-        self.deliver(-1, web, fate, steps)
+    @rule(which=st.sampled_from([0, 0, 0, 1]), web=INDEX, payload=PAYLOADS, key=KEYS, fault=FAULTS, resumes=RESUMES)
+    def send(
+        self, which: int, web: int, payload: object, key: str | None, fault: RedisFault | None, resumes: int
+    ) -> None:
+        """Send a webhook."""
+        self.sent.append((self.deployment.integrations[which], payload, key))
+        self.receive(-1, web, fault, resumes)
 
     @precondition(lambda self: self.sent)
-    @rule(which=ANY, web=ANY, fate=FATES, steps=STEPS)
-    def send_again(self, which: int, web: int, fate: Fate | None, steps: int) -> None:
-        """A sender that got no answer, or that forgot it, tries again."""
-        self.deliver(-1 - which % len(self.sent), web, fate, steps)
+    @rule(which=INDEX, web=INDEX, fault=FAULTS, resumes=RESUMES)
+    def send_again(self, which: int, web: int, fault: RedisFault | None, resumes: int) -> None:
+        """Send an earlier webhook again, as a sender does that got no answer."""
+        self.receive(-1 - which % len(self.sent), web, fault, resumes)
 
-    def deliver(self, which: int, web: int, fate: Fate | None, steps: int) -> None:
-        process = self.here.webs[web % len(self.here.webs)]
-        if fate:
-            process.wire.doom(fate, 0)
-        request = self.here.receive(process, *self.sent[which])
+    def receive(self, which: int, web: int, fault: RedisFault | None, resumes: int) -> None:
+        process = self.deployment.webs[web % len(self.deployment.webs)]
+        if fault:
+            process.connection.inject(fault, 0)
+        request = self.deployment.receive(process, *self.sent[which])
         self.requests.append(request)
-        self.here.go_on(request, steps)
+        self.deployment.run(request, resumes)
 
-    @precondition(lambda self: any(not one.is_done for one in self.requests))
-    @rule(which=ANY, steps=STEPS)
-    def go_on_with_a_request(self, which: int, steps: int) -> None:
-        self.requests = [one for one in self.requests if not one.is_done]
-        self.here.go_on(self.requests[which % len(self.requests)], steps)
+    @precondition(lambda self: any(not request.is_done for request in self.requests))
+    @rule(which=INDEX, resumes=RESUMES)
+    def continue_request(self, which: int, resumes: int) -> None:
+        self.requests = [request for request in self.requests if not request.is_done]
+        self.deployment.run(self.requests[which % len(self.requests)], resumes)
 
     # Workers
 
-    @precondition(lambda self: self.here.workers)
-    @rule(which=ANY, is_woken=st.booleans(), fate=FATES, calls=st.sampled_from([0, 0, 0, 1, 2, 3]), steps=STEPS)
-    def work(self, which: int, is_woken: bool, fate: Fate | None, calls: int, steps: int) -> None:
-        """A worker's loop gets on."""
-        worker = self.here.workers[which % len(self.here.workers)]
+    @precondition(lambda self: self.deployment.workers)
+    @rule(which=INDEX, is_woken=st.booleans(), fault=FAULTS, after=st.sampled_from([0, 0, 0, 1, 2, 3]), resumes=RESUMES)
+    def run_worker(self, which: int, is_woken: bool, fault: RedisFault | None, after: int, resumes: int) -> None:
+        """Run the loop of a worker."""
+        worker = self.deployment.workers[which % len(self.deployment.workers)]
         if is_woken:
             worker.wake()
-        if fate:
-            worker.wire.doom(fate, calls)
-        self.here.work(worker, steps)
+        if fault:
+            worker.connection.inject(fault, after)
+        self.deployment.run_loop(worker, resumes)
 
     @precondition(lambda self: self.attempts())
-    @rule(which=ANY, fate=FATES, calls=st.integers(0, 2), steps=STEPS)
-    def attempt(self, which: int, fate: Fate | None, calls: int, steps: int) -> None:
-        """An attempt gets on."""
+    @rule(which=INDEX, fault=FAULTS, after=st.integers(0, 2), resumes=RESUMES)
+    def run_attempt(self, which: int, fault: RedisFault | None, after: int, resumes: int) -> None:
+        """Run an attempt."""
         attempts = self.attempts()
         attempt = attempts[which % len(attempts)]
-        if fate:
-            self.here.wire_of(attempt).doom(fate, calls)
-        self.here.go_on(attempt, steps)
+        if fault:
+            self.deployment.connection_of(attempt).inject(fault, after)
+        self.deployment.run(attempt, resumes)
 
-    @rule(mood=MOODS, milliseconds=st.sampled_from([0, 0, 6_000, 36_000]), stalled=st.integers(0, 3))
-    def play(self, mood: Mood, milliseconds: int, stalled: int) -> None:
-        """Everybody gets on undisturbed, with IEM in some mood; but one worker's loop hangs, perhaps."""
-        self.here.pass_time(milliseconds)
-        self.change_the_mood(0, mood)
-        for worker in [one for number, one in enumerate(self.here.workers) if number != stalled]:
+    @rule(behaviour=BEHAVIOURS, milliseconds=st.sampled_from([0, 0, 6_000, 36_000]), stalled=st.integers(0, 3))
+    def run_all(self, behaviour: Behaviour, milliseconds: int, stalled: int) -> None:
+        """Run all workers and attempts without faults of Redis, except for one worker that may hang."""
+        self.deployment.advance(milliseconds)
+        self.change_behaviour(0, behaviour)
+        for worker in [each for number, each in enumerate(self.deployment.workers) if number != stalled]:
             worker.wake()
-            self.here.work(worker, 30)
+            self.deployment.run_loop(worker, 30)
         for attempt in self.attempts():
-            self.here.go_on(attempt, 30)
+            self.deployment.run(attempt, 30)
 
     def attempts(self) -> list[Task]:
-        return [task for task in self.here.stage.tasks if task in self.here.attempts]
+        return [task for task in self.deployment.scheduler.tasks if task in self.deployment.attempts]
 
-    # The rest of the world
+    # Time, IEM, and operators
 
-    @rule(milliseconds=TIMES, stalled=ANY)
+    @rule(milliseconds=TIMES, stalled=INDEX)
     def pass_time(self, milliseconds: int, stalled: int) -> None:
-        """Time goes by, and the workers' loops go on meanwhile, but one perhaps; attempts begin, and hang as long as they can."""
-        steps = min(LOOKS, max(1, milliseconds // 2_000))
-        for _ in range(steps):
-            self.here.pass_time(milliseconds // steps)
-            for worker in [one for number, one in enumerate(self.here.workers) if number != stalled]:
-                self.here.work(worker, 30)
-            for attempt in [one for one in self.attempts() if not one.has_begun]:
-                self.here.go_on(attempt, 2)
+        """Let time pass. The loops run, except for one that may hang; attempts begin, and take as long as they can."""
+        turns = min(MAX_TURNS, max(1, milliseconds // 2_000))
+        for _ in range(turns):
+            self.deployment.advance(milliseconds // turns)
+            for worker in [each for number, each in enumerate(self.deployment.workers) if number != stalled]:
+                self.deployment.run_loop(worker, 30)
+            for attempt in [task for task in self.attempts() if not task.has_begun]:
+                self.deployment.run(attempt, 2)
 
-    @rule(which=st.sampled_from([0, 0, 1]), mood=MOODS)
-    def change_the_mood(self, which: int, mood: Mood) -> None:
-        name = self.here.integrations[which].name
-        if mood is not self.here.customers[name].mood:
-            self.here.customers[name].turn(mood)
-            self.faults[name] = self.here.faults
+    @rule(which=st.sampled_from([0, 0, 1]), behaviour=BEHAVIOURS)
+    def change_behaviour(self, which: int, behaviour: Behaviour) -> None:
+        name = self.deployment.integrations[which].name
+        if behaviour is not self.deployment.iems[name].behaviour:
+            self.deployment.iems[name].behave(behaviour)
+            self.faults[name] = self.deployment.faults
 
-    @rule(event=st.sampled_from(EVENTS), which=ANY)
+    @rule(event=st.sampled_from(EVENTS), which=INDEX)
     def disturb(self, event: str, which: int) -> None:
-        site = self.here
-        integration = site.integrations[which % 2]
-        dead = [an_id for status, an_id in promises.look(self.server, integration.name).lists if status == "dead"]
+        deployment = self.deployment
+        integration = deployment.integrations[which % 2]
+        lists = invariants.take_snapshot(self.server, integration.name).lists
+        dead = [delivery_id for status, delivery_id in lists if status == "dead"]
         match event:
-            case "kill a worker" if site.workers:
-                site.kill(site.workers[which % len(site.workers)])
-            case "start a worker" if len(site.workers) < MOST_WORKERS:
-                site.workers.append(site.start_worker())
+            case "kill a worker" if deployment.workers:
+                deployment.kill(deployment.workers[which % len(deployment.workers)])
+            case "start a worker" if len(deployment.workers) < MAX_WORKERS:
+                deployment.workers.append(deployment.start_worker())
             case "kill web":
-                site.kill(site.webs[which % len(site.webs)])
+                deployment.kill(deployment.webs[which % len(deployment.webs)])
             case "revoke tokens":
-                site.customers["by-token"].revoke()
+                deployment.iems["by-token"].revoke_tokens()
             case "park":
-                site.operator.park(integration)
+                deployment.operator.park(integration)
             case "resume":
-                site.operator.resume(integration)
+                deployment.operator.resume(integration)
             case "replay" if dead:
-                site.operator.replay(integration, dead[0])
+                deployment.operator.replay(integration, dead[0])
             case "discard" if dead:
-                site.operator.discard(integration, dead[0])
+                deployment.operator.discard(integration, dead[0])
             case _:
                 pass
 
-    # What always holds
-
     @invariant()
-    def promises_are_kept(self) -> None:
-        if self.site is None:
+    def invariants_hold(self) -> None:
+        if self.started is None:
             return
-        for name, customer in self.here.customers.items():
-            book, seen = self.here.ledger.book(name), promises.look(self.server, name)
-            promises.everything_accepted_is_listed_once(book, seen)
-            promises.a_list_holds_what_its_records_say(seen)
-            promises.what_is_pending_waits_where_it_says(seen)
-            promises.pushes_of_a_ticket_never_go_backwards(book, customer)
-            promises.a_push_says_what_was_accepted(book, customer)
-            promises.no_attempt_met_a_bug(seen)
-            if customer.mood is Mood.WRONG_CREDENTIALS:
-                faults = self.here.faults - self.faults[name]
-                at_once = MOST_WORKERS * CREW
-                promises.wrong_credentials_are_tried_seldom(customer, self.here.ledger, at_once=at_once, faults=faults)
-
-    # The end
+        for name, iem in self.deployment.iems.items():
+            model, snapshot = self.deployment.oracle.integration(name), invariants.take_snapshot(self.server, name)
+            invariants.accepted_deliveries_are_listed_once(model, snapshot)
+            invariants.lists_match_the_records(snapshot)
+            invariants.pending_deliveries_are_where_their_records_say(snapshot)
+            invariants.pushes_of_a_ticket_never_go_backwards(model, iem)
+            invariants.pushes_match_their_deliveries(model, iem)
+            invariants.no_attempt_had_a_bug(snapshot)
+            if iem.behaviour is Behaviour.WRONG_CREDENTIALS:
+                faults = self.deployment.faults - self.faults[name]
+                max_in_flight = MAX_WORKERS * POOL_SIZE
+                invariants.wrong_credentials_are_tried_rarely(
+                    iem, self.deployment.oracle, max_in_flight=max_in_flight, faults=faults
+                )
 
     def teardown(self) -> None:
-        """Let everything work again, and see that everything ends."""
-        if self.site is None:
+        """End the faults, and check that everything ends."""
+        if self.started is None:
             return
         try:
             if sys.exc_info()[0] is None:
-                self.live_in_peace()
-                self.promises_are_kept()
-                self.promises_were_kept()
+                self.recover()
+                self.invariants_hold()
+                self.final_invariants_hold()
         finally:
-            for process in {task.process for task in self.here.stage.tasks}:
-                self.here.stage.kill(process)
+            for process in {task.process for task in self.deployment.scheduler.tasks}:
+                self.deployment.scheduler.kill(process)
 
-    def live_in_peace(self) -> None:
-        site = self.here
-        site.make_peace()
-        if not site.workers:
-            site.workers.append(site.start_worker())
-        # What is under way to Redis without anybody waiting for it gets there.
-        site.pass_time(LATEST)
-        until = site.stage.now + PEACE
+    def recover(self) -> None:
+        deployment = self.deployment
+        deployment.end_faults()
+        if not deployment.workers:
+            deployment.workers.append(deployment.start_worker())
+        # Late calls reach Redis.
+        deployment.advance(LATEST)
+        until = deployment.scheduler.now + RECOVERY
         for round_ in range(10_000):
-            # Twice: what was attempted is written down before the lease is over.
+            # Twice, so that attempts are settled before their leases expire.
             for _ in range(2):
-                for worker in list(site.workers):
-                    site.work(worker, 1000)
-                while site.stage.tasks:
-                    for task in list(site.stage.tasks):
-                        site.go_on(task, 1000)
-            if not any(promises.look(self.server, name).pending for name in site.customers):
+                for worker in list(deployment.workers):
+                    deployment.run_loop(worker, 1000)
+                while deployment.scheduler.tasks:
+                    for task in list(deployment.scheduler.tasks):
+                        deployment.run(task, 1000)
+            if not any(invariants.take_snapshot(self.server, name).pending for name in deployment.iems):
                 return
-            assert site.stage.now < until, "everything ends in time"
-            site.pass_time(2_000 if round_ < 30 else 120_000)
+            assert deployment.scheduler.now < until, "everything ends in time"
+            deployment.advance(2_000 if round_ < 30 else 120_000)
 
-    def promises_were_kept(self) -> None:
-        promises.what_a_living_worker_attempted_is_written_down(self.here)
-        for name, customer in self.here.customers.items():
-            book, seen = self.here.ledger.book(name), promises.look(self.server, name)
-            promises.everything_accepted_has_ended(book, seen)
-            promises.only_what_iem_refused_is_dead(seen)
-            promises.nothing_is_left_behind(seen)
-            promises.the_newest_update_landed_last(book, customer, seen)
-            promises.a_push_is_repeated_only_where_its_answer_was_lost(book, customer, seen)
+    def final_invariants_hold(self) -> None:
+        invariants.attempts_of_living_workers_are_settled(self.deployment)
+        for name, iem in self.deployment.iems.items():
+            model, snapshot = self.deployment.oracle.integration(name), invariants.take_snapshot(self.server, name)
+            invariants.all_deliveries_have_ended(model, snapshot)
+            invariants.only_refused_deliveries_are_dead(snapshot)
+            invariants.no_work_is_left(snapshot)
+            invariants.the_newest_update_was_applied_last(model, iem, snapshot)
+            invariants.a_push_is_repeated_only_if_its_answer_was_lost(model, iem, snapshot)
 
 
-@pytest.mark.timeout(0)  # an example that fails is made small first, and that takes minutes
-def test_whatever_happens_what_was_accepted_ends_once_and_in_order(
-    redis: Connection, caplog: pytest.LogCaptureFixture
-) -> None:
-    machine = cast("type[Relay]", lambda: Relay(redis))
+@pytest.mark.timeout(0)  # hypothesis shrinks a failing example, which takes minutes
+def test_every_accepted_update_ends_once_and_in_order(redis: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    machine = cast("type[RelayMachine]", lambda: RelayMachine(redis))
 
     with caplog.at_level(logging.CRITICAL, "relay"):
         run_state_machine_as_test(cast("Any", machine), settings=SETTINGS)
