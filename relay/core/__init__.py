@@ -1,1 +1,1 @@
-"""The pure part: values in, values out. No I/O, no clock, no environment."""
+"""The domain as pure functions of values: no I/O, no clock, no environment."""

@@ -1,6 +1,6 @@
-"""Which updates are the same one, and which is the newer (DESIGN section 4, "The verdict on an update").
+"""What the verdict on an update compares: see docs/mapping-files/ordering-and-deduplication.md.
 
-The verdict itself is one atomic step in the store; here is what it compares.
+The verdict itself is one atomic step in the store.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 from relay.core.model import Update
 
-#: Without a version or a date, a repeated update is known for this long at most (seconds).
+#: Longest time for which a repeated update without a version or date is recognised (seconds).
 UNDATED_WINDOW = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What makes two updates of one ticket the same; `dated` where it holds a version or a date."""
+    """Two updates of a ticket with equal identities are the same update. `dated`: it contains a version or a date."""
 
     text: str
     dated: bool
 
 
 def identify(update: Update, idempotency_key: str | None) -> Identity:
-    """Return the identity of `update` within its ticket: its IEM state, and the first of version, date and key."""
+    """Return the identity of `update` within its ticket: its IEM state, and the first that it has of version, date and key."""
     ticket = update.ticket
     if ticket.version is not None:
         return Identity(f"{update.iem_state}:v{ticket.version}", dated=True)
@@ -35,15 +35,15 @@ def identify(update: Update, idempotency_key: str | None) -> Identity:
     return Identity(f"{update.iem_state}:-", dated=False)
 
 
-def window_of(identity: Identity, window: float) -> float:
-    """Return for how many seconds `identity` is remembered where the mapping says `window`."""
+def identity_window(identity: Identity, window: float) -> float:
+    """Return for how many seconds `identity` is remembered if the mapping's `dedupe.window` is `window`."""
     return window if identity.dated else min(window, UNDATED_WINDOW)
 
 
 def version_key(version: str | None) -> str:
-    """Return a string of digits that sorts as the number does ("" for none): sign, length of the whole part, all digits.
+    """Return a string that sorts as the number does: sign, length of the whole part, all digits. Without a version it is empty.
 
-    Redis compares these as strings, where a Lua number would lose digits beyond 2**53.
+    Redis compares strings, because a Lua number loses digits beyond 2**53.
     """
     if version is None:
         return ""
@@ -51,5 +51,5 @@ def version_key(version: str | None) -> str:
     magnitude = f"{len(whole):03d}{whole}{fraction}"
     if not version.startswith("-"):
         return f"1{magnitude}"
-    # The further from zero, the smaller: digits turned round, and an end that sorts behind whatever could follow there.
+    # The further from zero, the smaller the number: digits are inverted, and the end sorts after any further digit.
     return "0" + "".join(f"0{9 - int(digit)}" for digit in magnitude) + "1"

@@ -1,4 +1,4 @@
-"""What a ticket id looks like: a regular expression that cannot hold anybody up, whatever it is and whatever is sent."""
+"""The pattern of a ticket id: a regular expression whose match takes a limited time for any pattern and any text."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from itertools import pairwise
 
 import regex
 
-#: A match that takes longer is given up (seconds of the process, of all its threads).
-_MOST_TIME = 0.1
-#: With more of them even a pattern without repeated groups takes its time.
-_MOST_UNBOUNDED = 2
-#: Characters and classes that a pattern may have, repeats counted.
-_MOST_SIZE = 10_000
-_TOO_LARGE = "its repeats come to more than an id can have: an id has at most 255 characters"
-#: What a pattern's size is counted by: an escape, a class, a counted repeat, or any character.
+#: Longest time of a match (seconds of the process time of all threads).
+_MAX_TIME = 0.1
+#: With more unbounded repeats, even a pattern without repeated groups can be slow.
+_MAX_UNBOUNDED = 2
+#: Maximum number of characters and classes in a pattern, repeats counted.
+_MAX_SIZE = 10_000
+_TOO_LARGE = "the repeats are too long: an id has at most 255 characters"
+#: The parts that a pattern's size counts: an escape, a class, a counted repeat, or any character.
 _PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[0-9]*(?:,[0-9]*)?\}|.", re.DOTALL)
-#: What `re` says, in words that need no knowledge of it.
+#: The messages of `re` in words for people who do not know it.
 _SENTENCES = {
     "unterminated character set": "this [ is not closed",
     "missing ), unterminated subpattern": "this ( is not closed",
-    "unbalanced parenthesis": "this ) closes nothing",
-    "nothing to repeat": "nothing stands before this sign that could be repeated",
-    "multiple repeat": "this sign repeats what is repeated already",
-    "min repeat greater than max repeat": "the smaller number comes first in {…}",
-    "bad escape (end of pattern)": "nothing stands behind the last \\",
+    "unbalanced parenthesis": "this ) has no matching (",
+    "nothing to repeat": "there is nothing to repeat before this character",
+    "multiple repeat": "this character repeats a repeat",
+    "min repeat greater than max repeat": "the smaller number must be first in {…}",
+    "bad escape (end of pattern)": "there is nothing after the last \\",
 }
 
 
 class PatternError(ValueError):
-    """A regular expression that is none: what is wrong with it, and at which of its characters (from 0), if at one."""
+    """An invalid regular expression: the problem, and the index of the character (from 0), if there is one."""
 
     def __init__(self, problem: str, at: int | None) -> None:
         super().__init__(problem)
@@ -40,39 +40,42 @@ class PatternError(ValueError):
 
 
 class TooSlowError(Exception):
-    """The pattern takes too long on this id: nothing is known of whether it matches."""
+    """The match took too long, so it is unknown whether the pattern matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdPattern:
-    """A regular expression in the syntax of Python's `re`. Two of the same text are equal."""
+    """A regular expression in the syntax of Python's `re`. Patterns with the same text are equal."""
 
     pattern: str
     _compiled: regex.Pattern[str] = field(compare=False, repr=False)
-    #: The same, where it cannot take long: nothing needs to watch it then.
+    #: The same pattern compiled by `re`, if it is always fast: it needs no timeout.
     _plain: re.Pattern[str] | None = field(compare=False, repr=False)
 
     def matches(self, text: str) -> bool:
-        """Tell whether the pattern is found in `text`. Other threads go on meanwhile.
+        """Return whether `text` contains a match. Other threads continue meanwhile.
 
         Raises:
-            TooSlowError: it cannot be told in time.
+            TooSlowError: the match took too long.
         """
         if self._plain is not None:
             return self._plain.search(text) is not None
         try:
-            return self._compiled.search(text, timeout=_MOST_TIME, concurrent=True) is not None
+            return self._compiled.search(text, timeout=_MAX_TIME, concurrent=True) is not None
         except TimeoutError:
             raise TooSlowError from None
 
 
 def compile_pattern(text: str) -> IdPattern:
-    """Compile `text`; PatternError tells what is wrong with it, and where.
+    """Compile `text`.
 
-    `re` judges what a pattern is, for its syntax is the one that people know; `regex` matches, for it can be stopped.
+    `re` decides what is valid, because people know its syntax. `regex` matches, because it has a timeout.
+
+    Raises:
+        PatternError: `text` is not a valid pattern; the error says why and where.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # "[[" may come to mean something else one day
+        warnings.simplefilter("ignore", FutureWarning)  # "[[" may get another meaning in a later Python
         try:
             compiled = re.compile(text)
             _check_size(text)
@@ -80,24 +83,24 @@ def compile_pattern(text: str) -> IdPattern:
         except re.error as error:
             raise PatternError(_SENTENCES.get(error.msg, error.msg), error.pos) from None
         except regex.error:
-            raise PatternError("the relay cannot use all of what stands in it", None) from None
+            raise PatternError("it uses syntax that the relay does not support", None) from None
         except OverflowError:
             raise PatternError(_TOO_LARGE, None) from None
         except RecursionError:
-            raise PatternError("too many groups stand inside each other", None) from None
+            raise PatternError("groups are nested too deeply", None) from None
 
 
 def _is_plain(pattern: str) -> bool:
-    """Tell whether a pattern repeats no group and refers to none: its work grows with the square of an id's length at most."""
+    """Return whether a pattern repeats no group and refers to none: its time is at most quadratic in the length of the text."""
     parts = [found[0] for found in _PART.finditer(pattern)]
     unbounded = sum(part in "*+" or part.endswith(",}") for part in parts)
-    repeats = any(one == ")" and (other in "*+" or other[0] == "{") for one, other in pairwise(parts))
+    repeats = any(part == ")" and (following in "*+" or following[0] == "{") for part, following in pairwise(parts))
     refers = any(part[0] == "\\" and part[1].isdigit() for part in parts) or "(?P=" in pattern or "(?(" in pattern
-    return unbounded <= _MOST_UNBOUNDED and not repeats and not refers
+    return unbounded <= _MAX_UNBOUNDED and not repeats and not refers
 
 
 def _check_size(pattern: str) -> None:
-    """Raise PatternError where counted repeats multiply: `regex` writes them out, (a{100}){100} ten thousand times."""
+    """Raise PatternError if counted repeats multiply: `regex` expands them, (a{100}){100} ten thousand times."""
     sizes, last = [0], 0
     for found in _PART.finditer(pattern):
         part = found[0]
@@ -111,5 +114,5 @@ def _check_size(pattern: str) -> None:
         else:
             last = 1
         sizes[-1] += last
-        if sizes[-1] > _MOST_SIZE:
+        if sizes[-1] > _MAX_SIZE:
             raise PatternError(_TOO_LARGE, None)

@@ -1,4 +1,4 @@
-"""The inverse of a field path: where a value must stand in a payload for the path to find it."""
+"""The key paths of a JMESPath expression: where a payload must have a value so that the expression finds it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-#: A key that JavaScript takes for something else.
+#: A key that has another meaning in JavaScript.
 _UNUSABLE = "__proto__"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPath:
-    """Keys from the payload down to a value; with `each` down to a list, and from each of its items down to a value."""
+    """The keys from the payload to a value. With `each`: to a list, and from each of its items to a value."""
 
     keys: tuple[str, ...]
     each: tuple[str, ...] | None = None
 
 
 def key_paths_of(expression: str) -> list[KeyPath]:
-    """Return where `expression` looks, in its order: names and dots, lists of them, and alternatives (`||`).
+    """Return the paths that `expression` tries, in order. It understands names, dots, lists and alternatives (`||`).
 
-    What is more than that, such as a function or a filter, yields no place.
+    Anything else, such as a function or a filter, has no path.
     """
     try:
-        return _places(jmespath.compile(expression).parsed)
+        return _find_paths(jmespath.compile(expression).parsed)
     except (JMESPathError, RecursionError):
         return []
 
 
-def _places(node: Mapping[str, Any]) -> list[KeyPath]:
+def _find_paths(node: Mapping[str, Any]) -> list[KeyPath]:
     match node["type"], node["children"]:
         case "or_expression", [first, second]:
-            return [*_places(first), *_places(second)]
+            return [*_find_paths(first), *_find_paths(second)]
         case "projection", [items, below]:
             keys, each = _keys(items), _keys(below)
             return [] if keys is None or each is None else [KeyPath(keys, each)]

@@ -1,4 +1,4 @@
-"""What a webhook's payload says of its tickets, by the integration's mapping. Total: nothing that JSON holds raises."""
+"""Maps a webhook's payload to updates, by the integration's mapping. No JSON value raises an exception."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from relay.core.model import FieldError, Ignored, Mapped, Rejected, TicketFields
 from relay.core.paths import FieldPath
 from relay.core.values import Value, normalise, parse_date_time, state_key, table_key
 
-#: More records than this in one payload are refused (413).
+#: Maximum number of records in one payload; more are refused (413).
 MAX_RECORDS = 500
 
 _DECIMAL = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?", re.ASCII)
-#: Longest text of a field that is kept; ids longer than this are nobody's.
-_MOST_TEXT = 255
-_MOST_SHOWN = 64
+#: Longest text of a field; longer texts are cut, and longer ids are rejected.
+_MAX_TEXT = 255
+_MAX_SHOWN = 64
 
 
 def find_records(integration: Integration, payload: Any) -> list[Any]:
-    """Return the records that `records` finds in `payload`: none, one or several."""
+    """Return the records that the mapping's `records` path finds in `payload`."""
     found = integration.records.search(payload)
     if found is None:
         return []
@@ -31,12 +31,12 @@ def find_records(integration: Integration, payload: Any) -> list[Any]:
 
 
 def map_payload(integration: Integration, payload: Any) -> list[Mapped]:
-    """Return what each record of `payload` comes to, in order; a payload without a record is one rejection."""
+    """Return the result for each record of `payload`, in order. A payload without a record is one rejection."""
     return map_records(integration, find_records(integration, payload), payload)
 
 
 def map_records(integration: Integration, records: Sequence[Any], payload: Any) -> list[Mapped]:
-    """As `map_payload`, of the records that `find_records` found in it."""
+    """Do the same as `map_payload` for records that `find_records` has found already."""
     if not records:
         problem = f"no record at `{integration.records.expression}` (the mapping's `records`)"
         return [Rejected((FieldError("records", problem),), payload)]
@@ -44,9 +44,9 @@ def map_records(integration: Integration, records: Sequence[Any], payload: Any) 
 
 
 def map_record(integration: Integration, record: Any) -> Mapped:
-    """Return the update that `record` is, or why it is ignored or rejected."""
+    """Return the update that `record` contains, or why it is ignored or rejected."""
     if not isinstance(record, dict):
-        problem = f"a record is an object with fields, this is {_kind(record)}"
+        problem = f"expected an object with fields, not {_kind(record)}"
         return Rejected((FieldError("records", problem, _shown(record)),), record)
     found = {name: find_value(paths, record) for name, paths in integration.fields.items()}
     values = {name: value for name, (value, _) in found.items()}
@@ -56,21 +56,21 @@ def map_record(integration: Integration, record: Any) -> Mapped:
     ]
     if errors or sys_id is None or state is None:
         return Rejected(tuple(errors), record)
-    ticket = _facts(values, sys_id, state, via={name: which for name, (_, which) in found.items() if which})
+    ticket = _read_ticket(values, sys_id, state, via={name: index for name, (_, index) in found.items() if index})
     return _decide(integration, ticket, state, record)
 
 
 def find_value(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> tuple[Value | None, int]:
-    """Return the first value that one of `paths` yields, and which of them it was; None and 0 where none does."""
-    for which, path in enumerate(paths):
+    """Return the first value that `paths` find, and the index of its path; None and 0 if no path finds a value."""
+    for index, path in enumerate(paths):
         value = normalise(path.search(record))
         if value is not None:
-            return value, which
+            return value, index
     return None, 0
 
 
 def evaluate_paths(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Iterator[tuple[Any, Value | None]]:
-    """Yield what each of `paths` finds and what that is as a value, up to the first that yields one."""
+    """Yield what each of `paths` finds, raw and normalised, up to the first value."""
     for path in paths:
         found = path.search(record)
         value = normalise(found)
@@ -80,20 +80,20 @@ def evaluate_paths(paths: tuple[FieldPath, ...], record: dict[str, Any]) -> Iter
 
 
 def is_whole_payload(rejection: Mapping[str, Any]) -> bool:
-    """Tell whether the record that a stored rejection keeps is the whole payload: no record was found in it."""
+    """Return whether a stored rejection keeps the whole payload, because no record was found in it."""
     return any(error["field"] == "records" for error in rejection["errors"])
 
 
 def mapped_state(integration: Integration, table: str | None, itsm_state: str) -> int | None:
-    """Return the IEM state that a state of `table` (None: incident) is mapped to, or None: it is not relayed."""
+    """Return the IEM state for a state of `table` (None: incident), or None if it is not relayed."""
     name = table_key(table) if table else "incident"
     states = integration.states if name == "incident" else integration.tables.get(name, {})
     return states.get(state_key(itsm_state))
 
 
 def version_of(text: str | None) -> str | None:
-    """Return a decimal number in its shortest spelling (`7`, `7.0` and `007` are `7`), or None for anything else."""
-    match = _DECIMAL.fullmatch(text) if text and len(text) <= _MOST_TEXT else None
+    """Return a decimal number in its shortest spelling (`7.0` and `007` become `7`), or None for anything else."""
+    match = _DECIMAL.fullmatch(text) if text and len(text) <= _MAX_TEXT else None
     if match is None:
         return None
     whole, fraction = match[2].lstrip("0") or "0", (match[3] or "").rstrip("0")
@@ -101,19 +101,21 @@ def version_of(text: str | None) -> str | None:
     return f"-{number}" if match[1] == "-" and number != "0" else number
 
 
-def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via: Mapping[str, int]) -> TicketFields:
+def _read_ticket(
+    values: dict[str, Value | None], sys_id: Value, state: Value, *, via: Mapping[str, int]
+) -> TicketFields:
     def text(name: str) -> str | None:
         value = values.get(name)
-        return value.text[:_MOST_TEXT] if value else None
+        return value.text[:_MAX_TEXT] if value else None
 
     def strict(name: str) -> str | None:
-        value = values.get(name)  # a label is in the user's own format: nothing to order by
+        value = values.get(name)  # a label has the user's own format, so updates cannot be ordered by it
         return value.value if value else None
 
     updated_at = strict("updated_at")
     return TicketFields(
         sys_id=sys_id.text,
-        itsm_state=state.text[:_MOST_TEXT],
+        itsm_state=state.text[:_MAX_TEXT],
         table=text("table"),
         number=text("number"),
         version=version_of(strict("version")),
@@ -126,15 +128,15 @@ def _facts(values: dict[str, Value | None], sys_id: Value, state: Value, *, via:
 def _decide(integration: Integration, ticket: TicketFields, state: Value, record: dict[str, Any]) -> Mapped:
     for text in (state.value, state.label):
         if text and (iem_state := mapped_state(integration, ticket.table, text)) is not None:
-            # The text that was listed is kept: by it the state can be found again.
-            listed = text[:_MOST_TEXT]
+            # Keep the listed text: the state can be found again by it.
+            listed = text[:_MAX_TEXT]
             return Update(ticket if ticket.itsm_state == listed else replace(ticket, itsm_state=listed), iem_state)
     label = f" ({state.label})" if state.label and state.label != ticket.itsm_state else ""
-    where = f" of table {ticket.table[:_MOST_SHOWN]}" if ticket.table else ""
-    reason = f"state {ticket.itsm_state[:_MOST_SHOWN]}{label[:_MOST_SHOWN]}{where} is not listed in the mapping's "
+    where = f" of table {ticket.table[:_MAX_SHOWN]}" if ticket.table else ""
+    reason = f"state {ticket.itsm_state[:_MAX_SHOWN]}{label[:_MAX_SHOWN]}{where} is not listed in the mapping's "
     reason += "`tables`" if ticket.table and table_key(ticket.table) != "incident" else "`states`"
     if integration.unlisted_states == "reject":
-        return Rejected((FieldError("state", reason, ticket.itsm_state[:_MOST_SHOWN]),), record)
+        return Rejected((FieldError("state", reason, ticket.itsm_state[:_MAX_SHOWN]),), record)
     return Ignored(ticket, reason)
 
 
@@ -143,15 +145,15 @@ def _check_sys_id(integration: Integration, value: Value | None, record: dict[st
         return _missing("sys_id", integration, record)
     pattern = integration.sys_id_pattern
     try:
-        if len(value.text) <= _MOST_TEXT and pattern.matches(value.text):
+        if len(value.text) <= _MAX_TEXT and pattern.matches(value.text):
             return None
         problem = f"does not match `{pattern.pattern}` (the mapping's `sys_id_pattern`)"
     except TooSlowError:
         problem = (
-            f"the pattern `{pattern.pattern}` (the mapping's `sys_id_pattern`) takes too long on this id: "
-            "simplify it, repeats inside repeats are slow"
+            f"the pattern `{pattern.pattern}` (the mapping's `sys_id_pattern`) takes too long for this id: "
+            "simplify it, because repeats inside repeats are slow"
         )
-    return FieldError("sys_id", problem, value.text[:_MOST_SHOWN])
+    return FieldError("sys_id", problem, value.text[:_MAX_SHOWN])
 
 
 def _check_state(integration: Integration, value: Value | None) -> FieldError | None:
@@ -160,8 +162,8 @@ def _check_state(integration: Integration, value: Value | None) -> FieldError | 
 
 def _missing(name: str, integration: Integration, record: dict[str, Any] | None) -> FieldError:
     paths = integration.fields.get(name, ())
-    looked = " or ".join(f"`{path.expression}`" for path in paths)
-    problem = f"no value at {looked} (the mapping's `fields.{name}`)"
+    tried = " or ".join(f"`{path.expression}`" for path in paths)
+    problem = f"no value at {tried} (the mapping's `fields.{name}`)"
     found = next((path.search(record) for path in paths if record and path.search(record) is not None), None)
     return FieldError(name, problem, None if found is None else _shown(found))
 
@@ -182,5 +184,5 @@ def _kind(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     return (
-        value[:_MOST_SHOWN] if isinstance(value, str) else _kind(value) if not isinstance(value, dict) else "an object"
+        value[:_MAX_SHOWN] if isinstance(value, str) else _kind(value) if not isinstance(value, dict) else "an object"
     )

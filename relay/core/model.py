@@ -1,4 +1,4 @@
-"""The values that travel from a webhook to IEM, in the words of DESIGN section 1."""
+"""What a mapping makes of a record: an update, an ignored record, or a rejection. See docs/reference/glossary.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TicketFields:
-    """What a record says of its ticket, whether it is relayed or not; absent fields are None."""
+    """What a record says about its ticket. Absent fields are None."""
 
     sys_id: str
     itsm_state: str
@@ -20,13 +20,13 @@ class TicketFields:
     #: Unix milliseconds.
     updated_at: int | None = None
     resolved_by: str | None = None
-    #: Of fields that were not found at their first path: which one it was (from 0). For people who ask where a value comes from.
+    #: The index of the path (from 0) that found a field, if it was not the first one: it shows where a value comes from.
     via: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A record that goes to IEM: `{"state": iem_state, "sysid": ticket.sys_id}`."""
+    """A record to push to IEM: `{"state": iem_state, "sysid": ticket.sys_id}`."""
 
     ticket: TicketFields
     iem_state: int
@@ -34,7 +34,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A record whose state this mapping does not relay."""
+    """A record whose state the mapping does not relay."""
 
     ticket: TicketFields
     reason: str
@@ -42,21 +42,21 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """Why a field of a record cannot be used, in the words of the mapping file."""
+    """Why a field of a record cannot be used. The field is named as in the mapping file."""
 
     field: str
     problem: str
     value: str | None = None
 
     def as_dict(self) -> dict[str, str]:
-        """Return the JSON form, as problem documents and rejections show it."""
-        shown = {"field": self.field, "problem": self.problem}
-        return shown if self.value is None else {**shown, "value": self.value}
+        """Return the JSON object for problem documents and rejections."""
+        error = {"field": self.field, "problem": self.problem}
+        return error if self.value is None else {**error, "value": self.value}
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that the mapping cannot use; `record` is kept, so that it can be replayed."""
+    """A record that the mapping cannot use. `record` is kept for a replay."""
 
     errors: tuple[FieldError, ...]
     record: Any

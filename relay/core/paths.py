@@ -1,4 +1,4 @@
-"""Field paths: JMESPath (jmespath.org), compiled once; names and choices of them take a shorter way to the same answer."""
+"""Field paths: JMESPath (jmespath.org), compiled once. Plain names and alternatives of them are evaluated directly, for speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from relay.core.path_errors import PathError, check_calls, explain
+from relay.core.path_errors import PathError, check_calls, explain_path_error
 
 _NAMES = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 _CHOICE = re.compile(rf"(?:{_NAMES}|@)(?: \|\| (?:{_NAMES}|@))*")
@@ -19,56 +19,60 @@ _JSON_TYPES = (str, int, float, bool, list, dict, type(None))
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A compiled expression; `search` returns what it finds in a payload, or None."""
+    """A compiled expression. `search` returns what it finds in a payload, or None."""
 
     expression: str
     search: Callable[[Any], Any] = field(compare=False, repr=False)
 
 
 def compile_path(expression: str) -> FieldPath:
-    """Compile `expression`; PathError tells what is wrong with it, and where."""
+    """Compile `expression`.
+
+    Raises:
+        PathError: `expression` is invalid; the error says why and where.
+    """
     if _CHOICE.fullmatch(expression):
-        return FieldPath(expression, _chooser([_walker(one) for one in expression.split(" || ")]))
+        return FieldPath(expression, _chooser([_walker(names) for names in expression.split(" || ")]))
     try:
         compiled = jmespath.compile(expression)
         _descend(compiled.parsed)
         check_calls(expression)
     except JMESPathError as error:
-        raise explain(error, expression) from None
+        raise explain_path_error(error, expression) from None
     except RecursionError:
-        raise PathError("not a JMESPath expression that can be read: it is too deep") from None
+        raise PathError("the JMESPath expression is nested too deeply") from None
 
     def search(payload: Any) -> Any:
         try:
             found = compiled.search(payload)
         except (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
-            return None  # a function that does not suit this payload's types finds nothing in it
-        return found if isinstance(found, _JSON_TYPES) else None  # `&a` is an expression, and no value
+            return None  # a function that does not fit the types of this payload finds nothing
+        return found if isinstance(found, _JSON_TYPES) else None  # `&a` is an expression, not a value
 
     return FieldPath(expression, search)
 
 
 def _descend(node: Mapping[str, Any]) -> None:
-    """Raise RecursionError where a search would."""
+    """Raise RecursionError if a search would."""
     for child in node["children"]:
         if isinstance(child, dict):
             _descend(child)
 
 
-def _chooser(ways: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Return a search for the first that `ways` find and that is not false, as JMESPath has it; or what the last one finds."""
-    if len(ways) == 1:
-        return ways[0]
+def _chooser(searches: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a search for the first result that JMESPath does not count as false, or else the last result."""
+    if len(searches) == 1:
+        return searches[0]
 
-    def search(payload: Any) -> Any:
+    def search_all(payload: Any) -> Any:
         found = None
-        for way in ways:
-            found = way(payload)
+        for search in searches:
+            found = search(payload)
             if found or (found == 0 and found is not False):
                 break
         return found
 
-    return search
+    return search_all
 
 
 def _walker(path: str) -> Callable[[Any], Any]:

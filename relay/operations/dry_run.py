@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from relay.core.dedupe import identify, window_of
+from relay.core.dedupe import identify, identity_window
 from relay.core.integration import Env, File, IemBlock, Integration, Plain, Text
 from relay.core.mapping import MAX_RECORDS, find_records, is_whole_payload, map_payload, map_record
 from relay.core.model import Ignored, Mapped, Rejected, TicketFields, Update
@@ -91,7 +91,7 @@ class DryRun:
     def _identity(self, update: Update, idempotency_key: str | None) -> dict[str, Any]:
         dedupe = self._integration.dedupe
         identity = identify(update, idempotency_key)
-        known_for = format_duration(window_of(identity, dedupe.window))
+        known_for = format_duration(identity_window(identity, dedupe.window))
         return {"identity": identity.text, "known_for": known_for, "collapse": dedupe.collapse}
 
 

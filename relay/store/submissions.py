@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.dedupe import identify, version_key, window_of
+from relay.core.dedupe import identify, identity_window, version_key
 from relay.core.integration import Integration
 from relay.core.model import Ignored, Mapped, Rejected, Update
 from relay.core.resolver import skip_reason
@@ -101,7 +101,7 @@ def _relay(integration: Integration, submission: Submission, update: Update) -> 
         "updated_at": ticket.updated_at,
         "resolved_by": ticket.resolved_by,
         "identity": identity.text,
-        "window": int(window_of(identity, integration.dedupe.window) * 1000),
+        "window": int(identity_window(identity, integration.dedupe.window) * 1000),
         "collapse": integration.dedupe.collapse,
         "received_at": submission.received_at,
         "mapping": integration.digest,

@@ -268,7 +268,7 @@ def test_a_pattern_that_would_take_days_does_not_hold_the_check_up(tmp_path: Pat
     slow = {"name": "slow", "payload": {"sys_id": "a" * 200 + "!", "state": 6}, "expect": {"state": 6}}
     write_mapping(tmp_path, "acme", {**mapping(IEM), "sys_id_pattern": "^(a|aa)+$", "tests": [slow]})
 
-    assert "takes too long on this id: simplify it" in check(tmp_path, "acme.yaml").stdout
+    assert "takes too long for this id: simplify it" in check(tmp_path, "acme.yaml").stdout
 
 
 def run_in_a_terminal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:

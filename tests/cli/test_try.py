@@ -152,7 +152,7 @@ def test_each_of_several_records_is_told_and_a_rejected_one_is_status_1(run: Try
         "record 1: relayed with state 6",
         "record 2: ignored: state 2 is not listed in the mapping's `states`",
         "record 3: rejected: sys_id: no value at `sys_id` (the mapping's `fields.sys_id`)",
-        "record 4: rejected: records: a record is an object with fields, this is a number",
+        "record 4: rejected: records: expected an object with fields, not a number",
     ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.core.dedupe import UNDATED_WINDOW, Identity, identify, version_key, window_of
+from relay.core.dedupe import UNDATED_WINDOW, Identity, identify, identity_window, version_key
 from relay.core.mapping import version_of
 from relay.core.model import TicketFields, Update
 
@@ -105,7 +105,7 @@ def test_any_key_makes_a_short_identity(key: str) -> None:
 def test_an_identity_without_version_and_date_is_known_for_ten_minutes_at_most(
     identity: Identity, window: float, expected: float
 ) -> None:
-    assert window_of(identity, window) == expected
+    assert identity_window(identity, window) == expected
 
 
 def test_ten_minutes_are_the_limit_of_an_undated_identity() -> None:

@@ -126,7 +126,7 @@ def test_a_payload_without_a_record_is_one_rejection_that_keeps_it(payload: Any)
     ],
 )
 def test_a_record_that_is_no_object_is_rejected_and_kept(record: Any, kind: str, shown: str) -> None:
-    problem = f"a record is an object with fields, this is {kind}"
+    problem = f"expected an object with fields, not {kind}"
 
     assert map_one(record) == Rejected((FieldError("records", problem, shown),), record)
 
@@ -294,8 +294,8 @@ def test_an_id_on_which_the_pattern_takes_too_long_is_rejected_and_says_so() -> 
     assert isinstance(mapped, Rejected)
     (error,) = mapped.errors
     assert error.problem == (
-        "the pattern `^(a|aa)+$` (the mapping's `sys_id_pattern`) takes too long on this id: "
-        "simplify it, repeats inside repeats are slow"
+        "the pattern `^(a|aa)+$` (the mapping's `sys_id_pattern`) takes too long for this id: "
+        "simplify it, because repeats inside repeats are slow"
     )
 
 

@@ -14,8 +14,8 @@ from properties import examples
 from relay.core.path_errors import PathError
 from relay.core.paths import FieldPath, compile_path
 
-HYPHEN = "a name with - in it must stand in double quotes, such as '\"new-values\".state'"
-LETTERS = "a name with other letters than a to z must stand in double quotes, such as '\"zustände\".state'"
+HYPHEN = "a name that contains - must be in double quotes, such as '\"new-values\".state'"
+LETTERS = "a name with letters other than a to z must be in double quotes, such as '\"zustände\".state'"
 NAMES = st.sampled_from(["a", "b", "null", "true", "_c", "D1"])
 PAYLOADS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -112,31 +112,31 @@ def test_paths_are_compared_by_their_expressions() -> None:
         (
             "a.$",
             2,
-            "not a JMESPath expression: a path begins with the name of a field: write neither $ nor $. before it",
+            "not a JMESPath expression: a path starts with the name of a field, without $ or $.",
         ),
-        ("/a/b", 0, "not a JMESPath expression: a dot stands between names, no /"),
-        ("a[?b = `6`]", 5, "not a JMESPath expression: a comparison is written =="),
+        ("/a/b", 0, "not a JMESPath expression: names are separated by a dot, not by /"),
+        ("a[?b = `6`]", 5, "not a JMESPath expression: a comparison is written with =="),
         ("`a", 0, "not a JMESPath expression: this quote is not closed"),
         ("ä.b", 0, f"not a JMESPath expression: {LETTERS}"),
         (
             "a[?b] c",
             6,
-            "not a JMESPath expression: a name or value cannot stand here: is a dot or an operator missing before it?",
+            "not a JMESPath expression: unexpected name or value: is a dot or an operator missing before it?",
         ),
-        ("a | to_string(b, c)", 4, "JMESPath's to_string() takes 1 argument, here it gets 2"),
-        ("join('(,', a) | join(@)", 16, "JMESPath's join() takes 2 arguments, here it gets 1"),
-        ("not_null()", 0, "JMESPath's not_null() takes 1 or more arguments, here it gets 0"),
-        ("sort_by([?max_by(a, &b) > `1`], &c, d)", 0, "JMESPath's sort_by() takes 2 arguments, here it gets 3"),
+        ("a | to_string(b, c)", 4, "JMESPath's to_string() takes 1 argument, not 2"),
+        ("join('(,', a) | join(@)", 16, "JMESPath's join() takes 2 arguments, not 1"),
+        ("not_null()", 0, "JMESPath's not_null() takes 1 or more arguments, not 0"),
+        ("sort_by([?max_by(a, &b) > `1`], &c, d)", 0, "JMESPath's sort_by() takes 2 arguments, not 3"),
         ("", 0, "not a JMESPath expression: it is empty"),
-        ("lenght(a)", 0, "JMESPath has no such function; did you mean length()?"),
+        ("lenght(a)", 0, "unknown JMESPath function; did you mean length()?"),
         (
             "a[?zzz(b)] | yyy(@)",
             3,
-            f"JMESPath has no such function; it has {', '.join(sorted(Functions.FUNCTION_TABLE))}",
+            f"unknown JMESPath function; known functions: {', '.join(sorted(Functions.FUNCTION_TABLE))}",
         ),
-        ("(" * 3_000, 0, "not a JMESPath expression that can be read: it is too deep"),
-        ("!" * 3_000 + "a", 0, "not a JMESPath expression that can be read: it is too deep"),
-        (" && ".join("a" * 3_000), 0, "not a JMESPath expression that can be read: it is too deep"),
+        ("(" * 3_000, 0, "the JMESPath expression is nested too deeply"),
+        ("!" * 3_000 + "a", 0, "the JMESPath expression is nested too deeply"),
+        (" && ".join("a" * 3_000), 0, "the JMESPath expression is nested too deeply"),
     ],
 )
 def test_an_expression_that_is_none_says_why_and_where(expression: str, at: int, complaint: str) -> None:

@@ -57,8 +57,8 @@ TOP = (
     "sys_id_pattern, tables, tests, unlisted_states, virima"
 )
 NOT_A_NETWORK = "10.0.0.1/8 is an address with the length of a network: write 10.0.0.0/8, or 10.0.0.1 for one address"
-NO_FUNCTION = f"JMESPath has no such function; it has {', '.join(sorted(Functions.FUNCTION_TABLE))}"
-NO_NAME = "a name or value cannot stand here: is a dot or an operator missing before it?"
+NO_FUNCTION = f"unknown JMESPath function; known functions: {', '.join(sorted(Functions.FUNCTION_TABLE))}"
+NO_NAME = "unexpected name or value: is a dot or an operator missing before it?"
 WANTS_KEYS = "expected keys and values here (key: value), indented below"
 
 
@@ -436,7 +436,7 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         (
             "sys_id_pattern: 'a{9999999999999}'",
             (
-                "1:17: sys_id_pattern: not a regular expression: its repeats come to more than an id can have: "
+                "1:17: sys_id_pattern: not a regular expression: the repeats are too long: "
                 "an id has at most 255 characters"
             ),
         ),
@@ -552,11 +552,11 @@ def test_a_place_behind_an_escape_is_told_by_its_number() -> None:
 @pytest.mark.parametrize(
     ("expression", "at", "complaint"),
     [
-        ("lenght(a)", 0, "JMESPath has no such function; did you mean length()?"),
-        ("a[?contians(b, `6`)]", 3, "JMESPath has no such function; did you mean contains()?"),
+        ("lenght(a)", 0, "unknown JMESPath function; did you mean length()?"),
+        ("a[?contians(b, `6`)]", 3, "unknown JMESPath function; did you mean contains()?"),
         ("a | zzz(@)", 4, NO_FUNCTION),
-        ("(" * 3_000, 0, "not a JMESPath expression that can be read: it is too deep"),
-        ("||".join("a" * 3_000), 0, "not a JMESPath expression that can be read: it is too deep"),
+        ("(" * 3_000, 0, "the JMESPath expression is nested too deeply"),
+        ("||".join("a" * 3_000), 0, "the JMESPath expression is nested too deeply"),
     ],
 )
 def test_a_jmespath_expression_that_can_never_work_is_refused(expression: str, at: int, complaint: str) -> None:
