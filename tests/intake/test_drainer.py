@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import wait_until
-from store.bench import DELIVERED, HOUR, MINUTE, NOT_NOW, Bench, make_integration, reopening, resolution, unusable
+from store.bench import DELIVERED, HOUR, MINUTE, NOT_NOW, Bench, make_integration, reopening, resolution, unmappable
 
 from relay.core.model import Mapped
 from relay.errors import JournalError
@@ -129,7 +129,7 @@ def test_an_update_whose_answer_was_lost_is_accepted_once(bench: Bench, journal:
 
 
 def test_rejections_are_stored(bench: Bench, journal: Journal) -> None:
-    append(journal, bench, unusable({"short_description": "no sys_id"}))
+    append(journal, bench, unmappable({"short_description": "no sys_id"}))
 
     drainer(journal, bench).drain()
 

@@ -1,4 +1,4 @@
-"""An integration's queue with the clock in the test's hand: a webhook, a worker's turn, an answer of IEM in a line each."""
+"""A test bench for the queue of one integration, with a virtual clock. A webhook, a worker or an answer of IEM takes one line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BUG = Retry(Reason.BUG)
 WRONG_CREDENTIALS = Park(Reason.WRONG_CREDENTIALS)
 TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
 
-#: Members begin with an id; some go on with a packed record.
+#: A member begins with an id, which a packed record can follow.
 _LISTED = """
 local ids = {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do ids[#ids + 1] = string.match(member, '^%w+') end
@@ -53,14 +53,14 @@ iem: {url: "http://127.0.0.1:9", customer_id: ACME, integration_id: "42", userna
 
 
 def make_integration(name: str = "acme", *, window: int = DAY, collapse: bool = True) -> Integration:
-    """Return an integration with DESIGN's defaults; `window` in milliseconds."""
+    """Return an integration with the default settings; `window` in milliseconds."""
     made = parse_mapping_file(name, MAPPING, load_presets()).integration
     assert made is not None
     return replace(made, dedupe=replace(made.dedupe, window=window / SECOND, collapse=collapse))
 
 
 def sys_id(ticket: int) -> str:
-    """Return the sys_id of the `ticket`-th ticket."""
+    """Return the sys_id of a ticket."""
     return f"{ticket:032x}"
 
 
@@ -78,30 +78,30 @@ def ticket_fields(ticket: int, version: str | None, updated_at: int | None) -> T
 
 
 def resolution(version: str | None = None, *, ticket: int = 1, state: int = 6, updated_at: int | None = None) -> Update:
-    """Return an update that is relayed."""
+    """Return an update with a state that is relayed."""
     return Update(ticket_fields(ticket, version, updated_at), state)
 
 
 def reopening(version: str | None = None, *, ticket: int = 1, updated_at: int | None = None) -> Ignored:
-    """Return an update whose state is not relayed."""
+    """Return an update with a state that is not relayed."""
     return Ignored(ticket_fields(ticket, version, updated_at), "state 2 is not listed in the mapping's `states`")
 
 
-def unusable(record: object) -> Rejected:
-    """Return what a record without a sys_id comes to."""
+def unmappable(record: object) -> Rejected:
+    """Return the mapping's result for a record without a sys_id."""
     return Rejected((FieldError("sys_id", "no value at `sys_id`"),), record)
 
 
-def answered(status: int) -> Outcome:
-    """Return what IEM's answer with `status` and no message means."""
+def outcome_of(status: int) -> Outcome:
+    """Return the outcome of an answer of IEM with `status` and no message."""
     outcome = classify_push(IemAnswer(status), "basic")
     assert isinstance(outcome, Delivered | Retry | Park | Dead)
     return outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One line of a delivery's record."""
+class ListedAttempt:
+    """An attempt as a delivery's record lists it."""
 
     at: int
     outcome: str
@@ -110,7 +110,7 @@ class Turn:
 
 
 class Bench:
-    """One integration in Redis. Time (`now`, Unix ms) passes only by `wait`."""
+    """One integration in Redis. Its clock (`now`, Unix ms) advances only by `wait`."""
 
     def __init__(
         self, redis: Connection, integration: Integration | None = None, *, retention: int = RETENTION
@@ -124,7 +124,7 @@ class Bench:
         self._ids = count(1)
 
     def wait(self, milliseconds: int) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += milliseconds
 
     def key(self, name: str) -> str:
@@ -134,74 +134,80 @@ class Bench:
     # Webhooks
 
     def new_id(self) -> str:
-        """Return an id that sorts behind all that were made before it."""
+        """Return an id that sorts after all previous ones."""
         return make_id(self.now, next(self._ids).to_bytes(10, "big"))
 
     def submission(
         self, mapped: Mapped, *, idempotency_key: str | None = None, received_at: int | None = None
     ) -> Submission:
-        """Return a record on its way in, received now unless told otherwise."""
+        """Return a submission, received now unless `received_at` is given."""
         at = self.now if received_at is None else received_at
         return Submission(self.new_id(), mapped, at, "servicenow", idempotency_key)
 
     def accept(self, mapped: Mapped, *, idempotency_key: str | None = None, received_at: int | None = None) -> Verdict:
-        """Return the verdict on a webhook with one record."""
+        """Accept a webhook with one record, and return the verdict."""
         [verdict] = self.submit([self.submission(mapped, idempotency_key=idempotency_key, received_at=received_at)])
         return verdict
 
     def submit(self, submissions: Sequence[Submission]) -> list[Verdict]:
-        """Return the verdicts on a webhook's records."""
+        """Accept a webhook with several records, and return the verdicts."""
         return self.queue.accept(self.integration, submissions, self.now)
 
     def accept_new(self, mapped: Mapped) -> str:
-        """Accept an update that is new, and return its delivery's id."""
+        """Accept a new update, and return the id of its delivery."""
         verdict = self.accept(mapped)
         assert verdict.status == "queued"
         return verdict.id
 
     def accept_tickets(self, *tickets: int) -> list[str]:
-        """Accept a resolution of each ticket, a millisecond apart, and return their deliveries' ids."""
+        """Accept a resolution of each ticket, one millisecond apart, and return the ids of their deliveries."""
         ids = []
         for ticket in tickets:
             ids.append(self.accept_new(resolution("1", ticket=ticket)))
             self.wait(1)
         return ids
 
+    def make_dead_letter(self, update: Mapped) -> str:
+        """Accept an update that IEM refuses, and return the id of its dead letter."""
+        dead_letter = self.accept_new(update)
+        assert self.attempt(REFUSED) == "dead"
+        return dead_letter
+
     # Workers
 
-    def take(self, most: int = 10, *, worker: str = "worker-1", config: str | None = None) -> TakeResult:
-        """Return what a worker with room for `most` gets."""
-        return self.queue.take(worker, most, lease=LEASE, config=config or self.config, now=self.now)
+    def take(self, limit: int = 10, *, worker: str = "worker-1", config: str | None = None) -> TakeResult:
+        """Let a worker take up to `limit` deliveries."""
+        return self.queue.take(worker, limit, lease=LEASE, config=config or self.config, now=self.now)
 
-    def take_ids(self, most: int = 10, *, worker: str = "worker-1") -> list[str]:
-        """Return the ids of what a worker gets."""
-        return [assignment.id for assignment in self.take(most, worker=worker).assignments]
+    def take_ids(self, limit: int = 10, *, worker: str = "worker-1") -> list[str]:
+        """Let a worker take up to `limit` deliveries, and return their ids."""
+        return [assignment.id for assignment in self.take(limit, worker=worker).assignments]
 
     def take_one(self, *, worker: str = "worker-1", config: str | None = None) -> Assignment:
-        """Return the delivery that a worker with room for one gets."""
+        """Let a worker take one delivery."""
         [assignment] = self.take(1, worker=worker, config=config).assignments
         return assignment
 
     def settle(self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None) -> str:
-        """Write down what an attempt came to, and return the delivery's status."""
+        """Settle an attempt, and return the delivery's status."""
         [status] = self.settle_all([self.settlement(assignment, outcome, delay=delay)])
         return status
 
     def settle_all(self, settlements: Sequence[Settlement]) -> list[str]:
-        """Write down what several attempts came to."""
+        """Settle several attempts in one step, and return the deliveries' statuses."""
         return self.queue.settle(settlements, now=self.now)
 
     def settlement(self, assignment: Assignment, outcome: Outcome | None, *, delay: int | None = None) -> Settlement:
-        """Return a settlement as the worker makes it, with the mapping's own retry schedule where no `delay` is given."""
+        """Return a settlement as a worker makes it; without `delay`, the integration's retry schedule applies."""
         schedule = self.integration.retry
-        own = int(retry_delay(schedule, assignment.tries + 1, None, 0.5) * SECOND)
+        scheduled = int(retry_delay(schedule, assignment.tries + 1, None, 0.5) * SECOND)
         return Settlement(
             assignment,
             outcome,
             at=self.now,
             duration=40,
             status=None,
-            delay=own if delay is None else delay,
+            delay=scheduled if delay is None else delay,
             give_up_after=int(schedule.give_up_after * SECOND),
         )
 
@@ -210,49 +216,79 @@ class Bench:
         return self.settle(self.take_one(), outcome, delay=delay)
 
     def reclaim(self, *, worker: str = "worker-2") -> tuple[int, int]:
-        """Put back what is in flight and whose lease is over, however little Redis's own clock went on meanwhile."""
+        """Put back the deliveries whose lease has ended. Their idle time by Redis's own clock is not checked."""
         return self.queue.reclaim(worker, min_idle=0, now=self.now)
 
-    # What Redis holds
+    # What Redis stores
 
     def record(self, delivery_id: str) -> Mapping[str, str]:
-        """Return a delivery's record, empty where there is none."""
+        """Return a delivery's record, empty if it is not known."""
         found = self.redis.run("find", self.key("queue"), [0, delivery_id])
         return pairs(found[0][1]) if found else {}
 
     def status(self, delivery_id: str) -> str:
-        """Return a delivery's status, as it is stored."""
+        """Return a delivery's status as it is stored."""
         return self.record(delivery_id)["status"]
 
-    def turns(self, delivery_id: str) -> list[Turn]:
+    def attempts(self, delivery_id: str) -> list[ListedAttempt]:
         """Return the attempts that a record lists."""
         record = self.record(delivery_id)
-        return [_turn(record[f"a{number + 1}"]) for number in range(int(record.get("attempts", 0)))]
+        return [_read_attempt(record[f"a{number + 1}"]) for number in range(int(record.get("attempts", 0)))]
 
     def ticket(self, ticket: int = 1) -> dict[str, str]:
-        """Return what is known of a ticket, its mark taken apart."""
-        fields = dict(self._hash(f"t:{sys_id(ticket)}"))
+        """Return the fields of a ticket, with its mark split into three fields."""
+        fields = dict(self.hash(f"t:{sys_id(ticket)}"))
         mark = zip(("received_at", "updated_at", "version"), fields.pop("mark", "").split(), strict=False)
         return fields | {name: value for name, value in mark if value != "-"}
 
     def circuit(self) -> Mapping[str, str]:
-        """Return how the integration stands."""
-        return self._hash("circuit")
+        """Return the fields of the integration's circuit."""
+        return self.hash("circuit")
 
     @property
     def parked(self) -> str | None:
-        """Why the integration is parked."""
+        """Why the integration is parked, or None."""
         return self.circuit().get("reason")
 
     def listed(self, status: str) -> list[str]:
-        """Return the ids of the deliveries with a status, the oldest first."""
+        """Return the ids of the deliveries with a status, oldest first."""
         found = self.redis.call("EVAL", _LISTED, 1, self.key(f"in:{status}"))
-        return [str(an_id) for an_id in found]
+        return [str(delivery_id) for delivery_id in found]
 
-    def _hash(self, name: str) -> Mapping[str, str]:
+    def hash(self, name: str) -> Mapping[str, str]:
         return pairs(self.redis.call("HGETALL", self.key(name)))
 
 
-def _turn(line: str) -> Turn:
+def _read_attempt(line: str) -> ListedAttempt:
     at, outcome, reason, _, _, counted = line.split("|")
-    return Turn(int(at), outcome, reason, counted == "1")
+    return ListedAttempt(int(at), outcome, reason, counted == "1")
+
+
+def park_down(bench: Bench) -> list[str]:
+    """Park an integration as `down` by the failures of five tickets, and return their deliveries."""
+    ids = bench.accept_tickets(1, 2, 3, 4, 5)
+    for _ in range(5):
+        bench.attempt(UNREACHABLE)
+    assert bench.parked == "down"
+    return ids
+
+
+def park_not_found(bench: Bench) -> list[str]:
+    """Park an integration as `not_found` by five unknown tickets, and return their deliveries."""
+    ids = bench.accept_tickets(1, 2, 3, 4, 5)
+    for _ in range(5):
+        bench.attempt(NOT_FOUND)
+    assert bench.parked == "not_found"
+    return ids
+
+
+def wait_for_probe(bench: Bench, *, worker: str = "worker-1") -> Assignment:
+    """Advance the clock until a probe is due, and take it."""
+    taken = bench.take(worker=worker)
+    if not taken.assignments:
+        assert taken.look_again_at is not None
+        bench.wait(taken.look_again_at - bench.now)
+        taken = bench.take(worker=worker)
+    [probe] = taken.assignments
+    assert probe.is_probe
+    return probe

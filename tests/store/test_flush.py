@@ -1,4 +1,4 @@
-"""Redis may answer before it hands a write to its disk, under `everysec` alone: there it is asked, elsewhere it is not."""
+"""With `everysec` Redis can answer before it hands a write to its disk. Only then does the relay wait for the write."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from relay.store.connection import Connection
 
 
 class BusyDisk(Connection):
-    """The real Redis, of whose disk is told what `told` has, one look after the other; then the truth."""
+    """A real Redis that reports the `states` of its writes, one per look, before the real state."""
 
-    told: Sequence[str] = ()
+    states: Sequence[str] = ()
     looks = 0
 
     def call(self, *command: Any) -> Any:
@@ -27,21 +27,19 @@ class BusyDisk(Connection):
         if command[:2] != ("EVAL", flush._LOOK):
             return super().call(*command)
         self.looks += 1
-        return self.told[self.looks - 1] if self.looks <= len(self.told) else super().call(*command)
+        return self.states[self.looks - 1] if self.looks <= len(self.states) else super().call(*command)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="relay-flush-") as folder:
-        one = RedisServer(Path(folder)).start()
-        yield one
-        one.stop()
+        server = RedisServer(Path(folder)).start()
+        yield server
+        server.stop()
 
 
-@pytest.mark.parametrize(("policy", "asked"), [("everysec", True), ("always", False), ("no", False)])
-def test_a_server_that_may_hold_writes_back_is_asked_after_each_webhook(
-    server: RedisServer, policy: str, *, asked: bool
-) -> None:
+@pytest.mark.parametrize(("policy", "is_checked"), [("everysec", True), ("always", False), ("no", False)])
+def test_only_everysec_costs_a_call_after_each_webhook(server: RedisServer, policy: str, *, is_checked: bool) -> None:
     connection = Connection(server.url, timeout=5)
     connection.call("FLUSHALL")
     connection.call("CONFIG", "SET", "appendfsync", policy)
@@ -52,23 +50,23 @@ def test_a_server_that_may_hold_writes_back_is_asked_after_each_webhook(
         bench.accept_new(resolution("5", ticket=ticket))
 
     commands = str(connection.call("INFO", "commandstats"))
-    assert ("cmdstat_info" in commands) is asked
+    assert ("cmdstat_info" in commands) is is_checked
     connection.close()
 
 
-def test_a_server_that_hides_its_policy_is_asked_too(server: RedisServer) -> None:
+def test_a_server_that_hides_its_policy_is_checked_too(server: RedisServer) -> None:
     connection = Connection(server.url, timeout=5)
     connection.call("FLUSHALL")
     connection.call("CONFIG", "SET", "appendfsync", "always")
-    connection.call("ACL", "SETUSER", "shy", "on", ">secret", "~*", "&*", "+@all", "-config")
-    shy = Connection(server.url.replace("://", "://shy:secret@"), timeout=5)
+    connection.call("ACL", "SETUSER", "restricted", "on", ">secret", "~*", "&*", "+@all", "-config")
+    restricted = Connection(server.url.replace("://", "://restricted:secret@"), timeout=5)
     connection.call("CONFIG", "RESETSTAT")
 
-    Bench(shy).accept_new(resolution("hidden"))
+    Bench(restricted).accept_new(resolution("hidden"))
 
     assert "cmdstat_info" in str(connection.call("INFO", "commandstats"))
     connection.close()
-    shy.close()
+    restricted.close()
 
 
 @pytest.fixture
@@ -81,38 +79,36 @@ def busy(server: RedisServer) -> Iterator[BusyDisk]:
 
 
 @pytest.mark.parametrize(
-    ("told", "looks"),
+    ("states", "looks"),
     [
         (["nothing"], 1),
         (["goes", "goes"], 2),
         (["goes", "nothing"], 2),
-        # What was to go was refused by the disk: what goes later counts anew.
+        # The disk refused the first write: the count of 'goes' starts again.
         (["goes", "held back", "goes", "goes"], 4),
         (["held back", "held back", "nothing"], 3),
     ],
 )
-def test_a_webhook_is_acknowledged_when_what_waited_has_gone(busy: BusyDisk, told: list[str], looks: int) -> None:
-    busy.told = [*told, *["held back"] * 1000]
+def test_a_webhook_is_acknowledged_after_redis_wrote_its_data(busy: BusyDisk, states: list[str], looks: int) -> None:
+    busy.states = [*states, *["held back"] * 1000]
 
     Bench(busy).accept_new(resolution("5"))
 
     assert busy.looks == looks
 
 
-def test_a_webhook_that_stays_held_back_is_not_known_to_be_stored(
-    busy: BusyDisk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_stays_held_back_is_not_acknowledged(busy: BusyDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flush, "_PATIENCE", 0.05)
-    busy.told = ["held back"] * 1000
+    busy.states = ["held back"] * 1000
 
     with pytest.raises(StoreUnavailableError, match="its disk is busy"):
         Bench(busy).accept_new(resolution("5"))
 
 
-def test_a_webhook_that_the_disk_refuses_is_not_known_to_be_stored(
+def test_a_write_that_the_disk_refuses_is_not_acknowledged(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under everysec Redis says yes before it finds its disk full, and keeps what it could not write in its memory."""
+    """With `everysec` Redis answers before it finds that its disk is full, and keeps the write in its memory."""
     monkeypatch.setattr(flush, "_PATIENCE", 0.05)
     connection = Connection(server.url, timeout=5)
     connection.call("CONFIG", "SET", "appendfsync", "everysec")
@@ -126,13 +122,13 @@ def test_a_webhook_that_the_disk_refuses_is_not_known_to_be_stored(
             bench.accept_new(resolution("5", ticket=2))
     finally:
         server.limit_files(-1)
-    wait_until(lambda: connection.call("EVAL", flush._LOOK, 1, "any") == "nothing", "Redis writes what waits")
+    wait_until(lambda: connection.call("EVAL", flush._LOOK, 1, "any") == "nothing", "Redis writes what waited")
     bench.accept_new(resolution("5", ticket=3))
     connection.close()
 
 
 @pytest.mark.parametrize(
-    ("buffer", "fsyncs", "status", "found"),
+    ("buffer", "fsyncs", "status", "state"),
     [
         (0, 0, "ok", "nothing"),
         (0, 1, "ok", "nothing"),
@@ -142,15 +138,15 @@ def test_a_webhook_that_the_disk_refuses_is_not_known_to_be_stored(
         (700, 10, "err", "held back"),
     ],
 )
-def test_what_waits_is_read_from_what_redis_tells_of_itself(
-    server: RedisServer, buffer: int, fsyncs: int, status: str, found: str
+def test_the_state_of_the_writes_is_read_from_info(
+    server: RedisServer, buffer: int, fsyncs: int, status: str, state: str
 ) -> None:
     connection = Connection(server.url, timeout=5)
-    told = (
+    info = (
         f"aof_last_write_status:{status}\r\naof_current_size:4711\r\naof_pending_rewrite:0\r\n"
         f"aof_buffer_length:{buffer}\r\naof_pending_bio_fsync:{fsyncs}\r\naof_delayed_fsync:0\r\n"
     )
     look = flush._LOOK.replace("redis.call('INFO', 'persistence')", "ARGV[1]")
 
-    assert connection.call("EVAL", look, 1, "any", told) == found
+    assert connection.call("EVAL", look, 1, "any", info) == state
     connection.close()

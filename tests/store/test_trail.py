@@ -1,4 +1,4 @@
-"""The trail in Redis: read by page and by filter, sealed by several processes, dropped seal by seal. Real Redis."""
+"""The audit trail in Redis: pages and filters, sealing by several processes, and dropping it by seal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.bench import (
     reopening,
     resolution,
     sys_id,
-    unusable,
+    unmappable,
 )
 
 from relay.clock import now_ms
@@ -74,13 +74,13 @@ def walk(trail: Trail, names: list[str], query: TrailQuery, limit: int) -> list[
             return found
 
 
-def test_a_delivery_leaves_a_record_of_each_step(bench: Bench, trail: Trail) -> None:
+def test_each_step_of_a_delivery_is_recorded(bench: Bench, trail: Trail) -> None:
     verdict = bench.accept(resolution("1"))
     bench.attempt(DELIVERED)
 
     records = list(trail.walk("acme"))
 
-    assert [(one["type"], one["delivery_id"], one["sys_id"], one["number"]) for one in records] == [
+    assert [(record["type"], record["delivery_id"], record["sys_id"], record["number"]) for record in records] == [
         ("accepted", verdict.id, sys_id(1), "INC0000001"),
         ("delivered", verdict.id, sys_id(1), "INC0000001"),
     ]
@@ -97,24 +97,24 @@ def test_a_delivery_leaves_a_record_of_each_step(bench: Bench, trail: Trail) -> 
         (TrailQuery(number="INC0000002"), ["dead", "accepted"]),
         (TrailQuery(sys_id=sys_id(1)), ["delivered", "accepted"]),
         (TrailQuery(user="Beth.Anglin@example.com"), ["accepted", "accepted"]),
-        (TrailQuery(user="nobody"), []),
+        (TrailQuery(user="unknown"), []),
         (TrailQuery(since=now_ms() + DAY), []),
         (TrailQuery(until=now_ms() - DAY), []),
     ],
 )
-def test_records_are_found_by_what_they_say(bench: Bench, trail: Trail, query: TrailQuery, types: list[str]) -> None:
+def test_records_are_filtered_by_their_fields(bench: Bench, trail: Trail, query: TrailQuery, types: list[str]) -> None:
     bench.accept(resolution("1", ticket=1))
     bench.attempt(DELIVERED)
     bench.accept(resolution("1", ticket=2))
     bench.attempt(REFUSED)
-    bench.accept(unusable({}))
+    bench.accept(unmappable({}))
     bench.accept(reopening("2"))
 
-    assert [one["type"] for one in walk(trail, ["acme"], query, limit=2)] == types
+    assert [record["type"] for record in walk(trail, ["acme"], query, limit=2)] == types
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
-def test_pages_of_several_integrations_are_all_of_them_in_order(redis: Connection, trail: Trail, limit: int) -> None:
+def test_pages_merge_several_integrations_in_order(redis: Connection, trail: Trail, limit: int) -> None:
     benches = [Bench(redis, make_integration(name)) for name in ("alpha", "beta", "gamma")]
     for ticket in range(9):
         benches[ticket * ticket % 3].accept(resolution("1", ticket=ticket))
@@ -122,12 +122,12 @@ def test_pages_of_several_integrations_are_all_of_them_in_order(redis: Connectio
 
     found = walk(trail, names, TrailQuery(), limit)
 
-    places = [(*map(int, one["id"].split("-")), one["integration"]) for one in found]
-    assert places == sorted(places, reverse=True)
-    assert len(set(places)) == 9
+    positions = [(*map(int, record["id"].split("-")), record["integration"]) for record in found]
+    assert positions == sorted(positions, reverse=True)
+    assert len(set(positions)) == 9
 
 
-def test_a_filter_that_few_pass_is_answered_in_pages_that_end_early(bench: Bench, trail: Trail) -> None:
+def test_pages_of_a_filter_with_few_matches_end_early(bench: Bench, trail: Trail) -> None:
     bench.accept(resolution("1", ticket=1))
     entry = ["type", "parked", "at", "1", "delivery", "", "sys_id", "", "number", "", "actor", "", "more", ""]
     script = "for i = 1, 25000 do redis.call('XADD', KEYS[1], '*', unpack(ARGV)) end"
@@ -136,10 +136,10 @@ def test_a_filter_that_few_pass_is_answered_in_pages_that_end_early(bench: Bench
     first = trail.page(["acme"], TrailQuery(type="accepted"), limit=10)
 
     assert (first.items, first.next_cursor is None) == ((), False)
-    assert [one["type"] for one in walk(trail, ["acme"], TrailQuery(type="accepted"), limit=10)] == ["accepted"]
+    assert [record["type"] for record in walk(trail, ["acme"], TrailQuery(type="accepted"), limit=10)] == ["accepted"]
 
 
-def test_what_is_new_is_sealed_and_the_rest_stays_sealed(bench: Bench, trail: Trail, chain: SealChain) -> None:
+def test_only_new_records_are_sealed(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(300):
         bench.accept(resolution("1", ticket=ticket))
     first = sealer(trail).seal("acme")
@@ -162,7 +162,7 @@ def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url:
         sealing = [pool.submit(seal_on, connection) for connection in connections]
         for ticket in range(200):
             bench.accept(resolution("1", ticket=ticket))
-        done = sum(one.result() for one in sealing)
+        done = sum(future.result() for future in sealing)
     done += sealer(trail).seal("acme")
 
     assert done == 200
@@ -172,7 +172,7 @@ def test_several_processes_make_one_chain(bench: Bench, trail: Trail, redis_url:
         connection.close()
 
 
-def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail: Trail, chain: SealChain) -> None:
+def test_old_records_are_dropped_by_seal_and_the_chain_continues(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(3):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -181,7 +181,7 @@ def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail
     sealer(trail, retention=60, later=120_000).drop_old("acme")
     sealer(trail).seal("acme")
 
-    assert [one["number"] for one in trail.walk("acme")] == ["INC0000003"]
+    assert [record["number"] for record in trail.walk("acme")] == ["INC0000003"]
     assert [seal.number for seal in chain.seals("acme")] == [4]
     anchor = chain.anchor("acme")
     assert anchor is not None
@@ -189,7 +189,7 @@ def test_what_is_old_goes_seal_by_seal_and_the_chain_goes_on(bench: Bench, trail
     assert is_good(trail)
 
 
-def test_what_was_never_sealed_is_not_dropped(bench: Bench, trail: Trail) -> None:
+def test_unsealed_records_are_not_dropped(bench: Bench, trail: Trail) -> None:
     bench.accept(resolution("1"))
 
     sealer(trail, retention=60, later=120_000).drop_old("acme")
@@ -197,7 +197,7 @@ def test_what_was_never_sealed_is_not_dropped(bench: Bench, trail: Trail) -> Non
     assert trail.count("acme") == 1
 
 
-def test_what_is_young_stays(bench: Bench, trail: Trail, chain: SealChain) -> None:
+def test_records_within_the_retention_are_kept(bench: Bench, trail: Trail, chain: SealChain) -> None:
     bench.accept(resolution("1"))
     sealer(trail).seal("acme")
 
@@ -208,36 +208,36 @@ def test_what_is_young_stays(bench: Bench, trail: Trail, chain: SealChain) -> No
 
 
 def rewrite(redis: Connection, trail_key: str, change: dict[str, str] | None, which: int) -> None:
-    """Make the stream anew with one entry changed, or without it (None), as somebody with access to Redis can."""
+    """Create the stream again, with one entry changed or removed (None), as an attacker with access to Redis can."""
     entries = redis.call("XRANGE", trail_key, "-", "+")
     redis.call("DEL", trail_key)
-    for number, (an_id, flat) in enumerate(entries):
+    for number, (record_id, flat) in enumerate(entries):
         fields = dict(flat if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True))
         if number == which and change is None:
             continue
         fields |= change if number == which and change else {}
-        redis.call("XADD", trail_key, an_id, *[part for pair in fields.items() for part in pair])
+        redis.call("XADD", trail_key, record_id, *[part for pair in fields.items() for part in pair])
 
 
 @pytest.mark.parametrize(
-    "change", [None, {"actor": "somebody else"}, {"more": '{"resolved_by":"x@example.com"}'}, {"at": "1"}]
+    "change", [None, {"actor": "another actor"}, {"more": '{"resolved_by":"x@example.com"}'}, {"at": "1"}]
 )
-def test_who_changes_a_record_in_redis_is_found_out(
+def test_a_changed_or_removed_record_is_found(
     bench: Bench, trail: Trail, redis: Connection, change: dict[str, str] | None, chain: SealChain
 ) -> None:
     for ticket in range(5):
         bench.accept(resolution("1", ticket=ticket))
     sealer(trail).seal("acme")
-    victim = list(trail.walk("acme"))[2]["id"]
+    changed_id = list(trail.walk("acme"))[2]["id"]
 
     rewrite(redis, bench.key("audit"), change, 2)
 
     report = verify_trail("acme", trail.walk("acme"), chain.seals("acme"), [KEY])
     assert report.finding is not None
-    assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", victim)
+    assert (report.finding.kind, report.finding.record) == ("removed" if change is None else "edited", changed_id)
 
 
-def test_who_drops_less_than_another_has_dropped_changes_nothing(bench: Bench, trail: Trail, chain: SealChain) -> None:
+def test_dropping_less_than_another_process_changes_nothing(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(4):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -252,7 +252,7 @@ def test_who_drops_less_than_another_has_dropped_changes_nothing(bench: Bench, t
     assert is_good(trail)
 
 
-def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Trail, chain: SealChain) -> None:
+def test_a_record_added_before_the_anchor_is_found(bench: Bench, trail: Trail, chain: SealChain) -> None:
     for ticket in range(3):
         bench.accept(resolution("1", ticket=ticket))
         sealer(trail).seal("acme")
@@ -261,9 +261,9 @@ def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Tr
     chain.drop(make_anchor(KEY, seals[1]))
     bench.redis.call("DEL", bench.key("audit"))
     bench.redis.call("XADD", bench.key("audit"), seals[0].last, "type", "dead", "at", "1")
-    for an_id, flat in kept:
+    for record_id, flat in kept:
         fields = dict(flat if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True))
-        bench.redis.call("XADD", bench.key("audit"), an_id, *[part for pair in fields.items() for part in pair])
+        bench.redis.call("XADD", bench.key("audit"), record_id, *[part for pair in fields.items() for part in pair])
 
     report = verify_trail("acme", trail.walk("acme"), chain.seals("acme"), [KEY], chain.anchor("acme"))
 
@@ -271,24 +271,22 @@ def test_a_record_that_is_put_before_the_anchor_is_found(bench: Bench, trail: Tr
     assert (report.finding.kind, report.finding.record) == ("added", seals[0].last)
 
 
-def test_what_somebody_rewrote_is_not_sealed_once_more_by_the_true_key(
+def test_a_rewritten_chain_is_not_sealed_again(
     bench: Bench, trail: Trail, chain: SealChain, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one = sealer(trail)
+    same_sealer = sealer(trail)
     bench.accept(resolution("1", ticket=1))
-    one.seal("acme")
+    same_sealer.seal("acme")
     bench.redis.call("DEL", bench.key("seals"))
     bench.accept(resolution("1", ticket=2))
 
-    assert one.seal("acme") == 0
+    assert same_sealer.seal("acme") == 0
 
     assert list(chain.seals("acme")) == []
     assert "sealing has stopped" in caplog.text
 
 
-def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(
-    redis: Connection, trail: Trail, chain: SealChain
-) -> None:
+def test_a_damaged_trail_does_not_stop_the_sealing_of_others(redis: Connection, trail: Trail, chain: SealChain) -> None:
     broken, good = (Bench(redis, make_integration(name)) for name in ("broken", "good"))
     good.accept(resolution("1"))
     redis.call("XADD", broken.key("seals"), "1-0", "nonsense", "1")
@@ -299,19 +297,19 @@ def test_one_trail_that_is_damaged_keeps_no_other_from_being_sealed(
     assert [seal.number for seal in chain.seals("good")] == [1]
 
 
-def test_seals_that_a_failover_lost_do_not_stop_the_chain_for_ever(
+def test_the_chain_continues_after_a_failover_lost_seals(
     bench: Bench, trail: Trail, chain: SealChain, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one = sealer(trail)
+    same_sealer = sealer(trail)
     for ticket in range(3):
         bench.accept(resolution("1", ticket=ticket))
-        one.seal("acme")
+        same_sealer.seal("acme")
     seals = list(chain.seals("acme"))
     bench.redis.call("DEL", bench.key("seals"))
     for seal in seals[:2]:
         chain.add(seal)
 
-    sealed = one.seal("acme")
+    sealed = same_sealer.seal("acme")
 
     assert sealed == 1
     assert "has lost its last seals" in caplog.text
@@ -350,7 +348,7 @@ FOREIGN_FIELDS = st.dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(FOREIGN_FIELDS, min_size=1, max_size=3))
-def test_whatever_somebody_else_adds_is_a_record_that_can_be_read_filtered_and_sent(
+def test_foreign_records_can_be_read_filtered_and_serialised(
     redis: Connection, trail: Trail, added: list[dict[str, str]]
 ) -> None:
     redis.call("DEL", key("acme", "audit"))
@@ -362,8 +360,8 @@ def test_whatever_somebody_else_adds_is_a_record_that_can_be_read_filtered_and_s
 
     assert len(page.items) == len(added)
     assert set(map(str, by_user.items)) <= set(map(str, page.items))
-    assert all(json.loads(json.dumps(one))["integration"] == "acme" for one in page.items)
-    assert all(one["at"] is None or len(one["at"]) == 24 for one in page.items)
+    assert all(json.loads(json.dumps(record))["integration"] == "acme" for record in page.items)
+    assert all(record["at"] is None or len(record["at"]) == 24 for record in page.items)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -372,7 +370,7 @@ def test_whatever_somebody_else_adds_is_a_record_that_can_be_read_filtered_and_s
     st.sampled_from(["previous", "key", "records", "mac"]),
     FOREIGN | SEALED,
 )
-def test_a_seal_that_somebody_wrote_is_a_finding(
+def test_a_forged_seal_is_found(
     redis: Connection, trail: Trail, chain: SealChain, number: int, member: str, value: str
 ) -> None:
     redis.call("DEL", key("acme", "audit"), key("acme", "seals"))

@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order: pushes never go backwards, nothing is pushed twice, and everything accepted ends once."""
+"""Any order of events: pushes of a ticket never go backwards, nothing is pushed twice, and every accepted update ends once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Identity = tuple[int, int, int]
 
 
 class Relay(RuleBasedStateMachine):
-    """Webhooks of two tickets, two workers, an IEM in any mood, and a stranger."""
+    """Webhooks of two tickets, two workers, any answers of IEM, and a program that destroys the group."""
 
     def __init__(self, redis: Connection) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Relay(RuleBasedStateMachine):
         self.steps: list[tuple[Submission, Verdict]] = []
         #: The deliveries of each identity, in the order in which they were accepted.
         self.deliveries: dict[Identity, list[str]] = {}
-        #: What was handed out for each ticket: delivery and version.
+        #: The deliveries that were handed out for each ticket, with their versions.
         self.pushes: dict[str, list[tuple[str, int]]] = {sys_id(1): [], sys_id(2): []}
 
     @initialize(collapse=st.booleans())
@@ -84,7 +84,7 @@ class Relay(RuleBasedStateMachine):
         if verdict.status == "duplicate":
             assert verdict.id in self.all_deliveries()
             return
-        assert was_dead, "what is known already was accepted once more"
+        assert was_dead, "a known update was accepted again"
         known.append(verdict.id)
         self.steps.append((submission, verdict))
 
@@ -101,11 +101,11 @@ class Relay(RuleBasedStateMachine):
 
     # Workers
 
-    @rule(most=st.integers(1, 3), worker=st.sampled_from(["worker-1", "worker-2"]))
-    def take(self, most: int, worker: str) -> None:
-        for assignment in self.bench.take(most, worker=worker).assignments:
+    @rule(limit=st.integers(1, 3), worker=st.sampled_from(["worker-1", "worker-2"]))
+    def take(self, limit: int, worker: str) -> None:
+        for assignment in self.bench.take(limit, worker=worker).assignments:
             assert assignment.sys_id not in {other.sys_id for other in self.in_flight}, (
-                "two pushes of one ticket at once"
+                "two pushes of one ticket at the same time"
             )
             version = int(self.bench.record(assignment.id)["version"])
             self.pushes[assignment.sys_id].append((assignment.id, version))
@@ -134,7 +134,7 @@ class Relay(RuleBasedStateMachine):
 
     @rule(milliseconds=st.sampled_from([1, 5 * SECOND, 10 * MINUTE, HOUR]))
     def wait(self, milliseconds: int) -> None:
-        # Who has something in flight is at it, as far as the leases go.
+        # A worker with deliveries in flight keeps its leases.
         if not self.in_flight:
             self.bench.wait(milliseconds)
 
@@ -143,7 +143,7 @@ class Relay(RuleBasedStateMachine):
         if self.redis.call("EXISTS", self.bench.key("queue")):
             self.redis.call("XGROUP", "DESTROY", self.bench.key("queue"), "workers")
 
-    # What always holds
+    # Invariants
 
     def all_deliveries(self) -> set[str]:
         return {delivery for deliveries in self.deliveries.values() for delivery in deliveries}
@@ -165,22 +165,22 @@ class Relay(RuleBasedStateMachine):
         assert {self.place_of(delivery) for delivery in lists["pending"]} <= {"queue", "retry", "flight", "behind"}
 
     def place_of(self, delivery: str) -> str:
-        """Return where a pending delivery waits, if it does stand there."""
+        """Return the place of a pending delivery, and whether it is really there."""
         record = self.bench.record(delivery)
         place = record["place"]
         match place:
             case "queue":
-                stands = self.redis.call("XRANGE", self.bench.key("queue"), record["entry"], record["entry"])
+                is_there = self.redis.call("XRANGE", self.bench.key("queue"), record["entry"], record["entry"])
             case "retry":
-                stands = self.redis.call("ZSCORE", self.bench.key("retry"), delivery)
+                is_there = self.redis.call("ZSCORE", self.bench.key("retry"), delivery)
             case "flight":
-                stands = delivery in {assignment.id for assignment in self.in_flight}
+                is_there = delivery in {assignment.id for assignment in self.in_flight}
             case _:
-                stands = self.redis.call("HGET", self.bench.key(f"t:{record['sys_id']}"), "flight")
-        return place if stands else f"{place}, but not there"
+                is_there = self.redis.call("HGET", self.bench.key(f"t:{record['sys_id']}"), "flight")
+        return place if is_there else f"{place}, but not there"
 
     def teardown(self) -> None:
-        """Let IEM work, and everything end."""
+        """Let IEM accept everything, and check that every delivery ends."""
         if not hasattr(self, "bench"):
             return
         for _ in range(50):

@@ -1,4 +1,4 @@
-"""How a delivery is kept that is over for good: as one member of the sorted set of its status, with all that its record said."""
+"""Finished deliveries: each is one member of the sorted set of its status, with all the fields of its record."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from store.bench import DAY, DELIVERED, NOT_NOW, RETENTION, SECOND, Bench, make_integration, resolution, sys_id
+from store.bench import DELIVERED, NOT_NOW, SECOND, Bench, make_integration, resolution, sys_id
 
 from relay.core.model import TicketFields, Update
 from relay.core.values import format_time
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
-from relay.store.delivery_reader import DeliveryQuery, DeliveryReader
+from relay.store.delivery_reader import DeliveryReader
 
 NAMES = count(1)
+
+
 #: Anything that JSON can carry into a record, the separators of its stored form among it.
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
+
+
 #: Years 1 to 9999, and what an offset makes of them.
 DATES = st.none() | st.integers(-62_135_596_800_000, 253_402_300_799_999)
+
+
 UPDATES = st.builds(
     Update,
     st.builds(
@@ -37,15 +43,10 @@ UPDATES = st.builds(
 )
 
 
-@pytest.fixture
-def reader(redis: Connection) -> DeliveryReader:
-    return DeliveryReader(redis)
-
-
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(update=UPDATES, failures=st.integers(0, 2))
 @example(update=Update(TicketFields(sys_id(1), "6", number=" a1\t\x00\xff", resolved_by=""), 6), failures=0)
-def test_a_finished_delivery_says_what_it_said_when_it_waited(redis: Connection, update: Update, failures: int) -> None:
+def test_a_finished_delivery_keeps_all_its_fields(redis: Connection, update: Update, failures: int) -> None:
     bench, reader = Bench(redis, make_integration(f"example-{next(NAMES)}")), DeliveryReader(redis)
     delivery = bench.accept_new(update)
     for _ in range(failures):
@@ -67,7 +68,7 @@ def test_a_finished_delivery_says_what_it_said_when_it_waited(redis: Connection,
     assert (after["status"], after["finished_at"]) == ("delivered", format_time(bench.now))
 
 
-def test_it_has_no_key_of_its_own(bench: Bench) -> None:
+def test_a_finished_delivery_has_no_key_of_its_own(bench: Bench) -> None:
     delivered = bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
     late = bench.accept(resolution("4"))
@@ -80,7 +81,7 @@ def test_it_has_no_key_of_its_own(bench: Bench) -> None:
     assert len(keys) == 1
 
 
-def test_a_repeat_of_it_is_counted(bench: Bench, reader: DeliveryReader) -> None:
+def test_a_duplicate_of_a_finished_delivery_is_counted(bench: Bench, reader: DeliveryReader) -> None:
     delivery = bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
 
@@ -93,7 +94,7 @@ def test_a_repeat_of_it_is_counted(bench: Bench, reader: DeliveryReader) -> None
     assert bench.listed("delivered") == [delivery]
 
 
-def test_an_accept_that_is_carried_out_again_after_it_ended_has_the_same_verdict(bench: Bench) -> None:
+def test_a_repeated_accept_of_a_finished_delivery_has_its_first_verdict(bench: Bench) -> None:
     submissions = [bench.submission(resolution("5")), bench.submission(resolution("4"))]
     first = bench.submit(submissions)
     bench.attempt(DELIVERED)
@@ -107,7 +108,7 @@ def test_an_accept_that_is_carried_out_again_after_it_ended_has_the_same_verdict
     assert len(bench.listed("delivered")) == 2
 
 
-def test_a_settlement_that_comes_again_is_stale(bench: Bench) -> None:
+def test_a_settlement_of_a_finished_delivery_is_stale(bench: Bench) -> None:
     bench.accept_new(resolution("5"))
     assignment = bench.take_one()
     bench.settle(assignment, DELIVERED)
@@ -115,59 +116,11 @@ def test_a_settlement_that_comes_again_is_stale(bench: Bench) -> None:
     assert bench.settle(assignment, DELIVERED) == "stale"
 
 
-@pytest.fixture
-def days(bench: Bench) -> list[str]:
-    """Deliveries of three days: the first two are over, the last one waits."""
-    found = []
-    for ticket in range(3):
-        found.append(bench.accept_new(resolution("5", ticket=ticket)))
-        if ticket < 2:
-            bench.attempt(DELIVERED)
-        bench.wait(DAY)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "found"),
-    [(None, None, [2, 1, 0]), (1, None, [2, 1]), (None, 1, [1, 0]), (1, 1, [1]), (-(10**6), 10**6, [2, 1, 0])],
-)
-def test_pages_go_across_what_waits_and_what_is_over(
-    bench: Bench, reader: DeliveryReader, days: list[str], since: int | None, until: int | None, found: list[int]
-) -> None:
-    start = bench.now - 3 * DAY
-    query = DeliveryQuery(
-        since=None if since is None else start + since * DAY, until=None if until is None else start + until * DAY
-    )
-
-    one_by_one, cursor = [], None
-    for _ in found:
-        page = reader.page(["acme"], query, limit=1, cursor=cursor)
-        one_by_one += [item["id"] for item in page.items]
-        cursor = page.next_cursor
-
-    assert [item["id"] for item in reader.walk(["acme"], query)] == [days[day] for day in found]
-    assert one_by_one == [days[day] for day in found]
-
-
-def test_the_sweep_takes_it_by_when_it_ended(bench: Bench, reader: DeliveryReader) -> None:
-    early, slow = bench.accept_new(resolution("5", ticket=1)), bench.accept_new(resolution("5", ticket=2))
-    first, second = bench.take(2).assignments
-    bench.settle(first, DELIVERED)
-    bench.wait(DAY)
-    bench.settle(second, DELIVERED)
-
-    bench.wait(RETENTION - SECOND)
-    bench.queue.sweep(cap=100, now=bench.now)
-
-    assert reader.find("acme", early) is None
-    assert reader.find("acme", slow)
-
-
-def test_a_damaged_record_is_not_lost_by_ending(bench: Bench) -> None:
+def test_a_damaged_record_is_not_lost_when_its_delivery_ends(bench: Bench) -> None:
     delivery = bench.accept_new(resolution("5"))
     bench.attempt(NOT_NOW, delay=SECOND)
     bench.wait(SECOND)
-    bench.redis.call("HSET", bench.key(f"d:{delivery}"), "a1", "somebody wrote this")
+    bench.redis.call("HSET", bench.key(f"d:{delivery}"), "a1", "written by another program")
     assignment = bench.take_one()
 
     with pytest.raises(StoreUnavailableError):
