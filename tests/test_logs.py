@@ -1,4 +1,4 @@
-"""Logs: a line is one JSON object, and no secret passes, whatever characters it has."""
+"""Logs: a line is one JSON object, and secrets are redacted, whatever characters they contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from relay.logs import log, set_up_logs
 
 @pytest.mark.parametrize("secret", ['quo"te\\back', "12345678", "relay", "päss wörd"])
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_secret_in_a_field_a_message_or_a_traceback_is_blotted_out(
+def test_a_secret_in_a_field_a_message_or_a_traceback_is_redacted(
     secret: str, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redactor = Redactor()
@@ -29,10 +29,10 @@ def test_a_secret_in_a_field_a_message_or_a_traceback_is_blotted_out(
     except ValueError:
         logger.exception("failed with %s", secret)
 
-    said = capsys.readouterr().err
-    assert "[redacted]" in said
+    output = capsys.readouterr().err
+    assert "[redacted]" in output
     if form == "json":
-        lines = [json.loads(line) for line in said.splitlines()]
+        lines = [json.loads(line) for line in output.splitlines()]
         assert lines[0]["fault"] == "said [redacted]!"
         assert lines[0]["names"] == ["[redacted]", "x"]
         assert lines[0]["count"] == 12345678
@@ -40,7 +40,7 @@ def test_a_secret_in_a_field_a_message_or_a_traceback_is_blotted_out(
         assert secret not in lines[1]["message"]
         assert f"about {secret}" not in lines[1]["error.stack_trace"]
     else:
-        assert f"about {secret}" not in said
+        assert f"about {secret}" not in output
 
 
 HOSTILE = st.text(
@@ -50,17 +50,17 @@ HOSTILE = st.text(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(HOSTILE, min_size=1, max_size=3), st.sampled_from(["json", "text"]))
-def test_whatever_somebody_sends_is_one_line_that_no_terminal_obeys(
+def test_hostile_text_stays_one_line_without_control_characters(
     capsys: pytest.CaptureFixture[str], texts: list[str], form: str
 ) -> None:
     set_up_logs(form=form, level="INFO", redactor=Redactor())
 
     log(logging.getLogger("relay.web"), logging.INFO, "request", path=texts[0], query_names=texts)
 
-    said = capsys.readouterr().err
-    assert said.endswith("\n")
-    assert len(said[:-1].splitlines()) == 1
-    assert not set(said[:-1]) & set("\r\x00\x07\x1b\x7f\x85\x9b\u2028\u2029")
+    output = capsys.readouterr().err
+    assert output.endswith("\n")
+    assert len(output[:-1].splitlines()) == 1
+    assert not set(output[:-1]) & set("\r\x00\x07\x1b\x7f\x85\x9b\u2028\u2029")
     if form == "json":
-        line = json.loads(said)
+        line = json.loads(output)
         assert (line["path"], line["query_names"]) == (texts[0], texts)

@@ -1,4 +1,4 @@
-"""Secrets in files: read again when they change, never waited for, and told where they cannot be read."""
+"""Secrets in files: read again after a change, read without blocking, and reported if they cannot be read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from relay.errors import SecretMissingError
 from relay.secrets import SecretReader
 
 
-class Watch:
-    """A clock that stands still until it is told to go on (seconds)."""
+class StoppedClock:
+    """A clock that only moves when a test sets it (seconds)."""
 
     now = 0.0
 
@@ -25,13 +25,13 @@ class Watch:
 
 
 @pytest.fixture
-def watch() -> Watch:
-    return Watch()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 @pytest.fixture
-def reader(watch: Watch) -> SecretReader:
-    return SecretReader({"SET": "of the environment"}, Redactor(), monotonic=watch)
+def reader(clock: StoppedClock) -> SecretReader:
+    return SecretReader({"SET": "of the environment"}, Redactor(), monotonic=clock)
 
 
 def test_a_variable_and_a_file_without_its_line_end_are_read(reader: SecretReader, tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_a_changed_file_is_read_at_once(reader: SecretReader, tmp_path: Path) ->
     assert reader.read(File(str(secret))) == "another"
 
 
-def test_a_change_that_keeps_size_and_time_is_seen_two_seconds_later(
-    reader: SecretReader, watch: Watch, tmp_path: Path
+def test_a_change_with_the_same_size_and_time_is_read_after_2_seconds(
+    reader: SecretReader, clock: StoppedClock, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text("one")
@@ -61,7 +61,7 @@ def test_a_change_that_keeps_size_and_time_is_seen_two_seconds_later(
     secret.write_text("two")
     os.utime(secret, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    watch.now = 2.0
+    clock.now = 2.0
 
     assert reader.read(File(str(secret))) == "two"
 
@@ -78,7 +78,7 @@ def test_a_change_that_keeps_size_and_time_is_seen_two_seconds_later(
         ("bytes", "is not UTF-8 text"),
     ],
 )
-def test_what_cannot_be_read_is_a_sentence_and_nobody_waits(
+def test_an_unreadable_secret_is_reported_without_blocking(
     reader: SecretReader, tmp_path: Path, name: str, reason: str
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -103,7 +103,7 @@ def test_a_variable_that_is_not_set_is_named(reader: SecretReader) -> None:
     st.binary(max_size=100)
     | st.sampled_from([b"\xff\xfes\x003", b"\xef\xbb\xbfs3cret", b"s3cret\xed\xa0\x80", b"\r\n" * 9])
 )
-def test_any_bytes_are_a_secret_as_they_stand_or_a_sentence_without_them(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_unchanged_or_reported_without_them(tmp_path: Path, content: bytes) -> None:
     reader = SecretReader({}, Redactor())
     path = tmp_path / "a-file"
     path.write_bytes(content)
@@ -111,7 +111,7 @@ def test_any_bytes_are_a_secret_as_they_stand_or_a_sentence_without_them(tmp_pat
     try:
         found = reader.read(File(str(path)))
     except SecretMissingError as error:
-        assert str(error).startswith(f"the secret file {path} is ")  # noqa: PT017 - which of the two it is, the bytes decide
+        assert str(error).startswith(f"the secret file {path} is ")  # noqa: PT017 - the bytes decide whether it is raised
     else:
         assert found
         assert content.startswith(found.encode())
@@ -119,10 +119,10 @@ def test_any_bytes_are_a_secret_as_they_stand_or_a_sentence_without_them(tmp_pat
 
 
 @given(st.text(st.characters(categories=["L", "Cs", "Cc", "Cf"]), min_size=1))
-def test_a_variable_that_is_no_text_is_told_before_anybody_fails_on_it(value: str) -> None:
+def test_a_variable_that_is_not_utf_8_is_reported(value: str) -> None:
     reader = SecretReader({"SET": value}, Redactor())
 
-    if any("\ud800" <= one <= "\udfff" for one in value):
+    if any("\ud800" <= character <= "\udfff" for character in value):
         with pytest.raises(SecretMissingError, match=r"^the environment variable SET is not UTF-8 text$"):
             reader.read(Env("SET"))
     else:

@@ -1,4 +1,4 @@
-"""`GET /docs`: it names everything, loads nothing, and escapes whatever stands in the document. And how both are served."""
+"""`GET /docs` shows everything, loads nothing and escapes all text. And how it and `/openapi.json` are served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCUMENTS = ("/openapi.json", "/docs")
 
 
 class Tags(HTMLParser):
-    """The tags of a page, and whether each one that was opened is closed."""
+    """The tags of a page. Fails if a tag is closed that is not open."""
 
     EMPTY = frozenset({"meta", "link", "img", "br", "hr", "input"})
 
@@ -48,7 +48,7 @@ def page(web: Relay) -> requests.Response:
     return requests.get(f"{web.url}/docs", timeout=5)
 
 
-def test_the_page_names_every_operation_path_and_schema(page: requests.Response) -> None:
+def test_the_page_shows_every_operation_path_and_schema(page: requests.Response) -> None:
     ids = set(Tags(page.text).attributes("id"))
 
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -59,7 +59,7 @@ def test_the_page_names_every_operation_path_and_schema(page: requests.Response)
     assert {f"schema-{name}" for name in document()["components"]["schemas"]} <= ids
 
 
-def test_the_page_loads_nothing_and_its_links_lead_somewhere(page: requests.Response) -> None:
+def test_the_page_loads_nothing_and_has_no_dead_links(page: requests.Response) -> None:
     tags = Tags(page.text)
     ids = tags.attributes("id")
     links = tags.attributes("href")
@@ -76,7 +76,7 @@ def test_the_page_loads_nothing_and_its_links_lead_somewhere(page: requests.Resp
     assert "width=device-width" in page.text
 
 
-def test_the_policy_lets_in_the_style_and_nothing_else(page: requests.Response) -> None:
+def test_the_policy_allows_the_style_and_nothing_else(page: requests.Response) -> None:
     style = page.text.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = dict(part.strip().split(" ", 1) for part in page.headers["Content-Security-Policy"].split(";"))
@@ -87,22 +87,22 @@ def test_the_policy_lets_in_the_style_and_nothing_else(page: requests.Response) 
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_whatever_stands_in_the_document_is_escaped() -> None:
+def test_all_text_of_the_document_is_escaped() -> None:
     nasty = "<script>alert(1)</script> & `<b>\"'`"
-    spoilt = copy.deepcopy(document())
-    spoilt["info"]["description"] = spoilt["info"]["title"] = nasty
-    operation = spoilt["paths"]["/livez"]["get"]
+    hostile = copy.deepcopy(document())
+    hostile["info"]["description"] = hostile["info"]["title"] = nasty
+    operation = hostile["paths"]["/livez"]["get"]
     operation |= {"summary": nasty, "description": nasty}
     operation["responses"]["200"]["content"]["application/json"]["examples"][nasty] = {"value": {nasty: nasty}}
-    spoilt["components"]["schemas"]["Alive"]["properties"][nasty] = {"enum": [nasty], "description": nasty}
+    hostile["components"]["schemas"]["Alive"]["properties"][nasty] = {"enum": [nasty], "description": nasty}
 
-    tags = {tag for tag, _ in Tags(render(spoilt, "")).found}
+    tags = {tag for tag, _ in Tags(render(hostile, "")).found}
 
     assert tags == {tag for tag, _ in Tags(render(document(), "")).found}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_both_are_served_to_anybody_and_answer_other_methods_properly(web: Relay, path: str) -> None:
+def test_both_need_no_credentials_and_answer_other_methods(web: Relay, path: str) -> None:
     url = f"{web.url}{path}"
 
     whole, head, options = (requests.request(method, url, timeout=5) for method in ("GET", "HEAD", "OPTIONS"))
@@ -116,7 +116,7 @@ def test_both_are_served_to_anybody_and_answer_other_methods_properly(web: Relay
     assert requests.get(f"{url}/", timeout=5, allow_redirects=False).content == whole.content
 
 
-def test_the_served_document_is_the_one_that_is_tested(web: Relay) -> None:
+def test_the_served_document_is_the_tested_one(web: Relay) -> None:
     answer = requests.get(f"{web.url}/openapi.json", timeout=5)
 
     assert answer.headers["Content-Type"] == "application/json"

@@ -78,6 +78,8 @@ def test_a_process_without_file_descriptors_keeps_running(unstarted_relay: Relay
     assert children(web) == [pid], web.log
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_a_connection_without_a_request_does_not_delay_the_stop(unstarted_relay: Relay) -> None:
     web = unstarted_relay.start_web(processes=1)
     with connect(unstarted_relay.port):

@@ -1,4 +1,4 @@
-"""Whatever headers, query and body somebody sends: an answer of the documented kind, a sane id, and nobody let in."""
+"""Hostile headers, queries and bodies get a documented answer with a valid request id, and no access."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GOOD = "Basic " + base64.b64encode(f"sn:{WEBHOOK_PASSWORD}".encode()).decode()
 HOSTILE = settings(
     max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-#: As WSGI hands a header over: bytes, taken for Latin-1, without line ends.
+#: As WSGI passes a header: bytes decoded as Latin-1, without line ends.
 TEXTS = st.one_of(
     st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=30),
     st.sampled_from(
@@ -129,12 +129,12 @@ def app(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 
 def answered(app: Flask, path: str, headers: dict[str, str], **options: Any) -> tuple[int, Any]:
-    """Return status and content of an answer, after a look at what every answer has."""
+    """Return the status and the content of an answer, after checking what every answer has."""
     answer = app.test_client().open(path, headers=headers, **options)
     given = headers.get("X-Request-ID", "")
-    told = answer.headers["X-Request-ID"]
-    assert re.fullmatch(r"[A-Za-z0-9._:/+=-]{1,128}", told)
-    assert told == given or not re.fullmatch(r"[A-Za-z0-9._:/+=-]{1,128}", given)
+    request_id = answer.headers["X-Request-ID"]
+    assert re.fullmatch(r"[A-Za-z0-9._:/+=-]{1,128}", request_id)
+    assert request_id == given or not re.fullmatch(r"[A-Za-z0-9._:/+=-]{1,128}", given)
     content = answer.get_json()
     if answer.status_code >= 400:
         assert list(content)[:3] == ["status", "title", "detail"]
@@ -146,7 +146,7 @@ def answered(app: Flask, path: str, headers: dict[str, str], **options: Any) -> 
 
 @HOSTILE
 @given(HEADERS, BODIES, st.sampled_from(["acme", "inside"]))
-def test_a_sender_gets_a_documented_answer_whatever_it_sends(
+def test_any_request_of_a_sender_gets_a_documented_answer(
     app: Flask, redis: Connection, headers: dict[str, str], body: bytes, name: str
 ) -> None:
     status, _ = answered(app, f"/webhooks/{name}", {**headers, "Authorization": GOOD}, method="POST", data=body)
@@ -156,7 +156,7 @@ def test_a_sender_gets_a_documented_answer_whatever_it_sends(
 
 @HOSTILE
 @given(HEADERS, CREDENTIALS, st.sampled_from(["webhooks/acme", "api/v1/stats"]))
-def test_nobody_is_let_in_by_any_header(
+def test_no_header_gives_access(
     app: Flask, redis: Connection, headers: dict[str, str], credentials: str, path: str
 ) -> None:
     method = "POST" if path.startswith("webhooks") else "GET"
@@ -169,13 +169,13 @@ def test_nobody_is_let_in_by_any_header(
         data=b"{}" if method == "POST" else None,
     )
 
-    # 400: what stands for the host is no name of one; 415: a body that is encoded is not even read.
+    # 400: the host name is invalid; 415: a compressed body is refused before the credentials are checked.
     assert status in {400, 401, 429} | ({415} if path.startswith("webhooks") else set())
 
 
 @HOSTILE
 @given(st.lists(BODIES, min_size=1, max_size=3), PATHS, QUERIES)
-def test_whatever_was_sent_the_operators_lists_are_answered(
+def test_operator_lists_are_answered_after_any_webhook(
     app: Flask, redis: Connection, bodies: list[bytes], path: str, query: dict[str, str]
 ) -> None:
     for body in bodies:
@@ -190,14 +190,14 @@ def test_whatever_was_sent_the_operators_lists_are_answered(
 
 @HOSTILE
 @given(HEADERS)
-def test_the_log_has_no_trace_but_a_well_formed_one(
+def test_only_a_valid_traceparent_is_logged(
     app: Flask, redis: Connection, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
     caplog.clear()
     with caplog.at_level(logging.INFO, "relay.web"):
         answered(app, "/webhooks/acme", headers, method="POST", data=b"{}")
 
-    (record,) = [one for one in caplog.records if one.getMessage() == "request"]
+    (record,) = [record for record in caplog.records if record.getMessage() == "request"]
     fields = vars(record)["relay_fields"]
     assert re.fullmatch(
         r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", fields.get("traceparent", f"00-{'0' * 32}-{'0' * 16}-00")

@@ -1,7 +1,8 @@
-"""Who posts too fast, and who is refused again and again: 429, and nobody else is any worse off."""
+"""Rate limits, and the limit of refusals per address: 429, and other senders are not affected."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness import IEM_PASSWORD, Relay, mapping, sys_id, write_mapping
 from hypothesis import given
 from hypothesis import strategies as st
 from web.openapi_answers import check
+from web.scenario import RESOLVED, TOKEN, call_api
 
 from relay.store.connection import Connection
 from relay.store.rate_limiter import RateLimiter
@@ -20,7 +22,7 @@ from relay.web.refusals import MAX_REFUSALS, WINDOW, Refusals
 START = 1_795_342_830_000
 
 
-def test_a_seconds_worth_may_come_at_once_and_then_one_after_the_other(redis: Connection) -> None:
+def test_a_second_worth_of_requests_can_come_at_once(redis: Connection) -> None:
     rate_limiter = RateLimiter(redis)
 
     at_once = [rate_limiter.take("acme", 10, now=START) for _ in range(12)]
@@ -32,13 +34,13 @@ def test_a_seconds_worth_may_come_at_once_and_then_one_after_the_other(redis: Co
     assert after_a_pause == [0.0] * 10 + [0.1]
 
 
-def test_integrations_have_rates_of_their_own(redis: Connection) -> None:
+def test_each_integration_has_its_own_rate(redis: Connection) -> None:
     rate_limiter = RateLimiter(redis)
 
     assert [rate_limiter.take(name, 1, now=START) for name in ("acme", "other", "acme")] == [0.0, 0.0, 1.0]
 
 
-def test_a_clock_that_was_ahead_shuts_nobody_out(redis: Connection) -> None:
+def test_a_clock_that_was_ahead_locks_no_one_out(redis: Connection) -> None:
     rate_limiter = RateLimiter(redis)
     for _ in range(10):
         rate_limiter.take("acme", 10, now=START + 3_600_000)
@@ -46,96 +48,89 @@ def test_a_clock_that_was_ahead_shuts_nobody_out(redis: Connection) -> None:
     assert rate_limiter.take("acme", 10, now=START) == 0.0
 
 
-@pytest.fixture
-def relay(tmp_path: Path, redis_url: str, redis: Connection) -> Relay:
-    return Relay(tmp_path, redis_url)
-
-
-def test_what_comes_too_fast_is_told_when_to_come_again_over_all_processes(relay: Relay) -> None:
+@pytest.fixture(scope="module")
+def limited_web(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """Two processes with limits of five requests a second."""
+    environ = {"RELAY_ADMIN_TOKEN": TOKEN, "RELAY_API_RATE": "5"}
+    relay = Relay(tmp_path_factory.mktemp("limits"), redis_url, environ)
     write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9", rate_limit=5))
     write_mapping(relay.mappings, "free", mapping("http://127.0.0.1:9"))
     relay.start_web(processes=2)
+    yield relay
+    relay.stop()
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_rate_limit_holds_over_all_processes(limited_web: Relay) -> None:
     tickets = count()
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            posted = list(pool.map(lambda _: relay.post({"sys_id": sys_id(next(tickets)), "state": "6"}), range(40)))
-        others = [relay.post({"sys_id": sys_id(one), "state": "6"}, name="free").status_code for one in range(40)]
-        wrong = relay.post({"sys_id": sys_id(0), "state": "6"}, auth=("sn", "not-the-one")).status_code
-    finally:
-        relay.stop()
 
-    refused = [one for one in posted if one.status_code == 429]
-    assert {one.status_code for one in posted} == {202, 429}
+    def post(_: int) -> requests.Response:
+        return limited_web.post({"sys_id": sys_id(next(tickets)), "state": "6"})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(post, range(40)))
+    others = {limited_web.post({"sys_id": sys_id(n), "state": "6"}, name="free").status_code for n in range(40)}
+    unauthenticated = limited_web.post(RESOLVED, auth=("sn", "wrong")).status_code
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert {answer.status_code for answer in answers} == {202, 429}
     assert len(refused) >= 25, "40 in a moment, 5 a second"
-    assert {one.headers["Retry-After"] for one in refused} == {"1"}
+    assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
     assert refused[0].json()["type"] == "urn:relay:problem:rate-limited"
-    assert set(others) == {202}
-    assert wrong == 401, "who is not authenticated does not use the rate up"
+    assert others == {202}
+    assert unauthenticated == 401, "unauthenticated requests do not count"
 
 
-def test_the_operator_api_has_a_rate_of_its_own(relay: Relay) -> None:
-    write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9"))
-    relay.environ |= {"RELAY_ADMIN_TOKEN": "operator-token-1", "RELAY_API_RATE": "5"}
-    relay.start_web(processes=2)
-    headers = {"Authorization": "Bearer operator-token-1"}
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            answers = list(
-                pool.map(lambda _: requests.get(f"{relay.url}/api/v1/stats", headers=headers, timeout=5), range(20))
-            )
-        webhook = relay.post({"sys_id": sys_id(1), "state": "6"})
-    finally:
-        relay.stop()
+@pytest.mark.usefixtures("redis")
+def test_the_operator_api_has_its_own_rate_limit(limited_web: Relay) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: call_api(limited_web, "stats"), range(20)))
+    webhook = limited_web.post(RESOLVED)
 
-    refused = [one for one in answers if one.status_code == 429]
-    assert {one.status_code for one in answers} == {200, 429}
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert {answer.status_code for answer in answers} == {200, 429}
     assert len(refused) >= 10, "20 in a moment, 5 a second"
     check("readStats", refused[0])
     assert refused[0].headers["Retry-After"] == "1"
     assert webhook.status_code == 202
 
 
-def test_a_redis_that_is_away_counts_nothing(relay: Relay, tmp_path: Path) -> None:
-    relay.redis_url = "redis://127.0.0.1:9/0"
-    relay.environ["RELAY_JOURNAL"] = str(tmp_path / "journal")
+def test_without_redis_there_is_no_rate_limit(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
+    relay = Relay(tmp_path, "redis://127.0.0.1:9/0", {"RELAY_JOURNAL": str(tmp_path / "journal")})
     write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9", rate_limit=1))
     relay.start_web(processes=1)
     try:
-        statuses = {relay.post({"sys_id": sys_id(one), "state": "6"}).json()["status"] for one in range(5)}
+        statuses = {relay.post({"sys_id": sys_id(number), "state": "6"}).json()["status"] for number in range(5)}
     finally:
         relay.stop()
 
     assert statuses == {"journaled"}
 
 
-def test_an_address_that_is_refused_again_and_again_is_told_to_wait_and_the_log_is_not_filled(relay: Relay) -> None:
-    write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9"))
-    relay.environ["RELAY_ADMIN_TOKEN"] = "operator-token-1"
-    web = relay.start_web(processes=1)
-    session = requests.Session()
-    try:
-        url = f"{relay.url}/webhooks/acme"
-        statuses = [
-            session.post(url, json={}, auth=("sn", "no"), timeout=5).status_code for _ in range(MAX_REFUSALS + 20)
-        ]
-        refused = session.post(url, json={}, auth=("sn", "no"), timeout=5)
-        good = relay.post({"sys_id": sys_id(1), "state": "6"})
-        of_the_api = requests.get(f"{relay.url}/api/v1/stats", headers={"Authorization": "Bearer no"}, timeout=5)
-    finally:
-        relay.stop()
+def test_an_address_with_too_many_refusals_is_429_and_not_logged(small_web: Relay) -> None:
+    address = "198.51.100.7"
+    url, forwarded = f"{small_web.url}/webhooks/acme", {"X-Forwarded-For": address}
+    with requests.Session() as session:
+        session.headers.update(forwarded)
+        answers = [session.post(url, json={}, auth=("sn", "no"), timeout=5) for _ in range(MAX_REFUSALS + 20)]
+    valid = small_web.post(RESOLVED, headers=forwarded)
+    of_the_api = call_api(small_web, "stats", headers={**forwarded, "Authorization": "Bearer no"})
 
-    assert statuses == [401] * MAX_REFUSALS + [429] * 20
+    assert [answer.status_code for answer in answers] == [401] * MAX_REFUSALS + [429] * 20
+    refused = answers[-1]
     assert 0 < int(refused.headers["Retry-After"]) <= WINDOW
     assert refused.json()["type"] == "urn:relay:problem:too-many-refusals"
     check("receiveWebhook", refused)
-    assert good.status_code == 202, "who has the right password is let in"
-    assert of_the_api.status_code == 401, "the operators' refusals are counted apart"
-    assert len([line for line in web.logged if line.get("http_status") == 429]) == 0
+    assert valid.status_code == 202, "valid credentials are still accepted"
+    assert of_the_api.status_code == 401, "the API counts its refusals separately"
+    web = small_web.processes[0]
+    lines = [line for line in web.logged if line.get("remote_address") == address]
+    assert {line["http_status"] for line in lines} == {401, 202}
     assert IEM_PASSWORD not in web.log
 
 
-def test_addresses_are_counted_apart_and_forgotten_after_a_minute() -> None:
+def test_addresses_are_counted_separately_and_forgotten_after_a_minute() -> None:
     now = 0.0
     refusals = Refusals(lambda: now)
     for _ in range(MAX_REFUSALS):
@@ -147,7 +142,7 @@ def test_addresses_are_counted_apart_and_forgotten_after_a_minute() -> None:
     assert refusals.record("192.0.2.1") is None
 
 
-def test_a_network_of_ipv6_is_one_address_and_memory_is_bounded() -> None:
+def test_an_ipv6_network_counts_as_one_address_and_memory_is_bounded() -> None:
     refusals = Refusals(lambda: 0.0)
     for number in range(MAX_REFUSALS):
         refusals.record(f"2001:db8::{number:x}")
@@ -172,9 +167,9 @@ ADDRESSES = st.one_of(
 
 
 @given(st.lists(ADDRESSES, max_size=20))
-def test_any_text_that_a_proxy_calls_an_address_is_counted(addresses: list[str]) -> None:
+def test_any_text_in_place_of_an_address_is_counted(addresses: list[str]) -> None:
     refusals = Refusals(lambda: 0.0)
 
-    assert [refusals.record(one) for one in addresses] == [None] * len(addresses)
+    assert [refusals.record(address) for address in addresses] == [None] * len(addresses)
     assert len(refusals._counts) <= len(set(addresses))
-    assert all(len(one) <= 45 for one in refusals._counts)
+    assert all(len(network) <= 45 for network in refusals._counts)

@@ -1,4 +1,4 @@
-"""The look at a request that is arriving: what it finds whole, gunicorn reads without waiting for more."""
+"""The state of a request that is arriving: gunicorn reads a complete one without waiting for more data."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ PIECES = [
 ]
 
 
-def test_a_request_is_whole_at_its_last_byte_and_no_sooner() -> None:
+def test_a_request_is_complete_exactly_at_its_last_byte() -> None:
     assert [classify(WHOLE[:length])[0] for length in range(1, len(WHOLE))] == [RequestState.PARTIAL] * (len(WHOLE) - 1)
     assert classify(WHOLE) == (RequestState.COMPLETE, len(WHOLE))
     assert classify(WHOLE[:-1]) == (RequestState.PARTIAL, len(WHOLE))
-    assert classify(WHOLE + b"POST /web") == (RequestState.COMPLETE, len(WHOLE)), "what follows is the next one"
+    assert classify(WHOLE + b"POST /web") == (RequestState.COMPLETE, len(WHOLE)), "the rest is the next request"
 
 
 @pytest.mark.parametrize(
-    "here",
+    "received",
     [
         b"GET /docs HTTP/1.1\r\n\r\n",
         b"\r\n\r\n" + WHOLE,
@@ -63,20 +63,20 @@ def test_a_request_is_whole_at_its_last_byte_and_no_sooner() -> None:
         b"\x16\x03\x01",
     ],
 )
-def test_anything_else_has_threads_of_its_own(here: bytes) -> None:
-    assert classify(here)[0] is RequestState.OTHER
+def test_any_other_request_goes_to_the_slow_threads(received: bytes) -> None:
+    assert classify(received)[0] is RequestState.OTHER
 
 
 @settings(max_examples=examples(400), deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=9), st.sampled_from([b"\r\n", b"\r\n", b"\n", b""]))
-def test_what_looks_whole_is_read_without_waiting(pieces: list[bytes], between: bytes) -> None:
-    here = HEAD[:-2] + between + between.join(pieces)
+def test_a_complete_request_is_read_without_waiting(pieces: list[bytes], between: bytes) -> None:
+    received = HEAD[:-2] + between + between.join(pieces)
 
-    if classify(here)[0] is RequestState.COMPLETE:
+    if classify(received)[0] is RequestState.COMPLETE:
         try:
-            request = next(get_parser(Config(), iter([here]), ("127.0.0.1", 1)))
+            request = next(get_parser(Config(), iter([received]), ("127.0.0.1", 1)))
             request.body.read()
         except NoMoreData:
-            pytest.fail(f"{here!r} is not all of it")
+            pytest.fail(f"{received!r} is not complete")
         except ParseException:
-            pass  # a refusal waits for nothing, either
+            pass  # a refusal does not wait either

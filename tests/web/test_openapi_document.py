@@ -1,4 +1,4 @@
-"""The OpenAPI document by itself: it is valid, complete, and its examples are what its schemas say."""
+"""The OpenAPI document itself: it is valid and complete, and its examples match its schemas."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ ALL = [pytest.param(path, method, operation, id=f"{method} {path}") for path, me
 
 @pytest.fixture
 def app(redis_url: str, tmp_path: Path) -> Flask:
-    """The application in this process, to look at its routes."""
+    """The application in this process, for its routes."""
     environ = {"RELAY_REDIS_URL": redis_url, "RELAY_MAPPINGS": str(tmp_path)}
     redactor = Redactor()
     return create_app(Foundation(load_settings(environ), SecretReader(environ, redactor), redactor))
 
 
 def examples(content: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
-    return [(told["schema"], resolve(one)["value"]) for told in content.values() for one in told["examples"].values()]
+    return [
+        (media["schema"], resolve(example)["value"])
+        for media in content.values()
+        for example in media["examples"].values()
+    ]
 
 
 def test_the_document_is_valid_openapi_3_1() -> None:
@@ -41,7 +45,7 @@ def test_the_document_is_valid_openapi_3_1() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document()).iter_errors()] == []
 
 
-def test_every_route_is_in_the_document_and_no_other(app: Flask) -> None:
+def test_the_document_has_exactly_the_routes_of_the_application(app: Flask) -> None:
     routes = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
@@ -53,33 +57,35 @@ def test_every_route_is_in_the_document_and_no_other(app: Flask) -> None:
     assert {(path, method) for path, method, _ in operations()} == routes
 
 
-def test_operations_have_ids_of_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
 
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), ALL)
-def test_an_operation_tells_all_about_itself(path: str, method: str, operation: dict[str, Any]) -> None:
-    named = {one["name"] for one in document()["tags"]}
-    parameters = [resolve(one) for one in operation.get("parameters", [])]
+def test_an_operation_is_described_completely(path: str, method: str, operation: dict[str, Any]) -> None:
+    named = {tag["name"] for tag in document()["tags"]}
+    parameters = [resolve(parameter) for parameter in operation.get("parameters", [])]
     responses = operation["responses"]
 
     assert all(operation[name] for name in ("operationId", "summary", "description", "tags"))
     assert set(operation["tags"]) <= named
-    assert set(re.findall(r"{(\w+)}", path)) == {one["name"] for one in parameters if one["in"] == "path"}
+    assert set(re.findall(r"{(\w+)}", path)) == {
+        parameter["name"] for parameter in parameters if parameter["in"] == "path"
+    }
     assert any(status < "400" for status in responses)
     assert any("application/problem+json" in answer["content"] for answer in responses.values())
     for answer in responses.values():
         assert answer["description"]
         assert "X-Request-ID" in answer["headers"]
-        assert all(told["examples"] for told in answer["content"].values())
-    assert all("operator" in way for way in operation["security"]) or not path.startswith("/api/")
+        assert all(media["examples"] for media in answer["content"].values())
+    assert all("operator" in scheme for scheme in operation["security"]) or not path.startswith("/api/")
     assert ("requestBody" in operation) <= (method == "post")
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), ALL)
-def test_examples_are_as_their_schemas_say(path: str, method: str, operation: dict[str, Any]) -> None:
+def test_examples_match_their_schemas(path: str, method: str, operation: dict[str, Any]) -> None:
     contents = [answer["content"] for answer in operation["responses"].values()]
     contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
 
@@ -88,7 +94,7 @@ def test_examples_are_as_their_schemas_say(path: str, method: str, operation: di
             assert faults(schema, value) == []
 
 
-def test_the_webhook_has_every_status_of_the_contract() -> None:
+def test_a_webhook_has_all_statuses_of_the_webhook_api() -> None:
     responses = document()["paths"]["/webhooks/{name}"]["post"]["responses"]
     by_status = {status: set(answer["headers"]) for status, answer in responses.items()}
 
@@ -113,7 +119,7 @@ def test_the_webhook_has_every_status_of_the_contract() -> None:
 
 
 def test_problems_have_the_titles_and_kinds_of_the_code() -> None:
-    kinds = {str(one.example["type"]): one.example["title"] for one in PROBLEMS.values()}
+    kinds = {str(spec.example["type"]): spec.example["title"] for spec in PROBLEMS.values()}
 
     known = {f"urn:relay:problem:{kind}": title for kind, title in _TITLES.items()}
     assert {kind: title for kind, title in kinds.items() if kind in known} == known
@@ -126,10 +132,10 @@ def test_problems_have_the_titles_and_kinds_of_the_code() -> None:
 def test_every_schema_and_member_is_described() -> None:
     for name, schema in document()["components"]["schemas"].items():
         assert schema["description"], name
-        assert [member for member, told in schema["properties"].items() if not told.get("description")] == []
+        assert [name for name, member in schema["properties"].items() if not member.get("description")] == []
 
 
-def test_neither_the_commands_nor_the_application_load_apispec_before_somebody_asks() -> None:
+def test_apispec_is_not_imported_before_the_document_is_requested() -> None:
     script = "import sys, relay.cli.main, relay.web.app; sys.exit('apispec' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

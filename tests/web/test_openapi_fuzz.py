@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document, good ones and bad ones: all are answered as the document says."""
+"""Valid and invalid requests generated from the OpenAPI document get answers that it describes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness import Relay, mapping, sys_id, write_mapping
 
 from relay.store.connection import Connection
 
-#: Which payloads are mapped the mapping file says, not the document. A broken one is 503, as documented.
+#: The mapping file, not the document, defines which payloads are mapped. A broken mapping file is 503, as documented.
 _CONFIG = """
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", "503"]
@@ -28,7 +28,7 @@ _EXAMPLES = os.environ.get("RELAY_FUZZ_EXAMPLES", "10")
 
 @pytest.fixture
 def relay(tmp_path: Path, redis_url: str, redis: Connection) -> Iterator[Relay]:
-    """Web of its own: whoever is refused so often gets 429 from it."""
+    """A web process of its own: it refuses so many requests that others would get 429."""
     relay = Relay(tmp_path, redis_url, {"RELAY_ADMIN_TOKEN": "operator-token-1"})
     write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9"))
     write_mapping(relay.mappings, "open", mapping("http://127.0.0.1:9", auth="none"))
@@ -40,11 +40,11 @@ def relay(tmp_path: Path, redis_url: str, redis: Connection) -> Iterator[Relay]:
 
 @pytest.mark.timeout(int(_EXAMPLES) * 6 + 60)
 @pytest.mark.slow
-def test_made_up_requests_are_answered_as_the_document_says(relay: Relay, tmp_path: Path) -> None:
+def test_generated_requests_get_documented_answers(relay: Relay, tmp_path: Path) -> None:
     command = shutil.which("schemathesis", path=Path(sys.executable).parent)
     if command is None:
         if os.environ.get("CI"):
-            pytest.fail("schemathesis is not there: pip install '.[dev]'")
+            pytest.fail("schemathesis is not installed: pip install '.[dev]'")
         pytest.skip("needs schemathesis: pip install '.[dev]'")
     (tmp_path / "schemathesis.toml").write_text(_CONFIG, "utf-8")
     for ticket in range(3):
