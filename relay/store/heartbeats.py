@@ -9,7 +9,7 @@ from relay.core.ids import id_time
 from relay.store.connection import Connection
 from relay.store.keys import READINESS_PROBE, WORKERS, key
 
-#: No worker is running if there was no heartbeat of any for this long (ms).
+#: If there was no heartbeat for this long (ms), no worker is running.
 SILENT_AFTER = 15_000
 #: A worker without a heartbeat for this long is forgotten (ms).
 _FORGET_AFTER = 600_000
@@ -48,7 +48,7 @@ class Heartbeats:
         self.connection.call("ZREMRANGEBYSCORE", WORKERS, "-inf", now - _FORGET_AFTER)
 
     def retire(self, worker: str) -> None:
-        """Record that `worker` stopped regularly."""
+        """Record that `worker` has stopped."""
         self.connection.call("ZREM", WORKERS, worker)
 
     def youngest_beat(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The integrations that Redis stores something for. The mapping folder contains only those that are configured now."""
+"""The integrations that have records in Redis. The mapping folder lists only those that are configured now."""
 
 from __future__ import annotations
 

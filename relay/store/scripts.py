@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 #: Scripts that can write while Redis's memory is full, because they empty the queues: otherwise a full Redis would stay full.
-#: The scripts of the intake are not among them.
+#: The intake's scripts, accept and rate, are not among them.
 _DRAINING = frozenset({"take", "settle", "reclaim", "discard", "sweep", "circuit", "trail", "lookups", "publisher"})
 
 
