@@ -6,10 +6,9 @@ import multiprocessing
 from multiprocessing.connection import Connection
 from typing import Any
 
-from harness import simulated_iem
+from harness import iem_of, simulated_iem
 
 from relay.simulators.faults import SimulatedFault
-from relay.simulators.simulated_iem import SimulatedIem
 
 
 class Upstream:
@@ -52,8 +51,7 @@ class Upstream:
 
 def _serve(pipe: Connection, delay: float) -> None:
     with simulated_iem() as server:
-        iem = server.service
-        assert isinstance(iem, SimulatedIem)
+        iem = iem_of(server)
         if delay:
             server.faults.add(SimulatedFault(delay=delay, path="/gbp/"))
         pipe.send(server.port)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import RedisServer
+from harness import RedisServer, Relay, simulated_iem
 from hypothesis import settings
 from properties import examples
 from store.bench import Bench
 
+from relay.simulators.server import SimulatorServer
 from relay.store.connection import Connection
 
 # What lands must not depend on luck: CI tries the same examples every time, a developer's machine new ones.
@@ -52,3 +53,17 @@ def redis(redis_url: str) -> Iterator[Connection]:
 def bench(redis: Connection) -> Bench:
     """An integration with the default settings, in an empty Redis."""
     return Bench(redis)
+
+
+@pytest.fixture
+def iem() -> Iterator[SimulatorServer]:
+    """A simulated IEM that knows the account, customer and integration of `harness.mapping`."""
+    with simulated_iem() as server:
+        yield server
+
+
+@pytest.fixture
+def web(running_web: Relay, redis: Connection) -> Relay:
+    """The web process of the folder's `running_web`, with an empty Redis."""
+    assert redis is not None
+    return running_web

@@ -205,10 +205,16 @@ def write_mapping(folder: Path, name: str, content: Mapping[str, Any]) -> Path:
     return path
 
 
-def simulated_iem() -> SimulatorServer:
+def simulated_iem(*, clock: Callable[[], float] = time.time) -> SimulatorServer:
     """Return a simulated IEM (not started) that knows the mapping's account, customer and integration."""
     user = ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME"}))
-    return SimulatorServer(SimulatedIem(Installation((user,), {"ACME": True}, frozenset({"42"}))))
+    return SimulatorServer(SimulatedIem(Installation((user,), {"ACME": True}, frozenset({"42"})), clock=clock))
+
+
+def iem_of(server: SimulatorServer) -> SimulatedIem:
+    """Return the simulated IEM that `server` serves."""
+    assert isinstance(server.service, SimulatedIem)
+    return server.service
 
 
 @dataclass(slots=True)
@@ -263,6 +269,12 @@ class Relay:
         options.setdefault("auth", ("sn", WEBHOOK_PASSWORD))
         body = {"data": payload} if isinstance(payload, bytes | str) else {"json": payload}
         return requests.post(f"{self.url}/webhooks/{name}", timeout=timeout, **body, **options)
+
+    def check(self, name: str) -> dict[str, Any]:
+        """Return the result of a check of /readyz."""
+        checks = requests.get(f"{self.url}/readyz", timeout=5).json()["checks"]
+        result: dict[str, Any] = checks[name][0]
+        return result
 
     def delivery_status(self, delivery_id: str, *, name: str = "acme") -> str:
         """Return what the sender is told about a delivery."""

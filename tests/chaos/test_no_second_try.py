@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from harness import RedisServer, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import RedisServer, Relay, iem_of, mapping, simulated_iem, sys_id, wait_until, write_mapping
 
 from relay.intake.journal import Journal
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 
@@ -105,12 +104,11 @@ def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
     heartbeats = Heartbeats(Connection(redis.url, timeout=5))
     wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)
 
-    assert isinstance(server.service, SimulatedIem)
     pushed: dict[str, list[int]] = defaultdict(list)
-    for push in server.service.pushes:
+    for push in iem_of(server).pushes:
         pushed[push.sysid].append(push.state)
     with capsys.disabled():
-        print(f"\nno second try: seed {SEED}, {dict(answers)}, {dict(troubles)}, {len(server.service.pushes)} pushes")
+        print(f"\nno second try: seed {SEED}, {dict(answers)}, {dict(troubles)}, {len(iem_of(server).pushes)} pushes")
     assert answers["202 journaled"] > 0, "the journal was never needed: this showed nothing"
     assert [ticket for ticket, version in accepted.items() if max(pushed[ticket], default=0) < version] == []
     assert [states for states in pushed.values() if states != sorted(states)] == []

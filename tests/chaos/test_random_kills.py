@@ -18,10 +18,9 @@ from pathlib import Path
 import pytest
 import requests
 from chaos.blows import WORKS, Blows
-from harness import RedisServer, Relay, mapping, simulated_iem, wait_until, write_mapping
+from harness import RedisServer, Relay, iem_of, mapping, simulated_iem, wait_until, write_mapping
 from load import STATES, VERSIONS, Load, told, update
 
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 
@@ -67,8 +66,7 @@ def test_nothing_is_lost_repeated_or_applied_in_the_wrong_order(
             blows.strike()
         for one in sending:
             one.result()
-    iem = blows.server.service
-    assert isinstance(iem, SimulatedIem)
+    iem = iem_of(blows.server)
     amid = len(iem.pushes)
     blows.recover(everything=True)
 

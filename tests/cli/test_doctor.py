@@ -13,44 +13,27 @@ import pytest
 from commands import Result, run_relay
 from harness import (
     IEM_PASSWORD,
-    IEM_USER,
     RedisServer,
     Relay,
     base_environ,
     mapping,
     private_certificate,
+    simulated_iem,
     wait_until,
     write_mapping,
 )
+from virima.site import SERVICE
 
 from relay.clock import now_ms
 from relay.simulators.faults import SimulatedFault
-from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.simulators.simulated_virima import SimulatedVirima
-from relay.simulators.virima_people import Person
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 from relay.store.keys import key
 
-SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 SECRETS = (IEM_PASSWORD, SERVICE.password, "not-the-one", "sn-secret-pw", "admin-token-1")
 Doctor = Callable[..., Result]
-
-
-def iem_ahead(seconds: float) -> SimulatorServer:
-    """Return a simulated IEM (not started) whose clock is ahead."""
-    user = ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME"}))
-    installation = Installation((user,), {"ACME": True}, frozenset({"42"}))
-    return SimulatorServer(SimulatedIem(installation, clock=lambda: time.time() + seconds))
-
-
-@pytest.fixture
-def iem() -> Iterator[SimulatorServer]:
-    """A simulated IEM."""
-    with iem_ahead(0) as started:
-        yield started
 
 
 @pytest.fixture
@@ -213,7 +196,7 @@ def test_what_the_token_call_answers_is_explained(
 def test_a_clock_that_differs_from_iems_is_told(
     doctor: Doctor, folder: Path, ahead: int, state: str, says: str
 ) -> None:
-    with iem_ahead(ahead) as other:
+    with simulated_iem(clock=lambda: time.time() + ahead) as other:
         write_mapping(folder, "acme", mapping(other.url))
 
         result = doctor()

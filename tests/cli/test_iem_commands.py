@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 from commands import Result, run_relay
-from harness import IEM_PASSWORD, ROOT, base_environ, mapping, simulated_iem, wait_until, write_mapping
+from harness import IEM_PASSWORD, ROOT, base_environ, iem_of, mapping, simulated_iem, wait_until, write_mapping
 from iem.samples import SAMPLES
 
 from relay.iem.publish_bodies import Publication
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 
 Run = Callable[..., Result]
 EVENT = SAMPLES[Publication.EVENTS]
@@ -50,8 +49,7 @@ def run(tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object) 
 
 
 def published(server: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
-    assert isinstance(server.service, SimulatedIem)
-    return {kind: bodies for kind, bodies in server.service.published.items() if bodies}
+    return {kind: bodies for kind, bodies in iem_of(server).published.items() if bodies}
 
 
 def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run, server: SimulatorServer) -> None:
@@ -201,8 +199,7 @@ def test_where_the_rest_would_fare_no_better_it_is_not_sent(
 
 def test_a_token_that_is_no_good_any_more_is_replaced_once(run: Run, server: SimulatorServer) -> None:
     run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
-    assert isinstance(server.service, SimulatedIem)
-    server.service.revoke()
+    iem_of(server).revoke()
 
     result = run("publish", "acme", "events", "-", stdin=json.dumps([EVENT] * 5), max_in_flight=1)
 
@@ -260,8 +257,7 @@ def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: Simul
 
 
 def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run, server: SimulatorServer) -> None:
-    assert isinstance(server.service, SimulatedIem)
-    server.service.set_customer("OTHER", active=True)
+    iem_of(server).set_customer("OTHER", active=True)
     bodies = [EVENT, {**EVENT, "envcustomerid": "OTHER"}, *([EVENT] * 8)]
 
     result = run("publish", "acme", "events", "-", stdin=json.dumps(bodies), max_in_flight=1)

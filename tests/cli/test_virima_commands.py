@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
+from virima.site import JANE, MAX, SERVICE, virima_of
 
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_virima import SimulatedVirima
-from relay.simulators.virima_people import Person
 
-SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
-JANE = Person("jane@example.com", "Jane Doe", "jane-pass-word", organization="ACME")
-MAX = Person("max@example.com", "Max Factor", "max-pass-word", mfa_pending=True)
 Run = Callable[..., Result]
 
 
@@ -56,8 +53,7 @@ def run(tmp_path: Path, server: SimulatorServer) -> Run:
 
 
 def sessions(server: SimulatorServer) -> int:
-    assert isinstance(server.service, SimulatedVirima)
-    return len(server.service.sessions)
+    return len(virima_of(server).sessions)
 
 
 def test_who_the_relay_is_is_told_and_no_session_stays_behind(run: Run, server: SimulatorServer) -> None:

@@ -45,12 +45,6 @@ def running_web(redis_url: str) -> Iterator[Relay]:
         relay.stop()
 
 
-@pytest.fixture
-def web(running_web: Relay, redis: Connection) -> Relay:
-    assert redis is not None
-    return running_web
-
-
 def call(line: str, replacements: dict[str, str]) -> requests.Response:
     """Send the request that a curl command sends."""
     for name, value in replacements.items():

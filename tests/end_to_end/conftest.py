@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import RedisServer, Relay, mapping, simulated_iem, wait_until, write_mapping
+from harness import RedisServer, Relay, iem_of, mapping, simulated_iem, wait_until, write_mapping
 from virima.conftest import served, server
 
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import SimulatedIem
+from relay.store.connection import Connection
 
 __all__ = ["Site", "open_site", "served", "server", "site"]
 
@@ -44,8 +45,7 @@ def open_site() -> Iterator[Site]:
         redis = RedisServer(folder).start()
         relay = Relay(folder, redis.url)
         write_mapping(relay.mappings, "acme", mapping(server.url))
-        iem = server.service
-        assert isinstance(iem, SimulatedIem)
+        iem = iem_of(server)
         try:
             yield Site(redis, server, iem, relay)
         finally:
@@ -58,3 +58,13 @@ def site() -> Iterator[Site]:
     """A site of the test's own."""
     with open_site() as opened:
         yield opened
+
+
+@pytest.fixture
+def relay(tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer) -> Iterator[Relay]:
+    """A relay with the integration `acme` and an empty Redis; nothing of the relay runs yet."""
+    assert redis is not None
+    relay = Relay(tmp_path, redis_url)
+    write_mapping(relay.mappings, "acme", mapping(iem.url))
+    yield relay
+    relay.stop()

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-import requests
-from harness import Relay, mapping, sys_id, wait_until, write_mapping
-
-from relay.store.connection import Connection
+from harness import Relay, sys_id, wait_until
 
 
 @pytest.fixture
-def relay(tmp_path: Path, redis_url: str, redis: Connection) -> Iterator[Relay]:
-    relay = Relay(tmp_path, redis_url, {"RELAY_MAX_PENDING": "10", "RELAY_MAX_DEAD": "5"})
-    write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9"))
+def relay(relay: Relay) -> Relay:
+    relay.environ |= {"RELAY_MAX_PENDING": "10", "RELAY_MAX_DEAD": "5"}
     relay.start_web(processes=1)
-    yield relay
-    relay.stop()
-
-
-def workers_check(relay: Relay) -> str:
-    output: str = requests.get(f"{relay.url}/readyz", timeout=5).json()["checks"]["workers"][0].get("output", "")
-    return output
+    return relay
 
 
 def test_a_backlog_is_told_before_webhooks_are_refused(relay: Relay) -> None:
     statuses = [relay.post({"sys_id": sys_id(ticket), "state": "6"}).status_code for ticket in range(8)]
 
     told = "acme has 8 pending deliveries: at 10 (RELAY_MAX_PENDING) webhooks are answered 503"
-    wait_until(lambda: told in workers_check(relay), "it is told")
+    wait_until(lambda: told in relay.check("workers").get("output", ""), "it is told")
     assert statuses == [202] * 8
     assert [relay.post({"sys_id": sys_id(ticket), "state": "6"}).status_code for ticket in (8, 9, 10)] == [
         202,
@@ -44,4 +31,4 @@ def test_rejections_are_told_before_the_oldest_go(relay: Relay) -> None:
         relay.post({"state": "6", "number": f"INC{number}"})
 
     told = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest are dropped"
-    wait_until(lambda: told in workers_check(relay), "it is told")
+    wait_until(lambda: told in relay.check("workers").get("output", ""), "it is told")

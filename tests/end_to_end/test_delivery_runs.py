@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from harness import mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import iem_of, mapping, simulated_iem, sys_id, wait_until, write_mapping
 
 from relay.simulators.faults import SimulatedFault
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 
 if TYPE_CHECKING:
@@ -202,9 +201,9 @@ def test_wrong_credentials_are_tried_once_however_many_wait(site: Site) -> None:
         site.relay.start_worker()
 
     wait_until(lambda: site.relay.delivery_status(ids[0]) == "parked", "the integration is parked")
-    wait_until(lambda: _ready(site)["checks"]["workers"][0].get("output"), "readiness tells")
+    wait_until(lambda: site.relay.check("workers").get("output"), "readiness tells")
 
-    assert "acme is parked: wrong_credentials" in _ready(site)["checks"]["workers"][0]["output"]
+    assert "acme is parked: wrong_credentials" in site.relay.check("workers")["output"]
     assert site.iem.token_calls <= 3
     assert _ready(site)["status"] == "warn"
 
@@ -223,8 +222,7 @@ def test_one_integration_that_hangs_does_not_delay_another(site: Site) -> None:
         began = time.monotonic()
         site.relay.post(incident(1000), name="other")
 
-        iem = other.service
-        assert isinstance(iem, SimulatedIem)
+        iem = iem_of(other)
         wait_until(lambda: iem.pushes, "the other's update is pushed")
         assert time.monotonic() - began < 1
 
@@ -280,7 +278,7 @@ def test_a_worker_serves_metrics_of_its_own(site: Site) -> None:
 def test_readiness_warns_without_a_worker_and_passes_with_one(site: Site) -> None:
     site.relay.start_web()
     assert _ready(site)["status"] == "warn"
-    assert "no worker" in _ready(site)["checks"]["workers"][0]["output"]
+    assert "no worker" in site.relay.check("workers")["output"]
 
     worker = site.relay.start_worker()
     wait_until(lambda: _ready(site)["status"] == "pass", "readiness passes")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import requests
 from harness import sys_id, wait_until
 
 from relay.store.connection import Connection
@@ -42,7 +41,7 @@ def test_memory_is_told_before_it_is_full_and_at_the_start(site: Site) -> None:
     redis.call("CONFIG", "SET", "maxmemory", int(read_durability(redis).memory_used * 1.15))
 
     def redis_check() -> dict[str, Any]:
-        [check] = requests.get(f"{site.relay.url}/readyz", timeout=5).json()["checks"]["redis"]
+        check = site.relay.check("redis")
         return dict(check)
 
     wait_until(lambda: redis_check()["status"] == "warn", "readiness warns")

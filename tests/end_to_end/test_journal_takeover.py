@@ -14,16 +14,15 @@ from harness import (
     WEBHOOK_PASSWORD,
     RedisServer,
     Relay,
+    iem_of,
     kill_all,
     mapping,
-    simulated_iem,
     sys_id,
     wait_until,
     write_mapping,
 )
 
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 
@@ -37,12 +36,6 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path).start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def iem() -> Iterator[SimulatorServer]:
-    with simulated_iem() as server:
-        yield server
 
 
 @pytest.fixture
@@ -62,8 +55,7 @@ def pending(redis: RedisServer) -> int:
 
 
 def pushes(iem: SimulatorServer) -> list[tuple[str, int]]:
-    assert isinstance(iem.service, SimulatedIem)
-    return [(push.sysid, push.state) for push in iem.service.pushes]
+    return [(push.sysid, push.state) for push in iem_of(iem).pushes]
 
 
 def test_what_comes_while_redis_is_away_reaches_iem_in_order(
@@ -85,7 +77,7 @@ def test_what_comes_while_redis_is_away_reaches_iem_in_order(
     kill_all(web)
     relay.start_web()
     redis.start()
-    wait_until(lambda: ready(relay).json()["checks"]["journal"][0].get("observedValue") == 0, "the journal is drained")
+    wait_until(lambda: relay.check("journal").get("observedValue") == 0, "the journal is drained")
     relay.start_worker()
     wait_until(lambda: len(pushes(iem)) >= 20 and pending(redis) == 0, "all of it is delivered")
     assert sorted(pushes(iem)) == [(sys_id(ticket), 7) for ticket in range(20)], "the older ones were superseded"
@@ -95,12 +87,12 @@ def test_what_comes_while_redis_is_away_reaches_iem_in_order(
 
 def test_probes_and_metrics_tell_of_it(relay: Relay, redis: RedisServer) -> None:
     relay.start_web(processes=1)
-    wait_until(lambda: ready(relay).json()["checks"]["journal"][0]["status"] == "pass", "the journal is ready")
+    wait_until(lambda: relay.check("journal")["status"] == "pass", "the journal is ready")
     redis.send(signal.SIGKILL)
     for ticket in range(3):
         relay.post({"sys_id": sys_id(ticket), **RESOLVED})
 
-    wait_until(lambda: ready(relay).json()["checks"]["redis"][0]["status"] == "warn", "Redis is missed")
+    wait_until(lambda: relay.check("redis")["status"] == "warn", "Redis is missed")
 
     answer = ready(relay)
     [journal] = answer.json()["checks"]["journal"]
@@ -111,7 +103,7 @@ def test_probes_and_metrics_tell_of_it(relay: Relay, redis: RedisServer) -> None
     assert "\nrelay_journal_up 1.0\n" in metrics
     assert 'relay_webhooks_total{integration="acme",result="journaled"} 3.0' in metrics
     redis.start()
-    wait_until(lambda: ready(relay).json()["checks"]["journal"][0]["status"] == "pass", "the journal is drained")
+    wait_until(lambda: relay.check("journal")["status"] == "pass", "the journal is drained")
     metrics = requests.get(f"{relay.url}/metrics", timeout=5).text
     assert 'relay_journal_drained_total{integration="acme",result="queued"} 3.0' in metrics
 
@@ -166,7 +158,7 @@ def test_a_full_journal_is_503_and_not_ready(relay: Relay, redis: RedisServer) -
     assert answers[-1] == 503
     assert set(answers) == {202, 503}
     wait_until(lambda: ready(relay).status_code == 503, "it says that it is not ready")
-    assert "RELAY_JOURNAL_MAX" in ready(relay).json()["checks"]["journal"][0]["output"]
+    assert "RELAY_JOURNAL_MAX" in relay.check("journal")["output"]
     redis.start()
     wait_until(lambda: pending(redis) == 300, "what it has taken is queued, each update once", patience=40)
 

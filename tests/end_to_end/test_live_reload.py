@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from click.testing import CliRunner
-from harness import IEM_PASSWORD, IEM_USER, Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import IEM_PASSWORD, IEM_USER, Relay, iem_of, mapping, sys_id, wait_until, write_mapping
 
 from relay.cli.main import relay as cli
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.trail import Trail, TrailQuery
 
@@ -23,17 +21,10 @@ TOKEN = "operator-token-1"
 
 
 @pytest.fixture
-def iem() -> Iterator[SimulatorServer]:
-    with simulated_iem() as server:
-        yield server
-
-
-@pytest.fixture
-def relay(tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer) -> Iterator[Relay]:
-    relay = Relay(tmp_path, redis_url, {"RELAY_RELOAD_INTERVAL": "200ms", "RELAY_ADMIN_TOKEN": TOKEN})
+def relay(relay: Relay, iem: SimulatorServer) -> Relay:
+    relay.environ |= {"RELAY_RELOAD_INTERVAL": "200ms", "RELAY_ADMIN_TOKEN": TOKEN}
     write_mapping(relay.mappings, "acme", mapping(iem.url, states={"6": "6"}))
-    yield relay
-    relay.stop()
+    return relay
 
 
 def integration(relay: Relay, name: str = "acme") -> dict[str, Any]:
@@ -43,8 +34,7 @@ def integration(relay: Relay, name: str = "acme") -> dict[str, Any]:
 
 
 def pushes(iem: SimulatorServer) -> dict[str, int]:
-    assert isinstance(iem.service, SimulatedIem)
-    return {push.sysid: push.state for push in iem.service.pushes}
+    return {push.sysid: push.state for push in iem_of(iem).pushes}
 
 
 def test_a_changed_and_a_new_file_are_at_work_within_the_interval_and_a_second(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from harness import Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import Relay, iem_of, mapping, sys_id, wait_until, write_mapping
 from virima.site import JANE, SERVICE, url_of, virima_of
 
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.connection import Connection
 from relay.store.delivery_reader import DeliveryReader
 
@@ -25,16 +22,8 @@ CANARY = "another-users-pass-word"
 
 
 @pytest.fixture
-def iem() -> Iterator[SimulatorServer]:
-    with simulated_iem() as server:
-        yield server
-
-
-@pytest.fixture
-def relay(
-    tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer, server: SimulatorServer
-) -> Iterator[Relay]:
-    relay = Relay(tmp_path, redis_url, {"RELAY_ADMIN_TOKEN": TOKEN, "VIRIMA_PASSWORD": SERVICE.password})
+def relay(relay: Relay, iem: SimulatorServer, server: SimulatorServer) -> Relay:
+    relay.environ |= {"RELAY_ADMIN_TOKEN": TOKEN, "VIRIMA_PASSWORD": SERVICE.password}
     block = {
         "url": url_of(server),
         "username": SERVICE.email,
@@ -43,8 +32,7 @@ def relay(
     }
     write_mapping(relay.mappings, "acme", mapping(iem.url, virima={**block, "timeout": "1s"}))
     write_mapping(relay.mappings, "plain", mapping(iem.url))
-    yield relay
-    relay.stop()
+    return relay
 
 
 def resolved(ticket: int, by: str = JANE.email) -> dict[str, str]:
@@ -120,8 +108,7 @@ def test_a_virima_that_fails_leaves_one_record_and_delays_no_push(
     assert (record["reason"], record["status"]) == (reason, status)
     assert "Traceback" not in worker.log
     assert CANARY not in worker.log + str(record)
-    assert isinstance(iem.service, SimulatedIem)
-    assert len(iem.service.pushes) == 1
+    assert len(iem_of(iem).pushes) == 1
 
 
 @pytest.mark.slow

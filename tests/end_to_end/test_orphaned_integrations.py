@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-import requests
-from harness import Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import Relay, mapping, sys_id, wait_until, write_mapping
 
 from relay.simulators.server import SimulatorServer
 from relay.store.connection import Connection
 from relay.store.delivery_reader import DeliveryReader
-
-
-@pytest.fixture
-def iem() -> Iterator[SimulatorServer]:
-    with simulated_iem() as server:
-        yield server
-
-
-@pytest.fixture
-def relay(tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer) -> Iterator[Relay]:
-    relay = Relay(tmp_path, redis_url)
-    write_mapping(relay.mappings, "acme", mapping(iem.url))
-    yield relay
-    relay.stop()
-
-
-def workers_check(relay: Relay) -> str:
-    output: str = requests.get(f"{relay.url}/readyz", timeout=5).json()["checks"]["workers"][0].get("output", "")
-    return output
 
 
 def test_deliveries_of_a_disabled_integration_wait_for_it(
@@ -43,7 +19,7 @@ def test_deliveries_of_a_disabled_integration_wait_for_it(
     write_mapping(relay.mappings, "acme", mapping(iem.url, enabled=False))
     worker = relay.start_worker()
 
-    wait_until(lambda: "acme is parked: disabled" in workers_check(relay), "it is set aside")
+    wait_until(lambda: "acme is parked: disabled" in relay.check("workers").get("output", ""), "it is set aside")
 
     assert deliveries.status_of("acme", delivery) == "parked"
     assert worker.stop() == 0

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Relay, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import Relay, iem_of, mapping, sys_id, wait_until, write_mapping
 
 from relay.clock import now_ms
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 
@@ -23,23 +20,14 @@ PUBLISH = {"heartbeat": "5m", "metrics": "5m", "events": True, "topology": True}
 
 
 @pytest.fixture
-def iem() -> Iterator[SimulatorServer]:
-    with simulated_iem() as server:
-        yield server
-
-
-@pytest.fixture
-def relay(tmp_path: Path, redis_url: str, redis: Connection, iem: SimulatorServer) -> Iterator[Relay]:
-    relay = Relay(tmp_path, redis_url)
+def relay(relay: Relay, iem: SimulatorServer) -> Relay:
     write_mapping(relay.mappings, "acme", mapping(iem.url, publish=PUBLISH))
     relay.start_web(processes=1)
-    yield relay
-    relay.stop()
+    return relay
 
 
 def published(iem: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
-    assert isinstance(iem.service, SimulatedIem)
-    return iem.service.published
+    return iem_of(iem).published
 
 
 def test_of_several_workers_one_tells_iem_how_the_integration_stands(
@@ -78,9 +66,7 @@ def test_a_publish_service_that_fails_costs_deliveries_nothing(
     began = time.monotonic()
     for number in range(20):
         relay.post({"sys_id": sys_id(number), "state": "6"})
-    assert isinstance(iem.service, SimulatedIem)
-    service = iem.service
-    wait_until(lambda: len(service.pushes) == 20, "all are delivered", patience=10)
+    wait_until(lambda: len(iem_of(iem).pushes) == 20, "all are delivered", patience=10)
 
     assert time.monotonic() - began < 5
-    assert len(iem.service.pushes) == 20
+    assert len(iem_of(iem).pushes) == 20

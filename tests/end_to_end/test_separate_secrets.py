@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,12 @@ from harness import (
     WEBHOOK_PASSWORD,
     Relay,
     mapping,
-    simulated_iem,
     sys_id,
     wait_until,
     write_mapping,
 )
+
+from relay.simulators.server import SimulatorServer
 
 #: Python itself tells of each file that is opened, whoever opens it (PEP 578); this writes down the secret ones.
 WITNESS = """
@@ -34,19 +34,16 @@ NAMED = {"username": "user", "password": "password"}
 
 
 @pytest.fixture
-def relay(tmp_path: Path, redis_url: str, redis: object) -> Iterator[Relay]:
+def relay(tmp_path: Path, relay: Relay, iem: SimulatorServer) -> Relay:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(WITNESS, "ascii")
     for name, value in {"webhook": WEBHOOK_PASSWORD, "user": IEM_USER, "password": IEM_PASSWORD}.items():
         (tmp_path / f"{name}.secret").write_text(value, "ascii")
-    relay = Relay(tmp_path, redis_url)
     relay.environ |= {"OPENED": str(tmp_path / "opened"), "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}"}
     auth = [{"type": "basic", "username": "sn", "password": {"file": str(tmp_path / "webhook.secret")}}]
     account = {name: {"file": str(tmp_path / f"{file}.secret")} for name, file in NAMED.items()}
-    with simulated_iem() as server:
-        write_mapping(relay.mappings, "acme", mapping(server.url, auth=auth, iem=account))
-        yield relay
-        relay.stop()
+    write_mapping(relay.mappings, "acme", mapping(iem.url, auth=auth, iem=account))
+    return relay
 
 
 def opened(relay: Relay, who: str) -> set[str]:

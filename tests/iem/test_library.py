@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
+from harness import IEM_PASSWORD, IEM_USER, SYS_ID, iem_of, simulated_iem
 from iem.samples import SAMPLES
 
 from relay.core.outcomes import Delivered, Park
@@ -14,7 +14,6 @@ from relay.core.reasons import Reason
 from relay.errors import ConfigurationError, RequestBodyError
 from relay.iem import IemService, Publication, Target, connect
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 
 
 @pytest.fixture
@@ -35,14 +34,12 @@ def test_it_pushes_and_publishes_with_one_token(iem: IemService, server: Simulat
 
     assert outcomes == [Delivered()] * 7
     assert server.record.count("/api/v1/user/token") == 1
-    assert isinstance(server.service, SimulatedIem)
-    assert server.service.actionables == {SYS_ID: 6}
+    assert iem_of(server).actionables == {SYS_ID: 6}
 
 
 def test_a_revoked_token_is_replaced_in_the_same_call(iem: IemService, server: SimulatorServer) -> None:
     iem.push(Target("ACME", "42"), SYS_ID, 6)
-    assert isinstance(server.service, SimulatedIem)
-    server.service.revoke()
+    iem_of(server).revoke()
 
     assert iem.publish(Publication.EVENTS, SAMPLES[Publication.EVENTS]).outcome == Delivered()
     assert server.record.count("/api/v1/user/token") == 2
@@ -54,8 +51,7 @@ def test_a_refusal_is_an_outcome(server: SimulatorServer) -> None:
 
 
 def test_a_customer_that_the_user_lacks_is_told(iem: IemService, server: SimulatorServer) -> None:
-    assert isinstance(server.service, SimulatedIem)
-    server.service.set_customer("OTHER", active=True)
+    iem_of(server).set_customer("OTHER", active=True)
 
     attempt = iem.publish(Publication.EVENTS, {**SAMPLES[Publication.EVENTS], "envcustomerid": "OTHER"})
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import RedisServer, wait_until
+from harness import RedisServer, iem_of, wait_until
 
 from relay.clock import Clock as RelayClock
 from relay.core.outcomes import IemAnswer, Park, Retry
@@ -371,8 +371,7 @@ def test_a_probe_asks_iem_itself(server: SimulatorServer, make_cache: MakeCache,
     get(cache)
     clock.time += 0.001
     server.service.reset()
-    assert isinstance(server.service, SimulatedIem)
-    server.service.set_user(wrong)
+    iem_of(server).set_user(wrong)
 
     assert isinstance(get(cache, is_probe=True), str)
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from end_to_end.conftest import Site
-from harness import Process, mapping, simulated_iem, sys_id, wait_until, write_mapping
+from harness import Process, iem_of, mapping, simulated_iem, sys_id, wait_until, write_mapping
 from measures.backlog import incident
 
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import PUSH_PATH, SimulatedIem
+from relay.simulators.simulated_iem import PUSH_PATH
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -55,8 +55,7 @@ class Outage:
         self.server.faults.clear()
 
     def pushed(self) -> list[str]:
-        iem = self.server.service
-        assert isinstance(iem, SimulatedIem)
+        iem = iem_of(self.server)
         return [push.sysid for push in iem.pushes]
 
 

@@ -11,8 +11,6 @@ import pytest
 from harness import Relay, mapping, write_mapping
 from servicenow.instance import NODE
 
-from relay.store.connection import Connection
-
 _IEM = "http://127.0.0.1:9"
 ADMIN_TOKEN = "operator-token-1"
 HMAC_SECRET, API_KEY, WHSEC = "hmac-sécret 'x'", "api-key-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -84,10 +82,3 @@ def running_web(redis_url: str) -> Iterator[Relay]:
         relay.start_web(processes=1)
         yield relay
         relay.stop()
-
-
-@pytest.fixture
-def web(running_web: Relay, redis: Connection) -> Relay:
-    """Web over an empty Redis."""
-    assert redis is not None
-    return running_web

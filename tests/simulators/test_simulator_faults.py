@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from harness import iem_of
 
 from relay.simulators.faults import SimulatedFault, parse_fault
 from relay.simulators.iem_access import ApiUser, Installation
@@ -34,8 +35,7 @@ def server(served: SimulatorServer) -> SimulatorServer:
 
 @pytest.fixture
 def iem(server: SimulatorServer) -> SimulatedIem:
-    assert isinstance(server.service, SimulatedIem)
-    return server.service
+    return iem_of(server)
 
 
 def push(server: SimulatorServer, timeout: float = 5) -> requests.Response:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from harness import iem_of
 
 from relay.simulators.exchange import SimulatorRequest
 from relay.simulators.faults import SimulatedFault
@@ -247,8 +248,7 @@ def test_the_control_path_refuses_what_it_does_not_know(
 
 
 def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer) -> None:
-    iem = server.service
-    assert isinstance(iem, SimulatedIem)
+    iem = iem_of(server)
 
     def push_often(caller: int) -> None:
         with requests.Session() as session:

@@ -46,13 +46,6 @@ def running_web(redis_url: str) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def web(running_web: Relay, redis: Connection) -> Relay:
-    """Web with an empty Redis."""
-    assert redis is not None
-    return running_web
-
-
-@pytest.fixture
 def scenario(web: Relay, redis: Connection) -> Scenario:
     """Web with a dead letter and a rejection."""
     return Scenario(web, redis)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from harness import IEM_PASSWORD, IEM_USER, AtOnce, simulated_iem
+from harness import IEM_PASSWORD, IEM_USER, AtOnce, iem_of, simulated_iem
 
 from relay.clock import Clock
 from relay.core.ids import make_id
@@ -21,7 +21,6 @@ from relay.iem.token_cache import TokenCache
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.iem_access import ApiUser
 from relay.simulators.server import SimulatorServer
-from relay.simulators.simulated_iem import SimulatedIem
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 from relay.store.keys import key
@@ -75,8 +74,7 @@ class Publishers:
                 publisher.turn()
 
     def published(self, kind: str) -> list[dict[str, Any]]:
-        assert isinstance(self.server.service, SimulatedIem)
-        return self.server.service.published[kind]
+        return iem_of(self.server).published[kind]
 
     def count_attempts(self, **counts: int) -> None:
         """Increase the counts of finished attempts."""
@@ -275,8 +273,7 @@ def test_all_processes_share_the_wait_after_a_refusal(site: Publishers) -> None:
 def test_a_corrected_account_is_used_after_the_first_delivery(site: Publishers) -> None:
     site.start("one", password="wrong password")
     site.run_for(10)
-    assert isinstance(site.server.service, SimulatedIem)
-    site.server.service.set_user(ApiUser(IEM_USER, "wrong password", frozenset({"ACME"})))
+    iem_of(site.server).set_user(ApiUser(IEM_USER, "wrong password", frozenset({"ACME"})))
     site.redis.call("DEL", key("acme", "token"))
     site.run_for(60)
     before = len(site.published("healthcheck"))
@@ -329,9 +326,8 @@ def test_a_changed_mapping_does_not_repeat_publications(site: Publishers) -> Non
 
 
 def test_a_changed_customer_ends_the_events_of_the_old_one(site: Publishers) -> None:
-    assert isinstance(site.server.service, SimulatedIem)
-    site.server.service.set_customer("NEW", active=True)
-    site.server.service.set_user(ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME", "NEW"})))
+    iem_of(site.server).set_customer("NEW", active=True)
+    iem_of(site.server).set_user(ApiUser(IEM_USER, IEM_PASSWORD, frozenset({"ACME", "NEW"})))
     publisher = site.start("one")
     site.set_deliveries("dead", 1)
     site.run_for(10)
