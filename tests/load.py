@@ -1,4 +1,4 @@
-"""A load of updates of many tickets, each of which can be told from every other where it is pushed; and what IEM got of it."""
+"""A load of updates of many tickets, and the pushes that IEM applied. Each update can be recognised in its push."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from harness import Relay, sys_id
 
 from relay.simulators.simulated_iem import Push
 
-#: Of each ticket. Every version has a state of its own, so that a repeat and a step backwards can be seen in the pushes.
+#: Versions of each ticket. Each has a different state, so that the pushes show repeats and steps backwards.
 VERSIONS = 4
 STATES = {str(version): str(version) for version in range(1, VERSIONS + 1)}
 
 
 def update(ticket: int, version: int) -> dict[str, str]:
-    """Return what the sender posts."""
+    """Return the payload of an update."""
     return {"sys_id": sys_id(ticket), "state": str(version), "sys_mod_count": str(version)}
 
 
 @dataclass(slots=True)
 class Load:
-    """What senders post, to whichever of `relays` takes it, and the tickets of which all was accepted."""
+    """Posts updates to `relays` in turn, and records the tickets whose updates were all accepted."""
 
     relays: Sequence[Relay]
     tickets: list[int] = field(default_factory=list)
-    #: Why a post had to be repeated: a status, or the kind of failure.
+    #: Why posts were repeated: the status, or the exception.
     refusals: Counter[str] = field(default_factory=Counter)
 
     def send_ticket(self, ticket: int, stop: threading.Event) -> None:
-        """Post all versions of a ticket, each until it is accepted."""
+        """Post all versions of a ticket, and repeat each until it is accepted."""
         for version in range(1, VERSIONS + 1):
             self.send(ticket, version, stop)
         self.tickets.append(ticket)
 
     def send(self, ticket: int, version: int, stop: threading.Event) -> None:
-        """Post an update as a sender does that tries again on 503 and on no answer, then at the next relay."""
+        """Post an update like a sender that retries after 503 and after no answer, with the next relay."""
         for attempt in count(ticket):
             try:
                 answer = self.relays[attempt % len(self.relays)].post(update(ticket, version), timeout=3)
@@ -57,7 +57,7 @@ class Load:
 
 @contextmanager
 def steady_load(relays: Sequence[Relay], *, senders: int = 4) -> Iterator[Load]:
-    """Post one ticket after another with each of `senders`, until the block is left."""
+    """Post tickets with `senders` threads until the block ends."""
     load, stop = Load(relays), threading.Event()
 
     def send_tickets(first: int) -> None:
@@ -72,34 +72,34 @@ def steady_load(relays: Sequence[Relay], *, senders: int = 4) -> Iterator[Load]:
             yield load
         finally:
             stop.set()
-        for one in sending:
-            one.result()
+        for future in sending:
+            future.result()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What IEM was told: per ticket, the states in the order in which it applied them."""
+class AppliedStates:
+    """The states that IEM applied, by ticket, in order."""
 
     states: dict[str, list[int]]
 
     @property
     def repeats(self) -> int:
-        """How many pushes told what had been told before."""
+        """The number of pushes that repeated an earlier one."""
         return sum(len(states) - len(set(states)) for states in self.states.values())
 
     @property
     def backwards(self) -> list[str]:
-        """The tickets of which an older state was told after a newer one."""
+        """The tickets for which IEM applied an older state after a newer one."""
         return [ticket for ticket, states in self.states.items() if states != sorted(states)]
 
     def missing(self, tickets: Iterable[int]) -> list[str]:
-        """Return those of `tickets` whose newest state is not the last one told."""
+        """Return those of `tickets` whose newest state was not applied last."""
         return [name for name in map(sys_id, tickets) if self.states.get(name, [0])[-1] != VERSIONS]
 
 
-def told(pushes: Iterable[Push]) -> Told:
-    """Return what IEM was told by `pushes`."""
+def applied_states(pushes: Iterable[Push]) -> AppliedStates:
+    """Return the states that IEM applied with `pushes`."""
     states: dict[str, list[int]] = defaultdict(list)
     for push in pushes:
         states[push.sysid].append(push.state)
-    return Told(states)
+    return AppliedStates(states)

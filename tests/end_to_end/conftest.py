@@ -1,4 +1,4 @@
-"""A relay of one's own for each test: its Redis, its simulated IEM, its processes, all ended afterwards."""
+"""A relay for each test: Redis, a simulated IEM, and processes, all ended afterwards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Site", "open_site", "served", "server", "site"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything that a delivery passes through."""
+    """A relay with its Redis and its simulated IEM."""
 
     redis: RedisServer
     server: SimulatorServer
@@ -29,17 +29,17 @@ class Site:
     relay: Relay
 
     def pushed(self) -> list[str]:
-        """Return the sys_ids that IEM was told of, in order."""
+        """Return the sys_ids of the pushes, in order."""
         return [push.sysid for push in self.iem.pushes]
 
     def wait_for_pushes(self, count: int, *, patience: float = 20) -> None:
-        """Wait until IEM was told of `count` different tickets."""
+        """Wait until `count` different tickets were pushed."""
         wait_until(lambda: len(set(self.pushed())) >= count, f"{count} tickets are pushed", patience=patience)
 
 
 @contextmanager
 def open_site() -> Iterator[Site]:
-    """A site with the integration `acme`; nothing of the relay runs yet."""
+    """Open a site with the integration `acme`. No process of the relay runs yet."""
     with tempfile.TemporaryDirectory(prefix="relay-run-") as name, simulated_iem() as server:
         folder = Path(name)
         redis = RedisServer(folder).start()
@@ -55,7 +55,7 @@ def open_site() -> Iterator[Site]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A site of the test's own."""
+    """A site for one test."""
     with open_site() as opened:
         yield opened
 

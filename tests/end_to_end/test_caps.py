@@ -1,4 +1,4 @@
-"""What is kept per integration has a cap, and that is told before it is reached."""
+"""Pending deliveries and rejections of an integration have caps. Readiness warns before a cap is reached."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def relay(relay: Relay) -> Relay:
     return relay
 
 
-def test_a_backlog_is_told_before_webhooks_are_refused(relay: Relay) -> None:
+def test_readiness_warns_before_webhooks_are_refused(relay: Relay) -> None:
     statuses = [relay.post({"sys_id": sys_id(ticket), "state": "6"}).status_code for ticket in range(8)]
 
-    told = "acme has 8 pending deliveries: at 10 (RELAY_MAX_PENDING) webhooks are answered 503"
-    wait_until(lambda: told in relay.check("workers").get("output", ""), "it is told")
+    warning = "acme has 8 pending deliveries: at 10 (RELAY_MAX_PENDING) webhooks are answered 503"
+    wait_until(lambda: warning in relay.check("workers").get("output", ""), "readiness warns")
     assert statuses == [202] * 8
     assert [relay.post({"sys_id": sys_id(ticket), "state": "6"}).status_code for ticket in (8, 9, 10)] == [
         202,
@@ -26,9 +26,9 @@ def test_a_backlog_is_told_before_webhooks_are_refused(relay: Relay) -> None:
     ]
 
 
-def test_rejections_are_told_before_the_oldest_go(relay: Relay) -> None:
+def test_readiness_warns_before_rejections_are_deleted(relay: Relay) -> None:
     for number in range(4):
         relay.post({"state": "6", "number": f"INC{number}"})
 
-    told = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest are dropped"
-    wait_until(lambda: told in relay.check("workers").get("output", ""), "it is told")
+    warning = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest are dropped"
+    wait_until(lambda: warning in relay.check("workers").get("output", ""), "readiness warns")

@@ -1,4 +1,4 @@
-"""The main job with real processes: webhooks in over HTTP, pushes out to a simulated IEM, and what breaks in between."""
+"""Deliveries with real processes: webhooks over HTTP, pushes to a simulated IEM, and faults in between."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def incident(number: int, **changes: str) -> dict[str, str]:
     return {"state": "6", "sys_mod_count": "1", "sys_id": sys_id(number), **changes}
 
 
-def test_a_resolution_reaches_iem_once_with_one_token_for_all(site: Site) -> None:
+def test_each_resolution_reaches_iem_once_and_all_share_one_token(site: Site) -> None:
     site.relay.start_web()
     site.relay.start_worker()
     site.relay.start_worker()
@@ -33,9 +33,9 @@ def test_a_resolution_reaches_iem_once_with_one_token_for_all(site: Site) -> Non
     again = [site.relay.post(incident(number)) for number in range(40)]
 
     assert {answer.status_code for answer in answers} == {202}
-    assert [one.json()["delivery_id"] for one in again] == [one.json()["delivery_id"] for one in answers]
+    assert [answer.json()["delivery_id"] for answer in again] == [answer.json()["delivery_id"] for answer in answers]
     delivery = answers[-1].json()["delivery_id"]
-    wait_until(lambda: site.relay.delivery_status(delivery) == "delivered", "the last one is delivered")
+    wait_until(lambda: site.relay.delivery_status(delivery) == "delivered", "the last delivery succeeds")
     site.wait_for_pushes(40)
     assert sorted(site.pushed()) == [sys_id(number) for number in range(40)]
     assert site.iem.token_calls == 1
@@ -88,7 +88,7 @@ def test_a_killed_worker_loses_nothing(site: Site) -> None:
     for number in range(20):
         site.relay.post(incident(number))
     wait_until(
-        lambda: site.server.record.count("/gbp/push/") + site.server.record.in_flight > 0, "a push is on its way"
+        lambda: site.server.record.count("/gbp/push/") + site.server.record.in_flight > 0, "a push is in progress"
     )
 
     doomed.stop(signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_a_stopping_worker_finishes_what_is_in_flight_and_exits_0(site: Site) ->
     site.wait_for_pushes(1)
     site.server.faults.add(SimulatedFault(delay=1, count=1, path="/gbp/push/"))
     delivery = site.relay.post(incident(1)).json()["delivery_id"]
-    wait_until(lambda: site.server.record.in_flight > 0, "the push is on its way")
+    wait_until(lambda: site.server.record.in_flight > 0, "the push is in progress")
 
     status = worker.stop(signal.SIGTERM)
 
@@ -114,13 +114,13 @@ def test_a_stopping_worker_finishes_what_is_in_flight_and_exits_0(site: Site) ->
     assert "Traceback" not in worker.log
 
 
-def test_redis_killed_and_restarted_under_load_loses_and_repeats_nothing(site: Site) -> None:
+def test_a_killed_redis_loses_and_repeats_nothing(site: Site) -> None:
     site.relay.start_web()
     site.relay.start_worker()
     queued: set[str] = set()
 
     def send(number: int) -> None:
-        while True:  # as a sender that retries on 503 does
+        while True:  # like a sender that retries after 503
             answer = site.relay.post(incident(number))
             assert answer.status_code in {200, 202, 503}, answer.text
             if answer.status_code != 503:
@@ -130,22 +130,22 @@ def test_redis_killed_and_restarted_under_load_loses_and_repeats_nothing(site: S
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         sending = [pool.submit(send, number) for number in range(300)]
         for share in (0.2, 0.6):
-            wait_until(lambda share=share: len(queued) >= 300 * share, "some are accepted")  # type: ignore[misc]
+            wait_until(lambda share=share: len(queued) >= 300 * share, "some updates are accepted")  # type: ignore[misc]
             site.redis.send(signal.SIGKILL)
             site.redis.start()
-        for one in sending:
-            one.result()
+        for future in sending:
+            future.result()
 
     site.wait_for_pushes(300, patience=60)
     assert set(site.pushed()) == queued
-    assert len(site.pushed()) <= 300 + 2 * 16  # what was in flight at a kill may be pushed again
+    assert len(site.pushed()) <= 300 + 2 * 16  # pushes in flight at a kill can be repeated
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
-def test_without_redis_the_sender_is_told_within_two_seconds(site: Site, blow: signal.Signals) -> None:
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_redis_the_sender_gets_503_within_two_seconds(site: Site, fault: signal.Signals) -> None:
     site.relay.start_web()
     site.relay.post(incident(0))
-    site.redis.send(blow)
+    site.redis.send(fault)
 
     began = time.monotonic()
     answer = site.relay.post(incident(1))
@@ -162,7 +162,7 @@ def test_without_redis_the_sender_is_told_within_two_seconds(site: Site, blow: s
 
 
 @pytest.mark.slow
-def test_many_senders_at_once_are_told_within_two_seconds_that_redis_hangs(site: Site) -> None:
+def test_many_senders_get_503_within_two_seconds_while_redis_hangs(site: Site) -> None:
     site.relay.start_web()
     site.relay.post(incident(0))
     site.redis.send(signal.SIGSTOP)
@@ -179,7 +179,7 @@ def test_many_senders_at_once_are_told_within_two_seconds_that_redis_hangs(site:
 
 
 @pytest.mark.slow
-def test_web_and_workers_start_without_redis_and_go_on_when_it_comes(site: Site) -> None:
+def test_web_and_workers_start_without_redis_and_wait_for_it(site: Site) -> None:
     site.redis.stop()
     site.relay.start_web()
     worker = site.relay.start_worker()
@@ -193,7 +193,7 @@ def test_web_and_workers_start_without_redis_and_go_on_when_it_comes(site: Site)
 
 
 @pytest.mark.slow
-def test_wrong_credentials_are_tried_once_however_many_wait(site: Site) -> None:
+def test_wrong_credentials_are_tried_once_for_many_deliveries(site: Site) -> None:
     site.relay.environ["ACME_IEM_PASSWORD"] = "changed-since"
     site.relay.start_web()
     ids = [site.relay.post(incident(number)).json()["delivery_id"] for number in range(30)]
@@ -201,7 +201,7 @@ def test_wrong_credentials_are_tried_once_however_many_wait(site: Site) -> None:
         site.relay.start_worker()
 
     wait_until(lambda: site.relay.delivery_status(ids[0]) == "parked", "the integration is parked")
-    wait_until(lambda: site.relay.check("workers").get("output"), "readiness tells")
+    wait_until(lambda: site.relay.check("workers").get("output"), "readiness warns")
 
     assert "acme is parked: wrong_credentials" in site.relay.check("workers")["output"]
     assert site.iem.token_calls <= 3
@@ -209,7 +209,7 @@ def test_wrong_credentials_are_tried_once_however_many_wait(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_one_integration_that_hangs_does_not_delay_another(site: Site) -> None:
+def test_a_hanging_iem_does_not_delay_another_integration(site: Site) -> None:
     with simulated_iem() as other:
         write_mapping(site.relay.mappings, "other", mapping(other.url))
         site.server.faults.add(SimulatedFault(delay=60))
@@ -223,12 +223,12 @@ def test_one_integration_that_hangs_does_not_delay_another(site: Site) -> None:
         site.relay.post(incident(1000), name="other")
 
         iem = iem_of(other)
-        wait_until(lambda: iem.pushes, "the other's update is pushed")
+        wait_until(lambda: iem.pushes, "the other integration's update is pushed")
         assert time.monotonic() - began < 1
 
 
 @pytest.mark.slow
-def test_pushes_of_one_ticket_go_out_in_order_and_the_newest_is_the_last(site: Site) -> None:
+def test_pushes_of_one_ticket_are_ordered_and_end_with_the_newest(site: Site) -> None:
     write_mapping(
         site.relay.mappings,
         "acme",
@@ -242,11 +242,11 @@ def test_pushes_of_one_ticket_go_out_in_order_and_the_newest_is_the_last(site: S
     for version in range(1, 31):
         site.relay.post(incident(1, state="6" if version % 2 else "7", sys_mod_count=str(version)))
 
-    wait_until(lambda: site.iem.pushes and _pending(site) == 0, "all of it is settled")
+    wait_until(lambda: site.iem.pushes and _pending(site) == 0, "all deliveries are settled")
     assert site.iem.pushes[-1].state == 7
 
 
-def test_metrics_are_those_of_all_web_processes_and_of_the_queues(site: Site) -> None:
+def test_metrics_cover_all_web_processes_and_the_queues(site: Site) -> None:
     site.relay.start_web(processes=2)
     for number in range(60):
         site.relay.post(incident(number))
@@ -258,7 +258,7 @@ def test_metrics_are_those_of_all_web_processes_and_of_the_queues(site: Site) ->
         assert 'relay_pending{integration="acme"} 60.0' in text
 
 
-def test_a_worker_serves_metrics_of_its_own(site: Site) -> None:
+def test_a_worker_serves_its_own_metrics(site: Site) -> None:
     from harness import free_port  # noqa: PLC0415
 
     port = free_port()
@@ -268,11 +268,11 @@ def test_a_worker_serves_metrics_of_its_own(site: Site) -> None:
     site.relay.post(incident(1))
     site.wait_for_pushes(1)
 
-    def told() -> bool:
+    def is_counted() -> bool:
         text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
         return 'relay_attempts_total{integration="acme",outcome="delivered",reason=""} 1.0' in text
 
-    wait_until(told, "the worker counts its delivery")
+    wait_until(is_counted, "the worker counts its delivery")
 
 
 def test_readiness_warns_without_a_worker_and_passes_with_one(site: Site) -> None:
@@ -294,16 +294,16 @@ def test_no_secret_reaches_a_log_or_a_metric(site: Site) -> None:
     site.relay.post(incident(1))
     site.wait_for_pushes(1)
 
-    told = worker.log + site.relay.processes[0].log + requests.get(f"{site.relay.url}/metrics", timeout=5).text
+    output = worker.log + site.relay.processes[0].log + requests.get(f"{site.relay.url}/metrics", timeout=5).text
     token = json.loads(str(Connection(site.redis.url, timeout=5).call("GET", "relay:{acme}:token")))["value"]
     assert len(token) > 20
     stored = b"".join(path.read_bytes() for path in site.redis.folder.rglob("*.aof")).decode("utf-8", "replace")
     assert "in:delivered" in stored
     for secret in ("sn-secret-pw", "iem-secret-pw"):
         for spelling in (secret, base64.b64encode(secret.encode()).decode()[:-4]):
-            assert spelling not in told
+            assert spelling not in output
             assert spelling not in stored
-    assert token not in told
+    assert token not in output
 
 
 def _ready(site: Site) -> dict[str, Any]:
@@ -317,7 +317,7 @@ def _pending(site: Site) -> int:
     return int(float(line.rsplit(" ", 1)[1]))
 
 
-def test_wake_ups_come_again_after_redis_was_away(site: Site) -> None:
+def test_a_worker_gets_wake_ups_again_after_a_redis_outage(site: Site) -> None:
     site.relay.start_worker()
     redis = Connection(site.redis.url, timeout=5)
 

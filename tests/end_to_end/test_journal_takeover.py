@@ -1,4 +1,4 @@
-"""Redis goes away and web keeps taking webhooks: into the journal, and on from there. Real gunicorn, a Redis that is killed."""
+"""While Redis is away, web accepts webhooks into the journal, and moves them to Redis later. Real gunicorn, a killed Redis."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def pushes(iem: SimulatorServer) -> list[tuple[str, int]]:
     return [(push.sysid, push.state) for push in iem_of(iem).pushes]
 
 
-def test_what_comes_while_redis_is_away_reaches_iem_in_order(
-    relay: Relay, redis: RedisServer, iem: SimulatorServer
-) -> None:
+def test_updates_in_the_journal_reach_iem_in_order(relay: Relay, redis: RedisServer, iem: SimulatorServer) -> None:
     web = relay.start_web()
     redis.send(signal.SIGKILL)
 
@@ -79,20 +77,20 @@ def test_what_comes_while_redis_is_away_reaches_iem_in_order(
     redis.start()
     wait_until(lambda: relay.check("journal").get("observedValue") == 0, "the journal is drained")
     relay.start_worker()
-    wait_until(lambda: len(pushes(iem)) >= 20 and pending(redis) == 0, "all of it is delivered")
+    wait_until(lambda: len(pushes(iem)) >= 20 and pending(redis) == 0, "all are delivered")
     assert sorted(pushes(iem)) == [(sys_id(ticket), 7) for ticket in range(20)], "the older ones were superseded"
     assert relay.delivery_status(answers[0].json()["journal_id"]) == "superseded"
     assert relay.delivery_status(answers[20].json()["journal_id"]) == "delivered"
 
 
-def test_probes_and_metrics_tell_of_it(relay: Relay, redis: RedisServer) -> None:
+def test_readiness_and_metrics_show_the_journal(relay: Relay, redis: RedisServer) -> None:
     relay.start_web(processes=1)
     wait_until(lambda: relay.check("journal")["status"] == "pass", "the journal is ready")
     redis.send(signal.SIGKILL)
     for ticket in range(3):
         relay.post({"sys_id": sys_id(ticket), **RESOLVED})
 
-    wait_until(lambda: relay.check("redis")["status"] == "warn", "Redis is missed")
+    wait_until(lambda: relay.check("redis")["status"] == "warn", "readiness warns about Redis")
 
     answer = ready(relay)
     [journal] = answer.json()["checks"]["journal"]
@@ -108,7 +106,7 @@ def test_probes_and_metrics_tell_of_it(relay: Relay, redis: RedisServer) -> None
     assert 'relay_journal_drained_total{integration="acme",result="queued"} 3.0' in metrics
 
 
-def test_a_redis_that_hangs_is_no_excuse(relay: Relay, redis: RedisServer) -> None:
+def test_a_hanging_redis_is_answered_from_the_journal_in_time(relay: Relay, redis: RedisServer) -> None:
     relay.start_web()
     relay.post({"sys_id": sys_id(0), **RESOLVED})
     redis.send(signal.SIGSTOP)
@@ -123,10 +121,10 @@ def test_a_redis_that_hangs_is_no_excuse(relay: Relay, redis: RedisServer) -> No
     found = requests.get(asked, auth=("sn", WEBHOOK_PASSWORD), timeout=5).json()
     assert found["delivery_status"] == "journaled"
     redis.send(signal.SIGCONT)
-    wait_until(lambda: pending(redis) == 2, "both are queued, each once")
+    wait_until(lambda: pending(redis) == 2, "both updates are queued once")
 
 
-def test_who_may_not_or_says_nonsense_is_told_so_as_ever(relay: Relay, redis: RedisServer) -> None:
+def test_invalid_webhooks_are_refused_while_redis_is_away(relay: Relay, redis: RedisServer) -> None:
     relay.start_web()
     redis.send(signal.SIGKILL)
 
@@ -143,10 +141,12 @@ def test_who_may_not_or_says_nonsense_is_told_so_as_ever(relay: Relay, redis: Re
     wait_until(lambda: pending(redis) == 1, "the good record of the batch is queued")
     connection = Connection(redis.url, timeout=5)
     assert connection.call("EXISTS", f"relay:{{acme}}:r:{unmapped.json()['rejection_id']}") == 1
-    wait_until(lambda: relay.delivery_status(batch.json()["journal_id"]) == "queued", "it has left the journal")
+    wait_until(
+        lambda: relay.delivery_status(batch.json()["journal_id"]) == "queued", "the delivery has left the journal"
+    )
 
 
-def test_a_full_journal_is_503_and_not_ready(relay: Relay, redis: RedisServer) -> None:
+def test_a_full_journal_answers_503_and_is_not_ready(relay: Relay, redis: RedisServer) -> None:
     relay.environ["RELAY_JOURNAL_MAX"] = "4MiB"
     relay.start_web(processes=1)
     redis.send(signal.SIGKILL)
@@ -157,27 +157,27 @@ def test_a_full_journal_is_503_and_not_ready(relay: Relay, redis: RedisServer) -
     assert answers[0] == 202
     assert answers[-1] == 503
     assert set(answers) == {202, 503}
-    wait_until(lambda: ready(relay).status_code == 503, "it says that it is not ready")
+    wait_until(lambda: ready(relay).status_code == 503, "readiness fails")
     assert "RELAY_JOURNAL_MAX" in relay.check("journal")["output"]
     redis.start()
-    wait_until(lambda: pending(redis) == 300, "what it has taken is queued, each update once", patience=40)
+    wait_until(lambda: pending(redis) == 300, "accepted updates are queued once", patience=40)
 
 
-def test_a_full_journal_keeps_no_web_from_starting_and_is_drained(relay: Relay, redis: RedisServer) -> None:
+def test_web_starts_with_a_full_journal_and_drains_it(relay: Relay, redis: RedisServer) -> None:
     relay.environ["RELAY_JOURNAL_MAX"] = "4MiB"
     web = relay.start_web(processes=1)
     redis.send(signal.SIGKILL)
     batch = [{"sys_id": sys_id(number), **RESOLVED, "number": "INC" + "x" * 250} for number in range(300)]
-    wait_until(lambda: relay.post(batch).status_code == 503, "it is full")
+    wait_until(lambda: relay.post(batch).status_code == 503, "the journal is full")
     kill_all(web)
 
     relay.start_web(processes=1)
     redis.start()
 
-    wait_until(lambda: pending(redis) == 300, "what it had taken is queued", patience=40)
+    wait_until(lambda: pending(redis) == 300, "accepted updates are queued", patience=40)
 
 
-def test_killing_web_while_it_drains_loses_and_repeats_nothing(relay: Relay, redis: RedisServer) -> None:
+def test_killing_a_draining_web_loses_and_repeats_nothing(relay: Relay, redis: RedisServer) -> None:
     web = relay.start_web()
     redis.send(signal.SIGKILL)
     tickets = range(3_000)
@@ -186,18 +186,18 @@ def test_killing_web_while_it_drains_loses_and_repeats_nothing(relay: Relay, red
         assert relay.post(batch).status_code == 202
 
     redis.start()
-    wait_until(lambda: pending(redis) > 0, "it drains")
+    wait_until(lambda: pending(redis) > 0, "web drains the journal")
     kill_all(web)
     drained = pending(redis)
     relay.start_web()
     wait_until(lambda: pending(redis) == len(tickets), "the rest is drained")
 
-    assert drained < len(tickets), "the kill came too late to show anything"
+    assert drained < len(tickets), "the kill came too late: the test shows nothing"
     connection = Connection(redis.url, timeout=5)
     assert connection.call("XLEN", "relay:{acme}:queue") == len(tickets)
 
 
-def test_a_journal_that_cannot_be_written_ends_the_start(relay: Relay, tmp_path: Path) -> None:
+def test_web_does_not_start_with_an_unwritable_journal(relay: Relay, tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("in the way")
 
     web = relay._start([sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{relay.port}", "wsgi:app"], "web")

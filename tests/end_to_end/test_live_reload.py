@@ -1,4 +1,4 @@
-"""A mapping file is edited while the relay runs: no restart, no update lost or mapped wrongly. Real web, worker and Redis."""
+"""Mapping files are edited while the relay runs: without a restart, no update is lost or mapped wrongly. Real processes."""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ def pushes(iem: SimulatorServer) -> dict[str, int]:
     return {push.sysid: push.state for push in iem_of(iem).pushes}
 
 
-def test_a_changed_and_a_new_file_are_at_work_within_the_interval_and_a_second(
-    relay: Relay, iem: SimulatorServer
-) -> None:
+def test_a_changed_and_a_new_file_are_used_within_the_interval(relay: Relay, iem: SimulatorServer) -> None:
     relay.start_web()
     relay.start_worker()
     relay.post({"sys_id": sys_id(1), "state": "6"})
-    wait_until(lambda: pushes(iem) == {sys_id(1): 6}, "the first is delivered")
+    wait_until(lambda: pushes(iem) == {sys_id(1): 6}, "the first update is delivered")
 
     write_mapping(relay.mappings, "acme", mapping(iem.url, states={"6": "9"}))
     write_mapping(relay.mappings, "new", mapping(iem.url, states={"6": "5"}))
     began = time.monotonic()
-    # Of two web processes both: one request may meet the other one.
-    wait_until(lambda: all(relay.post({"state": "6"}, name="new").status_code == 422 for _ in range(8)), "all know it")
+    # Several requests, because there are two web processes.
+    wait_until(
+        lambda: all(relay.post({"state": "6"}, name="new").status_code == 422 for _ in range(8)),
+        "both web processes use the new file",
+    )
     took = time.monotonic() - began
 
     relay.post({"sys_id": sys_id(2), "state": "6"})
@@ -60,7 +61,7 @@ def test_a_changed_and_a_new_file_are_at_work_within_the_interval_and_a_second(
 
 
 @pytest.mark.slow
-def test_a_bad_edit_is_told_and_harmless_even_over_a_restart(
+def test_a_bad_edit_is_reported_and_harmless_even_after_a_restart(
     relay: Relay, iem: SimulatorServer, redis: Connection
 ) -> None:
     relay.start_web()
@@ -69,38 +70,36 @@ def test_a_bad_edit_is_told_and_harmless_even_over_a_restart(
     path = relay.mappings / "acme.yaml"
     path.write_text(path.read_text("utf-8") + "stats: {6: 6}\n", "utf-8")
 
-    wait_until(lambda: all(integration(relay)["faults"] for _ in range(8)), "it is told, by both web processes")
+    wait_until(lambda: all(integration(relay)["faults"] for _ in range(8)), "both web processes report the fault")
 
     assert relay.post({"sys_id": sys_id(1), "state": "6"}).status_code == 202
-    told = integration(relay)
-    assert (told["status"], "did you mean 'states'?" in told["faults"][0]) == ("flowing", True)
+    shown = integration(relay)
+    assert (shown["status"], "did you mean 'states'?" in shown["faults"][0]) == ("flowing", True)
     ready = requests.get(f"{relay.url}/readyz", timeout=5)
     [check] = ready.json()["checks"]["mappings"]
     assert (ready.status_code, check["status"]) == (200, "warn")
     assert "acme.yaml:" in check["output"]
-    wait_until(lambda: integration(relay)["faults_since"], "since when, too")
+    wait_until(lambda: integration(relay)["faults_since"], "the time of the fault is shown")
     for process in relay.processes:
         process.stop()
     relay.start_web()
     relay.start_worker()
     assert relay.post({"sys_id": sys_id(2), "state": "6"}).status_code == 202
     wait_until(lambda: len(pushes(iem)) == 2, "both are delivered")
-    types = [one["type"] for one in Trail(redis).page(["acme"], TrailQuery(), limit=100).items]
+    types = [record["type"] for record in Trail(redis).page(["acme"], TrailQuery(), limit=100).items]
     assert "mapping_refused" in types
     assert "mapping_loaded" in types
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_or_mapped_wrongly_while_a_file_is_edited_again_and_again(
-    relay: Relay, iem: SimulatorServer
-) -> None:
+def test_nothing_is_lost_or_mapped_wrongly_during_many_edits(relay: Relay, iem: SimulatorServer) -> None:
     relay.start_web()
     relay.start_worker()
     stop = threading.Event()
 
     def edit() -> None:
         number = 0
-        while not stop.wait(0.25):  # two looks fit in between
+        while not stop.wait(0.25):  # long enough for the two looks that a change needs
             number += 1
             path = relay.mappings / "acme.yaml"
             if number % 3 == 2:
@@ -114,7 +113,8 @@ def test_nothing_is_lost_or_mapped_wrongly_while_a_file_is_edited_again_and_agai
     editor.start()
     tried = {"sys_id": sys_id(0), "state": "7"}
     wait_until(
-        lambda: all(relay.post(tried).json()["status"] != "ignored" for _ in range(8)), "both webs know both states"
+        lambda: all(relay.post(tried).json()["status"] != "ignored" for _ in range(8)),
+        "both web processes know both states",
     )
     answers = [
         relay.post({"sys_id": sys_id(ticket), "state": "67"[ticket % 2]}).status_code for ticket in range(1, 301)
@@ -127,22 +127,24 @@ def test_nothing_is_lost_or_mapped_wrongly_while_a_file_is_edited_again_and_agai
     assert {state for ticket, state in pushes(iem).items() if int(ticket, 16) % 2 == 1} == {7}
 
 
-def test_a_disabled_file_stops_and_an_enabled_one_goes_on(relay: Relay, iem: SimulatorServer) -> None:
+def test_an_integration_can_be_disabled_and_enabled(relay: Relay, iem: SimulatorServer) -> None:
     relay.start_web()
     relay.start_worker()
     write_mapping(relay.mappings, "acme", mapping(iem.url, enabled=False))
 
-    wait_until(lambda: relay.post({"sys_id": sys_id(1), "state": "6"}).status_code == 404, "it is disabled")
+    wait_until(
+        lambda: relay.post({"sys_id": sys_id(1), "state": "6"}).status_code == 404, "the integration is disabled"
+    )
 
     write_mapping(relay.mappings, "acme", mapping(iem.url))
-    wait_until(lambda: relay.post({"sys_id": sys_id(1), "state": "6"}).status_code in {200, 202}, "it is enabled")
-    wait_until(lambda: sys_id(1) in pushes(iem), "and delivers")
+    wait_until(
+        lambda: relay.post({"sys_id": sys_id(1), "state": "6"}).status_code in {200, 202}, "the integration is enabled"
+    )
+    wait_until(lambda: sys_id(1) in pushes(iem), "the update is delivered")
 
 
 @pytest.mark.slow
-def test_a_changed_secret_file_alone_is_taken_up_without_a_restart(
-    relay: Relay, iem: SimulatorServer, tmp_path: Path
-) -> None:
+def test_a_changed_secret_file_is_used_without_a_restart(relay: Relay, iem: SimulatorServer, tmp_path: Path) -> None:
     secret = tmp_path / "iem-password"
     secret.write_text("an old password\n", "utf-8")
     write_mapping(relay.mappings, "acme", mapping(iem.url, iem={"password": {"file": str(secret)}}))
@@ -160,9 +162,7 @@ def test_a_changed_secret_file_alone_is_taken_up_without_a_restart(
 
 
 @pytest.mark.slow
-def test_a_file_from_mappings_new_is_at_work_without_a_restart_and_without_ever_being_refused(
-    relay: Relay, iem: SimulatorServer, tmp_path: Path
-) -> None:
+def test_a_file_from_mappings_new_is_used_without_a_restart(relay: Relay, iem: SimulatorServer, tmp_path: Path) -> None:
     for secret, value in (("webhook-password", "new-pw"), ("iem-password", IEM_PASSWORD)):
         (tmp_path / f"fresh-{secret}").write_text(value, "utf-8")
     web = relay.start_web()
@@ -179,6 +179,6 @@ def test_a_file_from_mappings_new_is_at_work_without_a_restart_and_without_ever_
     def post() -> int:
         return relay.post({"sys_id": sys_id(1), "state": "6"}, name="fresh", auth=("servicenow", "new-pw")).status_code
 
-    wait_until(lambda: post() in {200, 202}, "web takes a webhook")
+    wait_until(lambda: post() in {200, 202}, "web accepts a webhook")
     wait_until(lambda: pushes(iem) == {sys_id(1): 6}, "it is delivered")
     assert "refused" not in web.log + worker.log

@@ -1,4 +1,4 @@
-"""The relay inside IEM: real workers tell a simulated IEM of themselves, and it costs deliveries nothing."""
+"""Real workers publish their health to a simulated IEM, without any effect on deliveries."""
 
 from __future__ import annotations
 
@@ -30,17 +30,15 @@ def published(iem: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
     return iem_of(iem).published
 
 
-def test_of_several_workers_one_tells_iem_how_the_integration_stands(
-    relay: Relay, iem: SimulatorServer, redis: Connection
-) -> None:
+def test_one_of_several_workers_publishes(relay: Relay, iem: SimulatorServer, redis: Connection) -> None:
     for _ in range(3):
         relay.start_worker()
-    wait_until(lambda: len(published(iem)["metrics"]) == 6, "the first metrics are told")
+    wait_until(lambda: len(published(iem)["metrics"]) == 6, "the first metrics are published")
     circuit = Circuit(redis)
     circuit.park("acme", actor="ann", why="", now=now_ms())
-    wait_until(lambda: len(published(iem)["events"]) == 1, "the parking is told")
+    wait_until(lambda: len(published(iem)["events"]) == 1, "the parking is published")
     circuit.resume("acme", actor="ann", why="", now=now_ms())
-    wait_until(lambda: len(published(iem)["events"]) == 2, "its end is told")
+    wait_until(lambda: len(published(iem)["events"]) == 2, "its end is published")
 
     counts = {kind: len(bodies) for kind, bodies in published(iem).items()}
     assert counts == {"entity": 1, "service": 1, "healthcheck": 1, "metrics": 6, "events": 2}
@@ -56,12 +54,12 @@ def test_of_several_workers_one_tells_iem_how_the_integration_stands(
     ],
     ids=["hangs", "refuses the token", "login page"],
 )
-def test_a_publish_service_that_fails_costs_deliveries_nothing(
+def test_a_failing_publish_service_does_not_affect_deliveries(
     relay: Relay, iem: SimulatorServer, fault: SimulatedFault
 ) -> None:
     iem.faults.add(fault)
     relay.start_worker()
-    wait_until(lambda: iem.record.in_flight or iem.record.count("/publish/"), "something is to be told")
+    wait_until(lambda: iem.record.in_flight or iem.record.count("/publish/"), "the worker tries to publish")
 
     began = time.monotonic()
     for number in range(20):

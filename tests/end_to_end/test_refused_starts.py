@@ -1,4 +1,4 @@
-"""What ends a start with exit status 78, and says why: wrong settings, and a Redis that would lose what was accepted."""
+"""A start fails with exit status 78 and an explanation: for wrong settings, and for a Redis that would lose updates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(command: list[str], folder: Path, **environ: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("command", [WEB, WORKER], ids=["web", "worker"])
-def test_wrong_settings_are_all_told(command: list[str], tmp_path: Path) -> None:
+def test_all_wrong_settings_are_reported(command: list[str], tmp_path: Path) -> None:
     result = run(command, tmp_path, RELAY_CONCURRENCY="many", RELAY_RETENTION="30", RELAY_REDIS_URL="ftp://x")
 
     assert result.returncode == 78
@@ -32,7 +32,7 @@ def test_wrong_settings_are_all_told(command: list[str], tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("command", [WEB, WORKER], ids=["web", "worker"])
-def test_a_missing_mappings_folder_is_told(command: list[str], tmp_path: Path) -> None:
+def test_a_missing_mappings_folder_is_reported(command: list[str], tmp_path: Path) -> None:
     result = run(command, tmp_path, RELAY_MAPPINGS=str(tmp_path / "nowhere"))
 
     assert result.returncode == 78

@@ -1,4 +1,4 @@
-"""Upgrades without a gap: web and workers restarted one after another while updates come in, and a worker told twice to stop."""
+"""Upgrades without a gap: web and workers are restarted one after another while updates arrive. A second signal ends a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import Process, free_port, mapping, sys_id, wait_until, write_mapping
-from load import STATES, Load, steady_load, told
+from load import STATES, Load, applied_states, steady_load
 
 from relay.simulators.faults import SimulatedFault
 from relay.store.connection import Connection
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-#: Tickets whose updates come in between two blows.
+#: Tickets that are sent between two restarts.
 BETWEEN = 25
 
 
-def test_a_reload_of_gunicorn_repeats_and_loses_nothing(site: Site) -> None:
+def test_a_reload_of_gunicorn_loses_and_repeats_nothing(site: Site) -> None:
     allow_all_states(site)
     web = site.relay.start_web()
     site.relay.start_worker()
@@ -35,14 +35,14 @@ def test_a_reload_of_gunicorn_repeats_and_loses_nothing(site: Site) -> None:
             before = children_of(web)
             web.popen.send_signal(signal.SIGHUP)
             wait_until(lambda before=before: len(children_of(web) - before) >= 2, "new processes run")  # type: ignore[misc]
-            wait_until(lambda before=before: not children_of(web) & before, "the old ones are gone")  # type: ignore[misc]
+            wait_until(lambda before=before: not children_of(web) & before, "the old processes have ended")  # type: ignore[misc]
             wait_for_more(load)
 
     assert load.refusals == {}
     expect_each_once(site, load)
 
 
-def test_two_webs_restarted_one_after_the_other_repeat_and_lose_nothing(site: Site) -> None:
+def test_restarting_two_webs_in_turn_loses_and_repeats_nothing(site: Site) -> None:
     allow_all_states(site)
     relays = [site.relay, replace(site.relay, port=free_port())]
     webs = [relay.start_web() for relay in relays]
@@ -62,7 +62,7 @@ def test_two_webs_restarted_one_after_the_other_repeat_and_lose_nothing(site: Si
     assert list(site.relay.folder.glob("relay-metrics-*")) == []
 
 
-def test_two_workers_restarted_one_after_the_other_repeat_and_lose_nothing(site: Site) -> None:
+def test_restarting_two_workers_in_turn_loses_and_repeats_nothing(site: Site) -> None:
     allow_all_states(site)
     site.relay.start_web()
     workers = [site.relay.start_worker() for _ in range(2)]
@@ -70,7 +70,7 @@ def test_two_workers_restarted_one_after_the_other_repeat_and_lose_nothing(site:
 
     with steady_load([site.relay]) as load:
         for worker in workers:
-            wait_until(lambda worker=worker: '"attempt"' in worker.log, "the worker works")  # type: ignore[misc]
+            wait_until(lambda worker=worker: '"attempt"' in worker.log, "the worker delivers")  # type: ignore[misc]
             assert worker.stop(signal.SIGTERM) == 0
             site.relay.start_worker()
             wait_for_more(load)
@@ -78,7 +78,7 @@ def test_two_workers_restarted_one_after_the_other_repeat_and_lose_nothing(site:
     expect_each_once(site, load)
 
 
-def test_a_worker_told_twice_to_stop_ends_at_once_and_loses_nothing(site: Site) -> None:
+def test_a_second_signal_ends_a_worker_at_once_and_loses_nothing(site: Site) -> None:
     allow_all_states(site, timeout="500ms")
     site.relay.start_web()
     worker = site.relay.start_worker()
@@ -87,7 +87,7 @@ def test_a_worker_told_twice_to_stop_ends_at_once_and_loses_nothing(site: Site) 
         wait_for_more(load)
         site.server.faults.add(SimulatedFault(delay=0.45, path="/gbp/push/"))
         wait_until(lambda: site.server.record.in_flight >= 8, "pushes are in flight")
-        insist(worker)
+        stop_at_once(worker)
         left = site.server.record.in_flight
         site.server.faults.clear()
         site.relay.start_worker()
@@ -96,10 +96,10 @@ def test_a_worker_told_twice_to_stop_ends_at_once_and_loses_nothing(site: Site) 
     assert worker.popen.returncode == 1
     assert left > 0
     wait_until_settled(site)
-    found = told(site.iem.pushes)
-    assert found.missing(load.tickets) == []
-    assert found.backwards == []
-    assert found.repeats <= 8  # what was in flight: IEM took it, and nobody wrote that down
+    applied = applied_states(site.iem.pushes)
+    assert applied.missing(load.tickets) == []
+    assert applied.backwards == []
+    assert applied.repeats <= 8  # pushes in flight: IEM applied them, and the worker did not settle them
 
 
 def allow_all_states(site: Site, **iem: str) -> None:
@@ -116,25 +116,25 @@ def wait_for_more(load: Load) -> None:
     wait_until(lambda: len(load.tickets) >= enough, f"{BETWEEN} more tickets are posted")
 
 
-def insist(worker: Process) -> None:
-    """Tell a worker to stop again and again, a few milliseconds apart: signals that come at once count as one."""
+def stop_at_once(worker: Process) -> None:
+    """Send SIGTERM repeatedly, a few milliseconds apart: signals that arrive together count as one."""
 
-    def told_again() -> bool:
+    def has_ended() -> bool:
         worker.popen.send_signal(signal.SIGTERM)
         return worker.popen.poll() is not None
 
-    wait_until(told_again, "the worker ends", patience=0.5)
+    wait_until(has_ended, "the worker ends", patience=0.5)
 
 
 def wait_until_settled(site: Site) -> None:
     heartbeats = Heartbeats(Connection(site.redis.url, timeout=5))
-    wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=30)
+    wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all deliveries are settled", patience=30)
 
 
 def expect_each_once(site: Site, load: Load) -> None:
     wait_until_settled(site)
-    found = told(site.iem.pushes)
-    assert found.missing(load.tickets) == []
-    assert found.backwards == []
-    assert found.repeats == 0
-    assert set(found.states) == set(map(sys_id, load.tickets))
+    applied = applied_states(site.iem.pushes)
+    assert applied.missing(load.tickets) == []
+    assert applied.backwards == []
+    assert applied.repeats == 0
+    assert set(applied.states) == set(map(sys_id, load.tickets))

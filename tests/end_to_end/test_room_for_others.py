@@ -1,4 +1,4 @@
-"""Places of a worker: integrations whose IEM is slow leave room for one that has little to do."""
+"""Integrations with a slow IEM leave room in a worker for the others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ def test_two_integrations_with_slow_iems_do_not_delay_a_third(site: Site) -> Non
         for name in slow:
             site.relay.post([{"sys_id": sys_id(ticket), "state": "6"} for ticket in range(100)], name=name)
         site.relay.start_worker()
-        # Of 16 places one stays free for `acme`.
-        wait_until(lambda: sum(server.record.in_flight for server in slow.values()) >= 15, "both have all they get")
+        # One of 16 places is reserved for `acme`.
+        wait_until(
+            lambda: sum(server.record.in_flight for server in slow.values()) >= 15,
+            "both use all their places",
+        )
 
         began = time.monotonic()
         site.relay.post({"sys_id": sys_id(1), "state": "6"})

@@ -1,4 +1,4 @@
-"""Web reads the webhook secrets only, workers the outbound ones only: shown by every file that the processes open."""
+"""Web reads only webhook secrets, and workers read only outbound secrets: all files that the processes open are recorded."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from harness import (
 
 from relay.simulators.server import SimulatorServer
 
-#: Python itself tells of each file that is opened, whoever opens it (PEP 578); this writes down the secret ones.
-WITNESS = """
+#: An audit hook (PEP 578) that records each secret file that Python opens.
+HOOK = """
 import os, sys
-def witness(event, arguments):
+def record(event, arguments):
     if event == "open" and str(arguments[0]).endswith(".secret"):
         log = os.environ["OPENED"] + ("-worker" if sys.argv[-1] == "worker" else "-web")
         with open(log, "a") as file:
             file.write(os.path.basename(str(arguments[0])) + "\\n")
-sys.addaudithook(witness)
+sys.addaudithook(record)
 """
 
 NAMED = {"username": "user", "password": "password"}
@@ -36,7 +36,7 @@ NAMED = {"username": "user", "password": "password"}
 @pytest.fixture
 def relay(tmp_path: Path, relay: Relay, iem: SimulatorServer) -> Relay:
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(WITNESS, "ascii")
+    (tmp_path / "site" / "sitecustomize.py").write_text(HOOK, "ascii")
     for name, value in {"webhook": WEBHOOK_PASSWORD, "user": IEM_USER, "password": IEM_PASSWORD}.items():
         (tmp_path / f"{name}.secret").write_text(value, "ascii")
     relay.environ |= {"OPENED": str(tmp_path / "opened"), "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}"}
@@ -46,15 +46,15 @@ def relay(tmp_path: Path, relay: Relay, iem: SimulatorServer) -> Relay:
     return relay
 
 
-def opened(relay: Relay, who: str) -> set[str]:
-    return set((relay.folder / f"opened-{who}").read_text("ascii").split())
+def opened(relay: Relay, side: str) -> set[str]:
+    return set((relay.folder / f"opened-{side}").read_text("ascii").split())
 
 
-def test_each_side_opens_its_own_secrets_only(relay: Relay) -> None:
+def test_each_side_opens_only_its_own_secrets(relay: Relay) -> None:
     relay.start_web(processes=1)
     relay.start_worker()
     delivery = relay.post({"sys_id": sys_id(1), "state": "6"}).json()["delivery_id"]
-    wait_until(lambda: relay.delivery_status(delivery) == "delivered", "it is delivered")
+    wait_until(lambda: relay.delivery_status(delivery) == "delivered", "the update is delivered")
 
     assert opened(relay, "web") == {"webhook.secret"}
     assert opened(relay, "worker") == {"user.secret", "password.secret"}

@@ -1,4 +1,4 @@
-"""A long backlog, quickly: realistic records mapped and accepted as web does it, 500 at a time, straight into Redis."""
+"""Fills Redis with a long backlog: maps and accepts realistic records as web does, 500 at a time, without HTTP."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RETENTION = 30 * 86400
 
 
 def incident(ticket: int, **changes: str) -> dict[str, str]:
-    """Return what ServiceNow says of the resolved `ticket`."""
+    """Return ServiceNow's record of a resolved ticket."""
     record = {"sys_id": sys_id(ticket), "number": f"INC{ticket:07d}", "sys_class_name": "incident", "state": "6"}
     record |= {"sys_mod_count": "7", "sys_updated_on": "2026-03-14 09:26:53", "resolved_by": "beth.anglin@example.com"}
     return record | changes
 
 
 def queue_of(connection: Connection, name: str) -> DeliveryQueue:
-    """Return an integration's queue."""
+    """Return the queue of an integration."""
     return DeliveryQueue(connection, name, retention=RETENTION)
 
 
@@ -45,7 +45,7 @@ def fill(connection: Connection, mapping_file: Path, count: int) -> None:
         verdicts = queue.accept(integration, submissions, now_ms())
         assert {verdict.status for verdict in verdicts} == {"queued"}
 
-    # One maps while Redis decides on what the other one mapped.
+    # While Redis handles the records of one thread, the other thread maps.
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(accept, range(0, count, MAX_RECORDS)))
 

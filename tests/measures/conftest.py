@@ -1,4 +1,4 @@
-"""A relay of one's own for each measure."""
+"""A relay for each measurement."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from end_to_end.conftest import Site, open_site
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A site with the integration `acme`; nothing of the relay runs yet."""
+    """A site with the integration `acme`. No process of the relay runs yet."""
     with open_site() as opened:
         yield opened

@@ -1,6 +1,6 @@
-"""What a delivery takes of Redis's memory, waiting and finished: all keys, as the embedded server counts them.
+"""The memory that a pending and a finished delivery take in Redis, over all keys, as the embedded server reports it.
 
-It is what an operator reckons with: 100,000 waiting deliveries of tickets of their own, or a month of finished ones.
+Operators plan with these numbers, for example for 100,000 pending deliveries, or for the deliveries of a month.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from relay.store.settlements import Assignment, Settlement
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 DELIVERIES = 20_000
-#: Bytes: a tenth above what it was when this was written.
-MOST_PENDING, MOST_FINISHED = 1_150, 1_020
-#: Bytes by the kind of key: what follows the integration's tag, without ids.
+#: Maximum bytes per delivery, a tenth above the measured values.
+MAX_PENDING, MAX_FINISHED = 1_150, 1_020
+#: Bytes by kind of key. The kind is what follows the integration's hash tag, without ids.
 _BY_KIND = """
 local sums, cursor = {}, '0'
 repeat
@@ -41,7 +41,7 @@ return cjson.encode(sums)
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    """A server of the test's own: nothing else is in its memory."""
+    """A connection to a server for this test alone, so that nothing else is in its memory."""
     server = RedisServer(tmp_path).start()
     connection = Connection(server.url, timeout=30)
     try:
@@ -51,7 +51,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
         server.stop()
 
 
-def test_a_delivery_takes_no_more_of_redis_than_is_known(
+def test_the_memory_of_a_delivery_does_not_exceed_the_documented_size(
     connection: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     empty = used_memory(connection)
@@ -64,8 +64,8 @@ def test_a_delivery_takes_no_more_of_redis_than_is_known(
     with capsys.disabled():
         print(f"\nmemory: {pending:.0f} bytes per pending delivery, of these {pending_kinds}")
         print(f"memory: {finished:.0f} bytes per finished delivery, of these {finished_kinds}")
-    assert pending <= MOST_PENDING
-    assert finished <= MOST_FINISHED
+    assert pending <= MAX_PENDING
+    assert finished <= MAX_FINISHED
 
 
 def used_memory(connection: Connection) -> int:
@@ -73,17 +73,17 @@ def used_memory(connection: Connection) -> int:
 
 
 def bytes_by_kind(connection: Connection) -> dict[str, int]:
-    """Return how many bytes per delivery each kind of key takes, the largest first."""
+    """Return the bytes per delivery of each kind of key, the largest first."""
     sums: dict[str, int] = json.loads(connection.call("EVAL", _BY_KIND, 0))
     shares = {kind: round(size / DELIVERIES) for kind, size in sums.items()}
-    return {kind: size for kind, size in sorted(shares.items(), key=lambda one: -one[1]) if size}
+    return {kind: size for kind, size in sorted(shares.items(), key=lambda item: -item[1]) if size}
 
 
 def deliver_all(connection: Connection) -> None:
-    """Take and settle all that waits, at the queue: each is delivered at its first attempt."""
+    """Take all pending deliveries and settle them as delivered."""
     queue = queue_of(connection, "acme")
     while taken := queue.take("worker-1", 500, lease=35_000, config="config-1", now=now_ms()).assignments:
-        statuses = queue.settle([_delivered(one) for one in taken], now=now_ms())
+        statuses = queue.settle([_delivered(assignment) for assignment in taken], now=now_ms())
         assert set(statuses) == {"delivered"}
 
 

@@ -1,6 +1,6 @@
-"""How often IEM is tried while it is down and updates keep coming (DESIGN section 2, no storms).
+"""The number of pushes while IEM is down and updates keep arriving (no storms: docs/reference/guarantees-and-limits.md).
 
-RELAY_OUTAGE_SECONDS (10) is how long it is down, RELAY_OUTAGE_RATE (20) how many updates a second come for each integration.
+RELAY_OUTAGE_SECONDS (10) sets the duration of the outage, RELAY_OUTAGE_RATE (20) the updates per second and integration.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SECONDS = float(os.environ.get("RELAY_OUTAGE_SECONDS", "10"))
 RATE = int(os.environ.get("RELAY_OUTAGE_RATE", "20"))
-MOST_PUSHES_PER_DELIVERY = 1.10
-#: The waits between probes double: the last one is at most as long as the outage was, and a probe's timeout.
+MAX_PUSHES_PER_DELIVERY = 1.10
+#: The waits between probes double: the last one is at most as long as the outage, plus the timeout of a probe (seconds).
 RECOVERY = SECONDS + 20
 
 
 @dataclass(slots=True)
 class Outage:
-    """An integration whose IEM is down in one way: it `answers_503`, `hangs`, or is `away`."""
+    """An integration whose IEM `answers-503`, `hangs`, or is `away`."""
 
     name: str
     server: SimulatorServer
@@ -61,7 +61,7 @@ class Outage:
 
 @pytest.fixture
 def outages(site: Site) -> Iterator[list[Outage]]:
-    """Three integrations at once: none of them costs the others anything, and the time is spent once."""
+    """Three integrations, tested at the same time because they do not affect each other."""
     with ExitStack() as stack:
         found = [Outage(name, stack.enter_context(simulated_iem())) for name in ("answers-503", "hangs", "away")]
         for outage in found:
@@ -71,7 +71,7 @@ def outages(site: Site) -> Iterator[list[Outage]]:
 
 
 @pytest.mark.timeout(int(60 + 3 * SECONDS))
-def test_an_outage_costs_at_most_a_tenth_more_pushes_than_deliveries(
+def test_an_outage_adds_at_most_a_tenth_to_the_number_of_pushes(
     site: Site, outages: list[Outage], capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.relay.start_web()
@@ -80,7 +80,7 @@ def test_an_outage_costs_at_most_a_tenth_more_pushes_than_deliveries(
 
     with ThreadPoolExecutor(len(outages)) as pool:
         sending = [pool.submit(send_steadily, site, outage, stop) for outage in outages]
-        wait_until(lambda: all(len(outage.pushed()) > RATE for outage in outages), "updates flow")
+        wait_until(lambda: all(len(outage.pushed()) > RATE for outage in outages), "updates are pushed")
         for outage in outages:
             outage.begin()
         stop.wait(SECONDS)
@@ -88,11 +88,11 @@ def test_an_outage_costs_at_most_a_tenth_more_pushes_than_deliveries(
             outage.end()
         stop.wait(1)
         stop.set()
-        for one in sending:
-            one.result()
+        for future in sending:
+            future.result()
     for outage in outages:
-        wait_until(lambda outage=outage: outage.accepted <= set(outage.pushed()), "all is pushed", patience=RECOVERY)  # type: ignore[misc]
-    wait_until(lambda: all_written_down(worker, outages), "the last ones are written down")
+        wait_until(lambda outage=outage: outage.accepted <= set(outage.pushed()), "all are pushed", patience=RECOVERY)  # type: ignore[misc]
+    wait_until(lambda: all_logged(worker, outages), "the last attempts are logged")
 
     for outage, count in zip(outages, attempts(worker, outages), strict=True):
         accepted = len(outage.accepted)
@@ -102,17 +102,17 @@ def test_an_outage_costs_at_most_a_tenth_more_pushes_than_deliveries(
             )
         assert len(outage.pushed()) == accepted
         assert outage.name == "away" or outage.server.record.count(PUSH_PATH) == count
-        assert count <= MOST_PUSHES_PER_DELIVERY * accepted
+        assert count <= MAX_PUSHES_PER_DELIVERY * accepted
 
 
-def all_written_down(worker: Process, outages: list[Outage]) -> bool:
-    """Tell whether the worker has logged every push that IEM got."""
-    made = zip(outages, attempts(worker, outages), strict=True)
-    return all(count >= max(len(one.accepted), one.server.record.count(PUSH_PATH)) for one, count in made)
+def all_logged(worker: Process, outages: list[Outage]) -> bool:
+    """Return whether the worker has logged every push that reached IEM."""
+    pairs = zip(outages, attempts(worker, outages), strict=True)
+    return all(count >= max(len(outage.accepted), outage.server.record.count(PUSH_PATH)) for outage, count in pairs)
 
 
 def send_steadily(site: Site, outage: Outage, stop: threading.Event) -> None:
-    """Post `RATE` updates a second, each of a ticket of its own."""
+    """Post `RATE` updates per second, each for a new ticket."""
     began, ticket = time.monotonic(), 0
     while not stop.wait(max(0.0, began + ticket / RATE - time.monotonic())):
         assert site.relay.post(incident(ticket), name=outage.name).status_code == 202
@@ -121,6 +121,6 @@ def send_steadily(site: Site, outage: Outage, stop: threading.Event) -> None:
 
 
 def attempts(worker: Process, outages: Sequence[Outage]) -> list[int]:
-    """Return how often `worker` tried to push for each integration: an IEM that is away cannot count."""
+    """Return the number of attempts for each integration, from the log, because an IEM that is away cannot count them."""
     tried = Counter(line["integration"] for line in worker.logged if line["message"] == "attempt")
     return [tried[outage.name] for outage in outages]

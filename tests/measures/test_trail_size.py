@@ -1,4 +1,4 @@
-"""A long audit trail is exported and verified in as little memory as a short one."""
+"""Exporting and verifying an audit trail takes the same memory for a long trail as for a short one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from relay.worker.sealing import Sealer
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-#: Ten times as many records may take so much more memory (MiB): what an allocator keeps.
-MOST_MORE = 8
+#: Ten times the records may take this much more memory, which the allocator keeps (MiB).
+MAX_GROWTH = 8
 FILL = """
 for number = 1, tonumber(ARGV[1]) do
   redis.call('XADD', KEYS[1], '*', 'type', 'accepted', 'at', '1790000000000', 'delivery', '01M833CSKZ03Y65ZGKT8WRMZBJ',
@@ -38,7 +38,7 @@ def fill(redis: Connection, count: int) -> None:
         pass
 
 
-#: Runs a command and tells its own peak: what wait4 tells of a child includes the size of the parent that it was forked from.
+#: Runs a command and prints its own peak. The peak that wait4 returns includes the memory of the parent before exec.
 RUN = """
 import sys
 from pathlib import Path
@@ -49,14 +49,14 @@ print(next(line for line in Path("/proc/self/status").read_text().splitlines() i
 
 
 def peak(environ: dict[str, str], *arguments: str) -> int:
-    """Return the most memory that a command took (MiB)."""
+    """Return the peak memory of a command (MiB)."""
     command = [sys.executable, "-c", RUN, *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     line = next(line for line in done.stderr.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) // 1024
 
 
-def test_a_trail_ten_times_as_long_takes_no_more_memory(
+def test_a_trail_ten_times_as_long_needs_no_more_memory(
     tmp_path: Path, redis: Connection, redis_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
@@ -74,5 +74,5 @@ def test_a_trail_ten_times_as_long_takes_no_more_memory(
         ]
 
     with capsys.disabled():
-        print(f"\ntrail: export, verify and verify of a file take MiB at most: {peaks}")
-    assert all(long - short <= MOST_MORE for short, long in zip(peaks[3_000], peaks[30_000], strict=True))
+        print(f"\ntrail: peak MiB of export, verify, and verify of a file: {peaks}")
+    assert all(long - short <= MAX_GROWTH for short, long in zip(peaks[3_000], peaks[30_000], strict=True))

@@ -1,6 +1,6 @@
-"""How often wrong credentials are tried while 500 deliveries wait (DESIGN section 2, no storms).
+"""The number of tries with wrong credentials for 500 pending deliveries (no storms: docs/reference/guarantees-and-limits.md).
 
-RELAY_CREDENTIALS_SECONDS (8) is for how long that is watched; the next probe is five minutes away.
+RELAY_CREDENTIALS_SECONDS (8) sets the duration of the test. The next probe would follow after five minutes.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from relay.store.connection import Connection
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SECONDS = float(os.environ.get("RELAY_CREDENTIALS_SECONDS", "8"))
-WAITING, WORKERS, MOST_TOKEN_CALLS = 500, 3, 3
+PENDING, WORKERS, MAX_TOKEN_CALLS = 500, 3, 3
 
 
 @pytest.mark.timeout(int(60 + SECONDS))
-def test_wrong_credentials_are_tried_three_times_at_most(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_credentials_are_tried_at_most_three_times(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     connection = Connection(site.redis.url, timeout=5)
-    fill(connection, site.relay.mappings / "acme.yaml", WAITING)
+    fill(connection, site.relay.mappings / "acme.yaml", PENDING)
     site.relay.environ["ACME_IEM_PASSWORD"] = "changed-since"
 
     workers = [site.relay.start_worker() for _ in range(WORKERS)]
     wait_until(lambda: all("worker started" in worker.log for worker in workers), "all workers run")
-    too_many = site.server.record.wait_until(lambda: site.iem.token_calls > MOST_TOKEN_CALLS, timeout=SECONDS)
+    too_many = site.server.record.wait_until(lambda: site.iem.token_calls > MAX_TOKEN_CALLS, timeout=SECONDS)
 
     with capsys.disabled():
         print(f"\nwrong credentials: {site.iem.token_calls} token calls in {SECONDS:.0f} s, {WORKERS} workers")

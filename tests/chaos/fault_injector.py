@@ -1,4 +1,4 @@
-"""What is done to a running relay at random: kills, a worker that sleeps past its lease, an IEM that fails in many ways."""
+"""Random faults for a running relay: killed processes, a worker paused beyond its lease, and an IEM that fails in many ways."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from relay.simulators.simulated_iem import PUSH_PATH
 from relay.store.circuit import Circuit
 from relay.store.connection import Connection
 
-#: The lease is three timeouts of a second and 5 s; others look for leases that are over every 5 s. Seconds.
-SLEEP = (8.5, 14.0)
+#: How long a worker is paused (seconds). The lease is 8 s, and other workers look for expired leases every 5 s.
+PAUSE = (8.5, 14.0)
 OUTAGE = (0.2, 2.0)
-#: For so long IEM works after an outage, that kills may hit deliveries that flow.
+#: How long IEM works after an outage (seconds), so that kills also happen while deliveries succeed.
 BETWEEN_OUTAGES = 3.0
-#: An IEM that works takes its time, so that blows hit pushes in flight.
+#: A working IEM answers slowly, so that faults hit pushes in flight.
 WORKS = SimulatedFault(delay=0.04, path=PUSH_PATH)
-#: Pushes in flight at most: the mapping's `max_in_flight` of each of two workers.
-IN_FLIGHT = 16
-#: IEM applies nothing of what it is asked in these ways …
+#: Maximum number of pushes in flight: the mapping's `max_in_flight` for each of two workers.
+MAX_IN_FLIGHT = 16
+#: Failures of IEM in which it does not apply the push …
 NOT_APPLIED = {
     "iem refuses": SimulatedFault(status=503),
     "iem fails": SimulatedFault(status=500),
@@ -39,10 +39,10 @@ NOT_APPLIED = {
     "iem resets": SimulatedFault(drop="before"),
     "iem hangs": SimulatedFault(delay=3600, drop="before"),
 }
-#: … and in these it does, but the answer never arrives, so that each push is repeated.
+#: … and failures in which it does, but the answer does not arrive. Each such push is repeated.
 APPLIED = {"iem applies and resets": SimulatedFault(drop="after"), "iem applies and hangs": SimulatedFault(drip=3600)}
-#: The worker of each delivery that is taken; none before the first one makes the group.
-_TAKEN_BY = """
+#: Returns the worker of each taken delivery; empty while there is no consumer group.
+_OWNERS = """
 local found, taken = redis.pcall('XPENDING', KEYS[1], 'workers', '-', '+', 1000), {}
 for index, entry in ipairs(found) do taken[index] = entry[2] end
 return taken
@@ -55,76 +55,78 @@ class Outage:
 
     kind: str
     ends_at: float
-    #: How many pushes it had settled before.
-    settled: int
+    #: How many pushes IEM had answered before.
+    answered: int
 
 
 @dataclass(slots=True)
-class Blows:
-    """Strikes web, two workers, Redis and IEM, and keeps count. One worker sleeps, and IEM is down in one way, at a time.
+class FaultInjector:
+    """Injects faults into web, two workers, Redis and IEM, and counts them. At most one worker is paused at a time.
 
-    A kill of Redis excuses no repeat: workers keep what their attempts came to until it is back.
+    A kill of Redis allows no repeated push, because workers keep the results of their attempts until Redis is back.
     """
 
     relay: Relay
     redis: RedisServer
     server: SimulatorServer
     chance: random.Random
-    struck: Counter[str] = field(default_factory=Counter)
-    #: How many pushes may be repeated: not written down when their worker was struck, or applied by IEM without an answer.
-    excusable: int = 0
+    injected: Counter[str] = field(default_factory=Counter)
+    #: How many pushes may be repeated: not settled when their worker failed, or applied by IEM without an answer.
+    allowed_repeats: int = 0
     outage: Outage | None = None
-    well_until: float = 0.0
-    sleeper: Process | None = None
-    wakes_at: float = 0.0
-    slept: list[Process] = field(default_factory=list)
+    #: No outage of IEM begins earlier (monotonic seconds).
+    next_outage_at: float = 0.0
+    paused: Process | None = None
+    resumes_at: float = 0.0
+    #: All workers that were paused.
+    were_paused: list[Process] = field(default_factory=list)
 
-    def strike(self) -> None:
-        """Do something at random, and end what has lasted long enough."""
+    def inject(self) -> None:
+        """Inject one random fault, and end faults that have lasted long enough."""
         self.recover()
         weights: dict[Callable[[], str | None], int] = {
             self._kill_worker: 6,
-            self._put_worker_to_sleep: 4,
+            self._pause_worker: 4,
             self._kill_redis: 4,
             self._kill_web_process: 4,
             self._kill_web: 1,
             self._take_iem_down: 8,
         }
-        [blow] = self.chance.choices([*weights], [*weights.values()])
-        if kind := blow():
-            self.struck[kind] += 1
+        [inject_fault] = self.chance.choices([*weights], [*weights.values()])
+        if kind := inject_fault():
+            self.injected[kind] += 1
 
     def recover(self, *, everything: bool = False) -> None:
-        """End an outage and wake a sleeping worker whose time has come; of `everything` the outage at once."""
+        """End the outage and the pause whose time has come. `everything`: end the outage now."""
         now = time.monotonic()
         if self.outage and (everything or now >= self.outage.ends_at):
             self._bring_iem_back(self.outage)
-        if self.sleeper and now >= self.wakes_at:
-            self.sleeper.popen.send_signal(signal.SIGCONT)
-            self.sleeper = None
+        if self.paused and now >= self.resumes_at:
+            self.paused.popen.send_signal(signal.SIGCONT)
+            self.paused = None
 
     def _kill_worker(self) -> str:
-        worker = self.chance.choice([one for one in self._workers() if one is not self.sleeper])
+        worker = self.chance.choice([worker for worker in self._workers() if worker is not self.paused])
         self._freeze(worker)
         worker.stop(signal.SIGKILL)
         self.relay.start_worker()
         return "worker"
 
-    def _put_worker_to_sleep(self) -> str | None:
-        workers = [one for one in self._workers() if '"attempt"' in one.log]
-        if self.sleeper or not workers:
+    def _pause_worker(self) -> str | None:
+        workers = [worker for worker in self._workers() if '"attempt"' in worker.log]
+        if self.paused or not workers:
             return None
-        self.sleeper = self.chance.choice(workers)
-        self._freeze(self.sleeper)
-        self.slept.append(self.sleeper)
-        self.wakes_at = time.monotonic() + self.chance.uniform(*SLEEP)
-        return "sleep"
+        self.paused = self.chance.choice(workers)
+        self._freeze(self.paused)
+        self.were_paused.append(self.paused)
+        self.resumes_at = time.monotonic() + self.chance.uniform(*PAUSE)
+        return "pause"
 
     def _freeze(self, worker: Process) -> None:
-        """Stop a worker where it is, and excuse what it had taken and not written down."""
+        """Stop a worker where it is. Each delivery that it has taken and not settled may be pushed again."""
         worker.popen.send_signal(signal.SIGSTOP)
-        taken = self._connection().call("EVAL", _TAKEN_BY, 1, "relay:{acme}:queue")
-        self.excusable += sum(f"-{worker.popen.pid}-" in consumer for consumer in taken)
+        owners = self._connection().call("EVAL", _OWNERS, 1, "relay:{acme}:queue")
+        self.allowed_repeats += sum(f"-{worker.popen.pid}-" in consumer for consumer in owners)
 
     def _kill_redis(self) -> str:
         self.redis.send(signal.SIGKILL)
@@ -141,36 +143,36 @@ class Blows:
         orphans = _children(web)
         web.stop(signal.SIGKILL)
         wait_until(
-            lambda: not any(Path(f"/proc/{one}").exists() for one in orphans),
-            "web's processes see that they are orphans",
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans),
+            "the orphaned web processes have ended",
         )
         self.relay.start_web()
         return "web"
 
     def _take_iem_down(self) -> str | None:
-        if self.outage or time.monotonic() < self.well_until:
+        if self.outage or time.monotonic() < self.next_outage_at:
             return None
         kind = self.chance.choice([*NOT_APPLIED, *APPLIED, "iem away"])
         ends_at = time.monotonic() + self.chance.uniform(*OUTAGE)
         self.outage = Outage(kind, ends_at, self.server.record.count(PUSH_PATH))
         if kind == "iem away":
             self.server.stop()
-            self.excusable += IN_FLIGHT
+            self.allowed_repeats += MAX_IN_FLIGHT
         else:
-            self._let_iem((NOT_APPLIED | APPLIED)[kind])
+            self._set_iem((NOT_APPLIED | APPLIED)[kind])
         return kind
 
     def _bring_iem_back(self, outage: Outage) -> None:
         if outage.kind == "iem away":
             self.server.start()
-        self._let_iem(WORKS)
+        self._set_iem(WORKS)
         if outage.kind in APPLIED:
-            self.excusable += self.server.record.count(PUSH_PATH) - outage.settled
-        self.outage, self.well_until = None, time.monotonic() + BETWEEN_OUTAGES
-        # As an operator does: else most of the time would be spent waiting for the next probe.
+            self.allowed_repeats += self.server.record.count(PUSH_PATH) - outage.answered
+        self.outage, self.next_outage_at = None, time.monotonic() + BETWEEN_OUTAGES
+        # As an operator does: otherwise the test would mostly wait for the next probe.
         Circuit(self._connection()).resume("acme", actor="chaos", why="IEM is back", now=now_ms())
 
-    def _let_iem(self, fault: SimulatedFault) -> None:
+    def _set_iem(self, fault: SimulatedFault) -> None:
         self.server.faults.reset()
         self.server.faults.add(fault)
 
@@ -178,10 +180,10 @@ class Blows:
         return Connection(self.redis.url, timeout=5)
 
     def _workers(self) -> list[Process]:
-        return [one for one in self.relay.processes if _is_running(one, "worker")]
+        return [process for process in self.relay.processes if _is_running(process, "worker")]
 
     def _web(self) -> Process:
-        return next(one for one in self.relay.processes if _is_running(one, "web"))
+        return next(process for process in self.relay.processes if _is_running(process, "web"))
 
 
 def _is_running(process: Process, kind: str) -> bool:

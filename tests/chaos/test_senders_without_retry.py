@@ -1,6 +1,6 @@
-"""A sender that posts each update once, as ServiceNow does, a Redis that is killed and frozen, and the journal: is a 2xx kept?
+"""Senders that post each update once, as ServiceNow does, while Redis is killed and frozen: the journal keeps every update.
 
-RELAY_CHAOS_UPDATES (2,000, of which this takes a half) and RELAY_CHAOS_SEED set how many updates and which moments.
+RELAY_CHAOS_UPDATES (2,000; this test sends half of them) sets the number of updates, and RELAY_CHAOS_SEED the random seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 SEED = int(os.environ.get("RELAY_CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 SENDERS, VERSIONS = 5, 4
 TICKETS = int(os.environ.get("RELAY_CHAOS_UPDATES", "2000")) // 2 // VERSIONS
-#: Each version has an IEM state of its own, so that a push tells which one it is.
+#: Each version has a different IEM state, so that a push shows its version.
 STATES = {str(version): str(version) for version in range(1, VERSIONS + 1)}
 
 
@@ -47,8 +47,8 @@ def site(tmp_path: Path) -> Iterator[tuple[Relay, RedisServer, SimulatorServer]]
             redis.stop()
 
 
-def trouble(relay: Relay, redis: RedisServer, chance: random.Random) -> str:
-    """Kill or freeze Redis for a while, or kill one of the web processes."""
+def inject_fault(relay: Relay, redis: RedisServer, chance: random.Random) -> str:
+    """Kill or freeze Redis for a while, or kill a web process."""
     match chance.choice(["killed", "frozen", "web"]):
         case "killed":
             redis.send(signal.SIGKILL)
@@ -69,14 +69,14 @@ def trouble(relay: Relay, redis: RedisServer, chance: random.Random) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
+def test_every_update_answered_2xx_is_delivered_without_a_second_post(
     site: tuple[Relay, RedisServer, SimulatorServer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     relay, redis, server = site
     chance = random.Random(SEED)
     answers: Counter[str] = Counter()
     accepted: dict[str, int] = {}
-    troubles: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
 
     def send(first: int) -> None:
         for ticket in range(first, TICKETS, SENDERS):
@@ -85,7 +85,7 @@ def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
                 try:
                     answer = relay.post(update, timeout=10)
                 except requests.RequestException:
-                    answers["none"] += 1  # its web process was killed: nobody said that it is kept
+                    answers["none"] += 1  # its web process was killed before it answered
                     continue
                 answers[f"{answer.status_code} {answer.json()['status']}"] += 1
                 assert answer.status_code in {200, 202}, answer.text
@@ -93,22 +93,23 @@ def test_what_was_answered_2xx_is_delivered_though_nobody_posts_it_again(
 
     with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
         sending = [pool.submit(send, first) for first in range(SENDERS)]
-        while not all(one.done() for one in sending):
+        while not all(future.done() for future in sending):
             threading.Event().wait(chance.uniform(0.1, 1.0))
-            troubles[trouble(relay, redis, chance)] += 1
-        for one in sending:
-            one.result()
+            faults[inject_fault(relay, redis, chance)] += 1
+        for future in sending:
+            future.result()
     journal = Journal(tmp_path / "journal", max_bytes=1 << 30)
     wait_until(lambda: not journal.integrations(), "the journal is drained", patience=60)
     journal.close()
     heartbeats = Heartbeats(Connection(redis.url, timeout=5))
-    wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all of it is settled", patience=60)
+    wait_until(lambda: heartbeats.backlogs(["acme"])[0].pending == 0, "all deliveries are settled", patience=60)
 
     pushed: dict[str, list[int]] = defaultdict(list)
     for push in iem_of(server).pushes:
         pushed[push.sysid].append(push.state)
     with capsys.disabled():
-        print(f"\nno second try: seed {SEED}, {dict(answers)}, {dict(troubles)}, {len(iem_of(server).pushes)} pushes")
-    assert answers["202 journaled"] > 0, "the journal was never needed: this showed nothing"
+        pushes = len(iem_of(server).pushes)
+        print(f"\nsenders without retry: seed {SEED}, {dict(answers)}, {dict(faults)}, {pushes} pushes")
+    assert answers["202 journaled"] > 0, "the journal was not used: the test shows nothing"
     assert [ticket for ticket, version in accepted.items() if max(pushed[ticket], default=0) < version] == []
     assert [states for states in pushed.values() if states != sorted(states)] == []
