@@ -92,9 +92,12 @@ def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
         return {"status": "warn" if usable else "fail", **found, "output": catalogue.fault}
     if not usable:
         files = catalogue.files()
-        none = "no usable mapping file" if broken else "no integration is enabled" if files else "no mapping file"
-        none += "" if files else " in RELAY_MAPPINGS"
-        return {"status": "fail", **found, "output": "; ".join([none, *broken])}
+        empty = "no integration is enabled" if files else "no mapping file in RELAY_MAPPINGS"
+        return {
+            "status": "fail",
+            **found,
+            "output": "; ".join(["no usable mapping file", *broken] if broken else [empty]),
+        }
     return {"status": "warn", **found, "output": "; ".join(broken)} if broken else {"status": "pass", **found}
 
 
@@ -115,7 +118,7 @@ def _check_workers(snapshot: StoreSnapshot, settings: Settings) -> dict[str, Any
     ]
     complaints += [text for backlog in snapshot.backlogs for text in _nearly_full(backlog, settings)]
     if age is None or age > SILENT_AFTER:
-        complaints.append("no worker has sent a heartbeat lately: start `relay worker`")
+        complaints.append(f"no worker has sent a heartbeat for {SILENT_AFTER // 1000} s: start `relay worker`")
     elif oldest is not None and snapshot.at - oldest > _STALLED_AFTER:
         complaints.append("deliveries are stalled: the oldest is more than five minutes old, see the workers' log")
     return {

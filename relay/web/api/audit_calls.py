@@ -11,7 +11,7 @@ from marshmallow import INCLUDE
 
 from relay.operations.operations import Operations
 from relay.store.trail import TYPES, TrailQuery
-from relay.web.api.calls import PAGE, Call
+from relay.web.api.api_call import PAGE, Call
 from relay.web.api.parameters import page_response, read_cursor, read_date_time, read_limit, read_parameters
 from relay.web.openapi.examples import DELIVERY_ID, NUMBER, SYS_ID
 from relay.web.openapi.operation_spec import ResponseSpec

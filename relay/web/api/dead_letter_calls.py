@@ -9,7 +9,7 @@ from marshmallow import Schema
 
 from relay.errors import ConflictError, NotFoundError
 from relay.operations.operations import Operations
-from relay.web.api.calls import WRITE, Call
+from relay.web.api.api_call import WRITE, Call
 from relay.web.api.delivery_calls import DELIVERY, FILTERS, DeliverySchema, read_query
 from relay.web.api.integration_calls import WhySchema
 from relay.web.api.parameters import ACTOR, read_why, replay_response

@@ -12,8 +12,8 @@ from werkzeug.routing import Map, UnicodeConverter
 
 from relay.operations.operations import Operations
 from relay.store.delivery_reader import STATUSES, DeliveryQuery
+from relay.web.api.api_call import PAGE, READ, Call
 from relay.web.api.audit_calls import ACCEPTED_RECORD, LOOKUP_RECORD, AuditRecordSchema
-from relay.web.api.calls import PAGE, READ, Call
 from relay.web.api.parameters import page_response, read_cursor, read_date_time, read_limit, read_parameters
 from relay.web.openapi.examples import DELIVERY_ID, NUMBER, SYS_ID
 from relay.web.openapi.operation_spec import ResponseSpec

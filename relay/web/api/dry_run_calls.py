@@ -10,7 +10,7 @@ from marshmallow import fields
 from relay.errors import NotFoundError, TooManyRecordsError
 from relay.operations.dry_run import DryRun
 from relay.operations.operations import Operations
-from relay.web.api.calls import Call
+from relay.web.api.api_call import Call
 from relay.web.body import read_json
 from relay.web.openapi.examples import NUMBER, SYS_ID, WEBHOOK
 from relay.web.openapi.operation_spec import RequestBodySpec, ResponseSpec

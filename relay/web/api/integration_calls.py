@@ -8,7 +8,7 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from relay.operations.operations import Operations
-from relay.web.api.calls import READ, WRITE, Call
+from relay.web.api.api_call import READ, WRITE, Call
 from relay.web.api.parameters import ACTOR, read_why
 from relay.web.openapi.operation_spec import RequestBodySpec, ResponseSpec
 from relay.web.openapi.problem_schemas import AnswerSchema

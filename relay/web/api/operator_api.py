@@ -10,8 +10,8 @@ from flask import Blueprint, Response, g, request
 
 from relay.errors import BacklogFullError, ConflictError, NotFoundError, StoreUnavailableError
 from relay.operations.operations import Operations
+from relay.web.api.api_call import PREFIX, Call
 from relay.web.api.audit_calls import AUDIT_CALLS
-from relay.web.api.calls import PREFIX, Call
 from relay.web.api.dead_letter_calls import DEAD_LETTER_CALLS
 from relay.web.api.delivery_calls import DELIVERY_CALLS, DeliveryConverter
 from relay.web.api.dry_run_calls import DRY_RUN_CALLS

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 
 from relay.operations.operations import Operations
-from relay.web.api.calls import PAGE, READ, Call
+from relay.web.api.api_call import PAGE, READ, Call
 from relay.web.api.dead_letter_calls import ReplayedSchema
 from relay.web.api.parameters import ACTOR, page_response, read_cursor, read_limit, read_parameters, replay_response
 from relay.web.openapi.examples import DELIVERY_ID, NO_STATE, NUMBER, REJECTION_ID, SYS_ID
