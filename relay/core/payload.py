@@ -1,4 +1,4 @@
-"""Reading a webhook's body: strict JSON (RFC 8259), and a sentence for what senders get wrong."""
+"""Parses the body of a webhook as strict JSON (RFC 8259), and explains the errors that senders make."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from typing import Any, NoReturn
 
 from relay.errors import PayloadError
 
-#: How deeply arrays and objects may stand in one another.
+#: Maximum depth of nested arrays and objects.
 MAX_DEPTH = 64
 
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _UNQUOTED_PLACEHOLDER = re.compile(r"[:\[,]\s*\$\{[^}]*\}")
-#: What is left where a body was cut off: nothing, or the beginning of a word, of a number's next part or of an escape.
+#: The rest of a truncated body: nothing, or the start of a literal, of a part of a number, or of an escape.
 _CUT_OFF = re.compile(r"(?:tr?u?|fa?l?s?|nu?l?|-|\.|[eE][+-]?|u[0-9a-fA-F]{0,4})?\s*\Z")
 
 
 def parse_body(body: bytes) -> Any:
-    """Return the JSON value of `body` (UTF-8, a byte-order mark is tolerated).
+    """Return the JSON value of `body` (UTF-8, with or without a byte-order mark).
 
     Raises:
-        PayloadError: not UTF-8, not JSON, nested deeper than `MAX_DEPTH`, NaN or Infinity, a repeated key;
-            the message tells line and column, and the cause where it is a well-known one.
+        PayloadError: the body is not UTF-8, not JSON, nested deeper than `MAX_DEPTH`, or contains NaN, Infinity or a duplicate
+            key. The message has the line and column, and the cause if it is a known one.
     """
     if not body.strip(b"\xef\xbb\xbf \t\r\n"):
         raise PayloadError("the body is empty: send the record as a JSON object")
     _check_depth(body)
     try:
         payload = _DECODER.decode(body.decode("utf-8-sig"))
-        return _mend_halves(payload) if _SURROGATE.search(body) else payload
+        return _replace_lone_surrogates(payload) if _SURROGATE.search(body) else payload
     except UnicodeDecodeError as error:
-        at = error.start + len(body) - len(error.object)  # which begins behind a byte-order mark
+        at = error.start + len(body) - len(error.object)  # `object` does not contain the byte-order mark
         raise PayloadError(f"the body is not UTF-8: byte {at} is 0x{body[at]:02x}") from None
     except json.JSONDecodeError as error:
         raise PayloadError(f"line {error.lineno} column {error.colno}: {_explain(error)}") from None
     except RecursionError:
         raise PayloadError(f"the body is nested deeper than {MAX_DEPTH} levels") from None
-    except ValueError as error:  # an integer of more digits than Python reads
+    except ValueError as error:  # an integer with more digits than Python reads
         raise PayloadError(f"a number is too long: {error}".split(";", 1)[0]) from None
 
 
-def _mend_halves(payload: Any) -> Any:
-    """Return `payload` with `?` for every half of a surrogate pair: an emoji that was cut in two costs no resolution."""
+def _replace_lone_surrogates(payload: Any) -> Any:
+    """Return `payload` with `?` for every lone surrogate: a resolution must not be lost because an emoji was cut in two."""
     return json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
 
 
@@ -67,7 +67,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         seen: set[str] = set()
         repeated = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add returns None
-        raise PayloadError(f"the key {repeated[:64]!r} stands twice in one object: send it once")
+        raise PayloadError(f"duplicate key {repeated[:64]!r} in one object: send it once")
     return members
 
 
@@ -83,26 +83,26 @@ def _finite(text: str) -> float:
 
 
 def _explain(error: json.JSONDecodeError) -> str:
-    """Return the parser's complaint, with the cause in front where senders are known for it."""
+    """Return the parser's message, or a clearer one for errors that senders often make."""
     text, at = error.doc, error.pos
     before, here = text[:at].rstrip(), text[at : at + 1]
     if error.msg.startswith("Invalid control character"):
-        return f"a raw control character ({_name(here)}) stands inside a string: build the body with JSON.stringify"
+        return f"unescaped control character ({_name(here)}) in a string: build the body with JSON.stringify"
     if error.msg.startswith("Extra data"):
-        return "there is more after the end of the JSON value: send one JSON value"
+        return "unexpected text after the end of the JSON value: send one JSON value"
     if error.msg.startswith("Unterminated string") or _CUT_OFF.match(text, at):
-        return "the body ends in the middle (it was cut off, or a quote or bracket is missing)"
+        return "the body is incomplete (it was cut off, or a quote or bracket is missing)"
     if error.msg.startswith(("Invalid \\escape", "Invalid \\uXXXX")):
-        return "an invalid escape inside a string: a backslash is written \\\\ (build the body with JSON.stringify)"
+        return "invalid escape in a string: write a backslash as \\\\ (build the body with JSON.stringify)"
     if text.startswith("${", at) or _UNQUOTED_PLACEHOLDER.match(text, max(len(before) - 1, 0)):
-        return "a placeholder ${…} was not replaced: build the body with JSON.stringify, not with a template"
+        return "unsubstituted placeholder ${…}: build the body with JSON.stringify, not with a template"
     if error.msg.startswith("Illegal trailing comma") or (here in "]}" and before.endswith(",")):
-        return "a comma with nothing after it (a trailing comma)"
+        return "trailing comma: no value follows it"
     if here in "]}" and before.endswith(":"):
-        return "a colon with nothing after it"
+        return "there is no value after this colon"
     if here == "'":
-        return "JSON strings stand in double quotes, not in single ones"
-    return f"not JSON here: {error.msg[0].lower()}{error.msg[1:]}"
+        return "JSON strings need double quotes, not single quotes"
+    return f"invalid JSON: {error.msg[0].lower()}{error.msg[1:]}"
 
 
 def _name(character: str) -> str:

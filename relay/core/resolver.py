@@ -1,4 +1,4 @@
-"""Whom to look up in Virima for an update: the resolver's email, or why there is none to ask for."""
+"""Whether Virima can be asked for the resolver of an update: it needs an email address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]+@[^@\s\"(),:;<>\[\]\\]+\.[^@\s\"(),:
 
 
 def skip_reason(mode: Literal["impersonate", "session"], resolved_by: str | None) -> Skip | None:
-    """Return why nobody is looked up, or None. In mode `session` it is the relay's own account, whoever resolved the ticket."""
+    """Return why the lookup is skipped, or None. Mode `session` looks up the relay's own account and needs no resolver."""
     if mode == "session":
         return None
     if not resolved_by:

@@ -1,6 +1,6 @@
-"""Is this webhook from whom it says? Pure checks of an authentication against headers and the raw body.
+"""Authenticates the sender of a webhook by its headers and raw body.
 
-Everything is compared as bytes in constant time; nothing raises on malformed input.
+Secrets are compared as bytes in constant time. Malformed input never raises an exception.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from dataclasses import dataclass
 
 from relay.core.integration import Authentication, BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
 
-#: A signed timestamp further away than this is refused, as a replay (seconds).
+#: A signed timestamp with a larger difference is refused as a replay (seconds).
 TIMESTAMP_TOLERANCE = 300
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What authentication looks at."""
+    """The parts of a request that authentication checks."""
 
-    #: By lower-case name; a header's bytes are taken for Latin-1 (PEP 3333).
+    #: Headers by lower-case name; their bytes are decoded as Latin-1 (PEP 3333).
     headers: Mapping[str, str]
-    #: As it came.
+    #: The raw body.
     body: bytes
-    #: Unix seconds at which it came.
+    #: When the request arrived (Unix seconds).
     at: float
 
 
 def authenticate(method: Authentication, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
-    """Return whom `method` recognises as the sender of `request` (a name for the record), or None."""
+    """Return the sender of `request` as `method` identifies it, for the record; None if authentication fails."""
     match method:
         case BasicAuth():
             return _check_basic(method, secrets, request)
@@ -46,8 +46,8 @@ def authenticate(method: Authentication, secrets: Sequence[bytes], request: Sign
 def _check_basic(method: BasicAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     given = _decode_base64(encoded.strip()) if scheme.lower() == "basic" else None
-    good = any(_equal(given, method.username.encode() + b":" + secret) for secret in secrets)
-    return f"basic:{method.username}" if good else None
+    is_valid = any(_equal(given, method.username.encode() + b":" + secret) for secret in secrets)
+    return f"basic:{method.username}" if is_valid else None
 
 
 def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
@@ -68,11 +68,13 @@ def _check_hmac(method: HmacAuth, secrets: Sequence[bytes], request: SignedReque
         signed = timestamp.encode() + b"." + signed
     given = _read_signature(request.headers.get(method.header.lower(), ""), method)
     digests = [hmac.digest(secret, signed, method.algorithm) for secret in secrets]
-    return f"hmac:{method.header}" if any(_equal(one, digest) for one in given for digest in digests) else None
+    return (
+        f"hmac:{method.header}" if any(_equal(signature, digest) for signature in given for digest in digests) else None
+    )
 
 
 def _read_signature(text: str, method: HmacAuth) -> list[bytes]:
-    """Return the bytes that the header can mean: in hex, in base64, or both where the mapping says any."""
+    """Return the bytes that the header can mean: in hex, in base64, or both for encoding `any`."""
     text = text.strip()
     if text.lower().startswith(f"{method.algorithm}="):
         text = text[len(method.algorithm) + 1 :]
@@ -97,12 +99,12 @@ def _check_standard_webhooks(secrets: Sequence[bytes], request: SignedRequest) -
         key for secret in secrets if (key := _decode_base64(secret.decode("utf-8", "replace").removeprefix("whsec_")))
     ]
     digests = [hmac.digest(key, signed, hashlib.sha256) for key in keys]
-    good = any(_equal(one, digest) for one in given for digest in digests)
-    return "standard-webhooks" if good else None
+    is_valid = any(_equal(signature, digest) for signature in given for digest in digests)
+    return "standard-webhooks" if is_valid else None
 
 
 def _is_fresh(timestamp: str, now: float) -> bool:
-    """Tell whether `timestamp` (Unix seconds; milliseconds are understood) lies within the tolerance of `now`."""
+    """Return whether `timestamp` (Unix seconds or milliseconds) is within the tolerance of `now`."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 13):
         return False
     seconds = int(timestamp) / 1000 if len(timestamp) > 11 else int(timestamp)
@@ -110,7 +112,7 @@ def _is_fresh(timestamp: str, now: float) -> bool:
 
 
 def _raw(text: str) -> bytes | None:
-    """Return a header's value as it was sent; None where no server gives such a text."""
+    """Return the bytes of a header's value; None for a text that no server can have decoded."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

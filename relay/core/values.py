@@ -1,4 +1,4 @@
-"""What a payload's value means, whatever shape the sender gave it (DESIGN section 4, "normalised")."""
+"""Normalises the values of a payload: see docs/mapping-files/value-normalisation.md."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _DATE_TIME = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000
-#: Unix milliseconds of the first and the last moment that a `datetime` tells.
+#: Unix milliseconds of the first and the last moment that a `datetime` can represent.
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
-#: Longer numbers than this are nobody's state or version.
-_MOST_DIGITS = 40
+#: A longer number is not normalised as a state.
+_MAX_DIGITS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A payload's value: the machine's `value`, the people's `label`; one of them is there."""
+    """A value of a payload: the stored `value`, the displayed `label`, or both."""
 
     value: str | None
     label: str | None = None
 
     @property
     def text(self) -> str:
-        """The value, or its label where there is no value."""
+        """Return the value, or the label if there is no value."""
         return self.value or self.label or ""
 
 
 def normalise(raw: Any) -> Value | None:
-    """Return the value of a scalar or of `{value, display_value}`, or None where it is no value at all."""
+    """Return the value of a scalar or of `{value, display_value}`, or None if it is not a value."""
     if not isinstance(raw, dict):
         text = _scalar(raw)
         return None if text is None else Value(text)
@@ -61,22 +61,22 @@ def _scalar(raw: Any) -> str | None:
 
 
 def state_key(text: str) -> str:
-    """Return what a state is matched by: `6`, `6.0` and `06` are one, labels ignore case and spaces."""
+    """Return the key of a state: `6`, `6.0` and `06` have the same key; labels ignore case and spaces."""
     match = _WHOLE_NUMBER.fullmatch(text)
-    if match and len(match[1]) <= _MOST_DIGITS:
+    if match and len(match[1]) <= _MAX_DIGITS:
         return str(int(match[1]))
     return "".join(text.split()).casefold()
 
 
 def table_key(text: str) -> str:
-    """Return what a table is matched by: `change_request` and its label `Change Request` are one."""
+    """Return the key of a table: `change_request` and its label `Change Request` have the same key."""
     return "".join(text.split()).replace("_", "").casefold()
 
 
 def parse_date_time(text: str) -> int | None:
-    """Return the Unix milliseconds of an ISO 8601 date and time, UTC where it names no zone; None for anything else.
+    """Return the Unix milliseconds of an ISO 8601 date and time, in UTC if it has no zone; None for anything else.
 
-    A date without a time is nothing to order updates by, and counts as anything else.
+    A date without a time cannot order updates, so the result is None.
     """
     if not _DATE_TIME.fullmatch(text):
         return None
@@ -92,7 +92,7 @@ def parse_date_time(text: str) -> int | None:
 
 
 def is_text(text: str) -> bool:
-    """Tell whether UTF-8 has all of `text`: the environment and JSON can hold halves of characters."""
+    """Return whether UTF-8 can encode `text`: texts from the environment and from JSON can contain lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -101,18 +101,20 @@ def is_text(text: str) -> bool:
 
 
 def format_time(at_ms: int) -> str:
-    """Return Unix milliseconds as ISO 8601 UTC, with milliseconds.
+    """Return Unix milliseconds as ISO 8601 in UTC, with milliseconds.
 
-    A date's offset can carry it out of the years 1 to 9999, which are all that can be told: it is told as the nearest moment.
-    OverflowError: no date has that time.
+    Because of its offset, a valid date can be slightly outside the years 1 to 9999 in UTC; the result is then the nearest moment.
+
+    Raises:
+        OverflowError: no date has this time.
     """
     nearest = min(max(at_ms, _FIRST), _LAST)
     if abs(at_ms - nearest) > _DAY:
-        raise OverflowError("no date has that time")
+        raise OverflowError("no date has this time")
     second, millisecond = divmod(nearest, 1000)
     return f"{_format_second(second)}.{millisecond:03d}Z"
 
 
-@lru_cache(maxsize=64)  # many log lines are of one second
+@lru_cache(maxsize=64)  # many log lines have the same second
 def _format_second(second: int) -> str:
     return (_EPOCH + timedelta(seconds=second)).isoformat().removesuffix("+00:00")

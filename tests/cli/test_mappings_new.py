@@ -177,7 +177,7 @@ def test_all_that_is_wrong_or_missing_is_told_at_once_and_nothing_is_written(run
         "nothing was written; `relay mappings new --help` tells all options",
     ]
     assert "did you mean 'servicenow'?" in result.stderr
-    assert "http would send credentials in the clear" in result.stderr
+    assert "http would send credentials unencrypted" in result.stderr
     assert "--customer-id: missing. Customer id in IEM, such as ACME" in result.stderr
     assert result.stdout == ""
     assert names_in(folder) == []
@@ -425,7 +425,7 @@ def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_aga
         screen.type("ACME: Prod #1\n")
         screen.expect("URL of the organisation's Hosted_API of IEM: ")
         screen.type("http://iem.example.com\n")
-        screen.expect("http would send credentials in the clear")
+        screen.expect("http would send credentials unencrypted")
         screen.type("https://iem.example.com\n")
         screen.expect("Customer id in IEM, such as ACME: ")
         screen.type("\n")

@@ -15,11 +15,11 @@ from relay.core.payload import MAX_DEPTH, parse_body
 from relay.errors import PayloadError
 
 TICKET = "9d385017c611228701d22104cc95c371"
-CONTROL = "a raw control character"
-ESCAPE = "an invalid escape inside a string: a backslash is written"
-PLACEHOLDER = "a placeholder ${…} was not replaced"
-TRAILING = "a comma with nothing after it (a trailing comma)"
-CUT_OFF = "the body ends in the middle (it was cut off"
+CONTROL = "unescaped control character"
+ESCAPE = "invalid escape in a string: write a backslash as"
+PLACEHOLDER = "unsubstituted placeholder ${…}"
+TRAILING = "trailing comma: no value follows it"
+CUT_OFF = "the body is incomplete (it was cut off"
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -124,8 +124,8 @@ def test_any_json_value_reads_back(value: Any, ascii_only: bool, byte_order_mark
         ('[{"state":"6"}', 1, (15,), CUT_OFF),
         ("{", 1, (2,), CUT_OFF),
         # lines are counted from the body's very beginning
-        ('\r\n\r\n{"state":"6",\r\n"number":}', 4, (10,), "a colon with nothing after it"),
-        ("\n\n\n{'state':'6'}", 4, (2,), "in double quotes, not in single ones"),
+        ('\r\n\r\n{"state":"6",\r\n"number":}', 4, (10,), "there is no value after this colon"),
+        ("\n\n\n{'state':'6'}", 4, (2,), "need double quotes, not single quotes"),
     ],
 )
 def test_the_well_known_causes_are_named_with_their_line_and_column(
@@ -152,12 +152,12 @@ def test_the_well_known_causes_are_named_with_their_line_and_column(
         (b"-Infinity", "-Infinity is not JSON: send a number, or null"),
         (b"1e999", "the number 1e999 is too large"),
         (b"-1e999", "the number -1e999 is too large"),
-        (b'{"a":1,"b":2,"a":1}', "the key 'a' stands twice in one object: send it once"),
-        (b'[{"b":{"c":1,"\\u0063":2}}]', "the key 'c' stands twice in one object: send it once"),
-        (b"{'a':1}", "line 1 column 2: JSON strings stand in double quotes, not in single ones"),
-        (b'{"a":1}{"a":2}', "line 1 column 8: there is more after the end of the JSON value: send one JSON value"),
-        (b'{"a":1}n', "line 1 column 8: there is more after the end of the JSON value: send one JSON value"),
-        (b"[1]]", "line 1 column 4: there is more after the end of the JSON value: send one JSON value"),
+        (b'{"a":1,"b":2,"a":1}', "duplicate key 'a' in one object: send it once"),
+        (b'[{"b":{"c":1,"\\u0063":2}}]', "duplicate key 'c' in one object: send it once"),
+        (b"{'a':1}", "line 1 column 2: JSON strings need double quotes, not single quotes"),
+        (b'{"a":1}{"a":2}', "line 1 column 8: unexpected text after the end of the JSON value: send one JSON value"),
+        (b'{"a":1}n', "line 1 column 8: unexpected text after the end of the JSON value: send one JSON value"),
+        (b"[1]]", "line 1 column 4: unexpected text after the end of the JSON value: send one JSON value"),
     ],
 )
 def test_what_is_not_json_says_why(body: bytes, complaint: str) -> None:

@@ -107,15 +107,15 @@ def test_an_unlisted_state_is_rejected_if_the_mapping_says_so(web: Relay) -> Non
     [
         (b"", "empty"),
         (b'{"sys_id": "a",}', "trailing comma"),
-        (b'{"a": "x\ny"}', "Line 1 column 9: a raw control character (a newline)"),
+        (b'{"a": "x\ny"}', "Line 1 column 9: unescaped control character (a newline)"),
         (b'{"a": "C:\\users"}', "invalid escape"),
         (b'{"a": ${current.number}}', "placeholder"),
         (b'{"a": "x', "cut off"),
         (b'{"a": NaN}', "NaN"),
-        (b'{"a": 1, "a": 2}', "twice"),
+        (b'{"a": 1, "a": 2}', "uplicate key 'a'"),
         (b"\xff\xfe{}", "not UTF-8"),
         (b"[" * 100_00, "nested deeper"),
-        (b"not json", "not JSON"),
+        (b"not json", "invalid JSON"),
     ],
 )
 def test_a_body_that_is_not_json_is_400_with_the_cause(web: Relay, body: bytes, cause: str) -> None:
