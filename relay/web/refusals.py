@@ -57,7 +57,7 @@ def too_many_refusals(refusals: Refusals, refusal: ProblemError) -> ProblemError
     if wait is None:
         return None
     detail = (
-        f"Too many refused requests from {request.remote_addr} (more than {MAX_REFUSALS} a minute). "
+        f"Too many refused requests from {request.remote_addr} (more than {MAX_REFUSALS} per minute). "
         "Correct the credentials, then wait"
     )
     return ProblemError(429, detail, kind="too-many-refusals", headers={"Retry-After": str(math.ceil(wait))})

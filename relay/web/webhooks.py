@@ -166,7 +166,7 @@ def _check_rate(rate_limiter: RateLimiter, integration: Integration, now: int) -
         return
     with suppress(StoreUnavailableError):
         if wait := rate_limiter.take(integration.name, integration.rate_limit, now=now):
-            detail = f"More than {integration.rate_limit} webhooks a second. Send it again later"
+            detail = f"More than {integration.rate_limit} webhooks per second. Send it again later"
             raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 
 

@@ -1,4 +1,4 @@
-"""Slow senders and malformed requests: they delay no one, and get an answer that says what is wrong."""
+"""Slow senders and malformed requests: they do not delay others, and get an answer that says what is wrong."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
     return int(first.split()[1]), headers, json.loads(body)
 
 
-def test_slow_senders_delay_no_one(web: Relay) -> None:
+def test_slow_senders_do_not_delay_others(web: Relay) -> None:
     beginnings = [
         b"",
         b"P",

@@ -44,7 +44,7 @@ def test_a_connection_that_sends_while_it_would_be_evicted_is_served(small_web: 
 
 
 @pytest.mark.parametrize("sent", [b"P", PROBE], ids=["one byte", "kept alive"])
-def test_connections_that_have_sent_something_lock_no_one_out(small_web: Relay, sent: bytes) -> None:
+def test_connections_that_have_sent_something_do_not_lock_others_out(small_web: Relay, sent: bytes) -> None:
     with ExitStack() as connections:
         for number in range(MAX_CONNECTIONS):
             is_last = number >= MAX_CONNECTIONS - 2
@@ -54,7 +54,7 @@ def test_connections_that_have_sent_something_lock_no_one_out(small_web: Relay, 
         assert time_of_a_webhook(small_web) < 2
 
 
-def test_long_incomplete_heads_stop_no_one(small_web: Relay) -> None:
+def test_long_incomplete_heads_do_not_block_others(small_web: Relay) -> None:
     sent = b"POST /webhooks/acme HTTP/1.1\r\nHost: relay\r\n" + b"c: x\r\n" * 10_500 + b"Content-Length: 1000\r\n\r\n"
     with ExitStack() as connections:
         for _ in range(900):

@@ -17,7 +17,7 @@ from web.sockets import HEAD, PROBE, children, connect, time_of_a_webhook
 
 
 @pytest.mark.parametrize("sent", [PROBE.replace(b"1.1", b"1.0"), b"not a request\r\n\r\n"])
-def test_a_sender_that_keeps_an_answered_connection_open_delays_no_one(small_web: Relay, sent: bytes) -> None:
+def test_an_answered_connection_left_open_does_not_delay_others(small_web: Relay, sent: bytes) -> None:
     with ExitStack() as connections:
         for _ in range(5):
             connections.enter_context(connect(small_web.port, sent)).recv(1)

@@ -69,7 +69,7 @@ def _limit_rate(blueprint: Blueprint, count_call: Callable[[], float]) -> None:
         except StoreUnavailableError:
             return  # the call itself will report it
         if wait:
-            detail = "More calls a second than RELAY_API_RATE. Call again later"
+            detail = "More calls per second than RELAY_API_RATE. Call again later"
             raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 
 

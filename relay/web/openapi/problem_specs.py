@@ -141,17 +141,17 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     ),
     "rate-limited": ProblemSpec(
         429,
-        "More webhooks a second than the mapping's `rate_limit`",
-        _example(429, "Too Many Requests", "More than 50 webhooks a second. Send it again later", "rate-limited"),
+        "More webhooks per second than the mapping's `rate_limit`",
+        _example(429, "Too Many Requests", "More than 50 webhooks per second. Send it again later", "rate-limited"),
         _RETRY,
     ),
     "too-many-calls": ProblemSpec(
         429,
-        "More calls a second than RELAY_API_RATE",
+        "More calls per second than RELAY_API_RATE",
         _example(
             429,
             "Too Many Requests",
-            "More calls a second than RELAY_API_RATE. Call again later",
+            "More calls per second than RELAY_API_RATE. Call again later",
             "rate-limited",
             _API_PATH,
         ),
@@ -159,11 +159,11 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     ),
     "too-many-refusals": ProblemSpec(
         429,
-        "More than 1,000 refused requests a minute from this address. Requests with valid credentials are still accepted",
+        "More than 1,000 refused requests per minute from this address. Requests with valid credentials are still accepted",
         _example(
             429,
             "Too Many Requests",
-            "Too many refused requests from 192.0.2.7 (more than 1000 a minute). Correct the credentials, then wait",
+            "Too many refused requests from 192.0.2.7 (more than 1000 per minute). Correct the credentials, then wait",
             "too-many-refusals",
         ),
         _RETRY,
