@@ -7,7 +7,7 @@ import click
 from relay.cli.named_mapping import find_mapping
 from relay.cli.terminal import shown
 from relay.core.urls import check_url
-from relay.servicenow import KINDS, When, Wish, write_script
+from relay.servicenow import KINDS, ScriptOptions, When, write_script
 
 _HOURS = 24
 
@@ -51,7 +51,7 @@ def servicenow(
     if hours is not None and not sweep:
         raise click.UsageError("--hours is for a scheduled job: give --sweep, too")
     looks_back = (hours or _HOURS) if sweep else None
-    script = write_script(find_mapping(integration), Wish(table, when or "after", looks_back, auth, url))
+    script = write_script(find_mapping(integration), ScriptOptions(table, when or "after", looks_back, auth, url))
     click.echo(script.text, nl=False)
-    for caution in script.cautions:
-        click.echo(shown(caution), err=True)
+    for warning in script.warnings:
+        click.echo(shown(warning), err=True)

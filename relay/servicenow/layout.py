@@ -1,4 +1,4 @@
-"""Where a mapping looks for what a script sends: the keys of the body. What is found is tried on the mapping itself."""
+"""Where the body of a script needs each value, so that the mapping finds it. Each layout is tested against the mapping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from relay.core.values import parse_date_time, table_key
 from relay.errors import UnfitMappingError
 from relay.servicenow.tables import INCIDENT, Table
 
-#: What the samples say of a ticket, as ServiceNow writes it.
+#: The fields of a sample ticket, in ServiceNow's formats.
 _SAMPLE = {
     "number": "INC0010023",
     "version": "7",
@@ -28,18 +28,18 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The keys before a record, those of each field in it, and whether records stand in a list."""
+    """The keys that lead to a record, the keys of each field in it, and whether records are in a list."""
 
     envelope: Keys
     fields: Mapping[str, Keys]
-    #: A record stands in a list even where it is alone.
+    #: A single record is in a list, too.
     is_list: bool
-    #: Several records can stand in one body.
+    #: A body can contain several records.
     takes_lists: bool = True
 
     def payload(self, *records: Mapping[str, Any]) -> Any:
-        """Return the body that holds records, each given by its fields."""
-        built = [self._record(one) for one in records]
+        """Return the body with these records, each given by its fields."""
+        built = [self._record(values) for values in records]
         payload: Any = built if self.is_list or len(built) > 1 else built[0]
         for key in reversed(self.envelope):
             payload = {key: payload}
@@ -55,57 +55,59 @@ class Layout:
         return record
 
 
-def lay_out(integration: Integration, table: Table) -> Layout:
-    """Return the layout by which the mapping reads all that a script tells of a ticket of `table`.
+def find_layout(integration: Integration, table: Table) -> Layout:
+    """Return a layout in which the mapping finds every value that a script sends for a ticket of `table`.
 
     Raises:
-        UnfitMappingError: a path of the mapping is more than names and dots; the message tells which, and what to do.
+        UnfitMappingError: a path of the mapping is more than names and dots; the message names it, and says what to do.
     """
     fields = _place_fields(integration)
-    complaint = ""
+    explanation = ""
     for place in (KeyPath(()), *key_paths_of(integration.records.expression)):
         layout = Layout(
             place.keys, {name: (*(place.each or ()), *keys) for name, keys in fields.items()}, place.each is not None
         )
-        misfit = _misfit(integration, layout, table)
-        if misfit is None:
+        misread = _misread_field(integration, layout, table)
+        if misread is None:
             return replace(layout, takes_lists=_takes_lists(integration, layout, table))
-        complaint = complaint if misfit == "records" and complaint else _explain(integration, misfit)
-    raise UnfitMappingError(complaint)
+        if misread != "records" or not explanation:
+            explanation = _explain(integration, misread)
+    raise UnfitMappingError(explanation)
 
 
 def _place_fields(integration: Integration) -> dict[str, Keys]:
-    """Return each field's keys in a record: of a list of paths the first that is names and dots, and free."""
+    """Return the keys of each field in a record: the first of its paths that has only names and dots and is not in use."""
     fields: dict[str, Keys] = {}
     for name in FIELDS:
         paths = integration.fields.get(name, ())
         places = [
             place for path in paths for place in key_paths_of(path.expression) if place.keys and place.each is None
         ]
-        free = (one.keys for one in places if not any(_collide(one.keys, taken) for taken in fields.values()))
-        if keys := next(free, None):
+        unused = (place.keys for place in places if not any(_overlap(place.keys, used) for used in fields.values()))
+        if keys := next(unused, None):
             fields[name] = keys
     return fields
 
 
-def _collide(one: Keys, other: Keys) -> bool:
-    shared = min(len(one), len(other))
-    return one[:shared] == other[:shared]
+def _overlap(first: Keys, second: Keys) -> bool:
+    """Return whether one path is the other, or leads to it."""
+    shared = min(len(first), len(second))
+    return first[:shared] == second[:shared]
 
 
-def _misfit(integration: Integration, layout: Layout, table: Table) -> str | None:
-    """Return the first field that the mapping reads otherwise than a script means it, or None."""
+def _misread_field(integration: Integration, layout: Layout, table: Table) -> str | None:
+    """Return the first field that the mapping does not read as the script writes it, or None."""
     for state, iem_state in table.states.items():
         mapped = map_payload(integration, layout.payload(_sample(table, state)))
         if len(mapped) != 1:
             return "records"
-        if misfit := next(_misfits(integration, mapped[0], table, iem_state), None):
-            return misfit
+        if misread := next(_misread_fields(integration, mapped[0], table, iem_state), None):
+            return misread
     reopened = map_payload(integration, layout.payload(_sample(table, "-987654")))
-    return "state" if any(isinstance(one, Update) for one in reopened) else None
+    return "state" if any(isinstance(record, Update) for record in reopened) else None
 
 
-def _misfits(integration: Integration, mapped: Mapped, table: Table, iem_state: int) -> Iterator[str]:
+def _misread_fields(integration: Integration, mapped: Mapped, table: Table, iem_state: int) -> Iterator[str]:
     if isinstance(mapped, Rejected):
         yield mapped.errors[0].field
         return
@@ -127,8 +129,8 @@ def _takes_lists(integration: Integration, layout: Layout, table: Table) -> bool
 
 def _sample(table: Table, state: str, sys_id: str = _SYS_IDS[0]) -> dict[str, Any]:
     is_label = state in table.states and state not in table.numbers
-    told = {"value": "", "display_value": state} if is_label else {"value": state, "display_value": ""}
-    return {**_SAMPLE, "sys_id": sys_id, "table": table.name, "state": told}
+    choice = {"value": "", "display_value": state} if is_label else {"value": state, "display_value": ""}
+    return {**_SAMPLE, "sys_id": sys_id, "table": table.name, "state": choice}
 
 
 def _expected() -> dict[str, Any]:
@@ -136,27 +138,26 @@ def _expected() -> dict[str, Any]:
     return {**_SAMPLE, "sys_id": _SYS_IDS[0], "updated_at": moment}
 
 
-def _explain(integration: Integration, misfit: str) -> str:
-    if misfit == "records":
+def _explain(integration: Integration, field: str) -> str:
+    if field == "records":
         return (
-            f"`records` is `{integration.records.expression}`: a script cannot tell from it where a record must stand. "
-            "Write names and dots, such as `data.incidents`, or add `|| @`: the body is then the bare record"
+            f"`records` is `{integration.records.expression}`: a script cannot derive from it where to put a record. "
+            "Write names and dots, such as `data.incidents`, or add `|| @`, so that the body can be the record itself"
         )
-    looked = ", ".join(f"`{path.expression}`" for path in integration.fields.get(misfit, ())) or "not there"
-    told = (
-        f"`fields.{misfit}` is {looked}: a script cannot tell from it where the {misfit} must stand. "
-        "Add a path of names and dots that no other field has, such as "
-        f"`{_USUAL[misfit]}`; of a list of paths the first that has a value is taken"
-    )
     pattern = integration.sys_id_pattern
-    if misfit == "sys_id" and not pattern.matches(_SYS_IDS[0]):
+    if field == "sys_id" and not pattern.matches(_SYS_IDS[0]):
         return (
             f"`sys_id_pattern` is `{pattern.pattern}`: a sys_id of ServiceNow, such as {_SYS_IDS[0]}, does not match it"
         )
-    return told
+    paths = ", ".join(f"`{path.expression}`" for path in integration.fields.get(field, ())) or "not set"
+    return (
+        f"`fields.{field}` is {paths}: a script cannot derive from it where to put the {field}. "
+        "Add a path of names and dots that no other field uses, such as "
+        f"`{_USUAL_PATHS[field]}`. The relay uses the first path of the list that has a value"
+    )
 
 
-_USUAL = {
+_USUAL_PATHS = {
     "sys_id": "sys_id",
     "state": "state",
     "table": "sys_class_name",

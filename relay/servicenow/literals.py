@@ -1,4 +1,4 @@
-"""Texts of a mapping file, inside JavaScript: any string may stand there, and none may end what it stands in."""
+"""Texts of a mapping file inside JavaScript: escaped, so that no text ends the literal or the comment that contains it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def literal(value: Any) -> str:
 
 
 def object_literal(members: Mapping[str, Any]) -> str:
-    """Return an object, a member a line; those of objects in it too."""
+    """Return an object with a line for each member, also in the objects that it contains."""
     lines = []
     for name, value in members.items():
         text = _nested(value) if isinstance(value, Mapping) and value else literal(value)
@@ -26,9 +26,9 @@ def object_literal(members: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}"
 
 
-def remark(text: str) -> str:
-    """Return text for a line of a `/* … */` comment: what would end it, the line or the comment, as escapes."""
-    shown = "".join(_escape(one) if unicodedata.category(one) in _UNSHOWN else one for one in text)
+def comment_text(text: str) -> str:
+    """Return text for one line of a `/* … */` comment; what would end the line or the comment is escaped."""
+    shown = "".join(_escape(each) if unicodedata.category(each) in _UNSHOWN else each for each in text)
     return shown.replace("*/", "*\\u002f")
 
 

@@ -1,4 +1,4 @@
-"""Putting a script together: the guide, the settings, and the parts in `js/`."""
+"""Combines a script from the guide, the settings, and the parts in `js/`."""
 
 from __future__ import annotations
 
@@ -13,77 +13,77 @@ from typing import Any
 from relay.core.integration import Integration
 from relay.errors import ConfigurationError, UnfitMappingError
 from relay.mapping_files.folder import MappingFile
-from relay.servicenow.guide import HTTP_METHOD, Setup, When, cautions, key_property, url_property, write_guide
-from relay.servicenow.layout import Layout, lay_out
+from relay.servicenow.guide import HTTP_METHOD, Setup, When, key_property, url_property, warnings_about, write_guide
+from relay.servicenow.layout import Layout, find_layout
 from relay.servicenow.literals import object_literal
-from relay.servicenow.signing import choose_authentication, sign
+from relay.servicenow.signing import choose_authentication, signing_for
 from relay.servicenow.tables import INCIDENT, Table, choose_table, relayed_tables
 
-_PLACE = re.compile(r"^( *)//= (\w+)\n", re.MULTILINE)
-#: How long a script waits for an answer (milliseconds); the relay answers within 2 seconds, a list takes longer.
+_PLACEHOLDER = re.compile(r"^( *)//= (\w+)\n", re.MULTILINE)
+#: Timeouts of a post (milliseconds). The relay answers a ticket within 2 seconds; a list takes longer.
 _RULE_TIMEOUT, _SWEEP_TIMEOUT = 5_000, 30_000
-#: Times that an async rule posts.
-_MOST_TRIES = 3
-#: Tickets that a sweep posts at once; the relay takes 500, and 256 KiB.
-_MOST_PER_POST = 100
+#: Number of times that an async rule tries to post.
+_MAX_TRIES = 3
+#: Number of tickets in one post of a sweep; the relay accepts 500, and 256 KiB.
+_MAX_PER_POST = 100
 _MAIN = {"after": "business_rule", "async": "async_rule"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Which script is wanted."""
+class ScriptOptions:
+    """Which script to write."""
 
     table: str = INCIDENT
     when: When = "after"
-    #: For a sweep: how many hours it looks back. None: a business rule.
+    #: For a sweep, the number of hours that it looks back; None for a business rule.
     hours: int | None = None
-    #: Kind of authentication; None: the mapping's first.
+    #: Kind of authentication; None for the first of the mapping.
     auth: str | None = None
-    #: The relay's base URL; None: a placeholder.
+    #: The relay's base URL; None for a placeholder.
     url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script to paste, and what is to be told besides."""
+    """A script to paste, with warnings for the person who pastes it."""
 
     text: str
-    cautions: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def write_script(file: MappingFile, wish: Wish) -> Script:
+def write_script(file: MappingFile, options: ScriptOptions) -> Script:
     """Return the script for the integration that `file` describes.
 
     Raises:
         ConfigurationError: the file has faults.
-        UnfitMappingError: no script can be written for it; the message tells why, and what to do.
+        UnfitMappingError: no script can be written for it; the message says why, and what to do.
     """
     integration = file.integration
     if integration is None:
         raise ConfigurationError(file.complaints())
     try:
-        return _write(file, integration, wish)
+        return _write(file, integration, options)
     except UnfitMappingError as error:
         raise UnfitMappingError(f"{file.path}: {error}") from None
 
 
-def _write(file: MappingFile, integration: Integration, wish: Wish) -> Script:
+def _write(file: MappingFile, integration: Integration, options: ScriptOptions) -> Script:
     if integration.source != "servicenow":
-        raise UnfitMappingError(f"its source is {integration.source}: only ServiceNow itself runs these scripts")
+        raise UnfitMappingError(f"its source is {integration.source}: only ServiceNow runs these scripts")
     tables = relayed_tables(file, integration)
-    table = choose_table(tables, wish.table)
-    signing = sign(choose_authentication(integration, wish.auth))
-    others = tuple(one.name for one in tables if one.name != table.name)
-    setup = Setup(integration, table, others, signing, wish.url, wish.when, wish.hours, wish.auth)
-    layout = lay_out(integration, table)
+    table = choose_table(tables, options.table)
+    signing = signing_for(choose_authentication(integration, options.auth))
+    others = tuple(other.name for other in tables if other.name != table.name)
+    setup = Setup(integration, table, others, signing, options.url, options.when, options.hours, options.auth)
+    layout = find_layout(integration, table)
     parts = {
         "config": f"var RELAY = {object_literal(_settings(setup, layout))};\n",
-        "content": _part(_content(layout, is_sweep=wish.hours is not None)),
+        "content": _part(_content(layout, is_sweep=options.hours is not None)),
         "functions": "\n".join(map(_part, _functions(setup))),
-        **{place: _part(name) for place, name in signing.parts.items()},
+        **{placeholder: _part(name) for placeholder, name in signing.parts.items()},
     }
-    main = "sweep" if wish.hours is not None else _MAIN[wish.when]
-    return Script(write_guide(setup) + _fill(_part(main), parts), tuple(cautions(setup)))
+    main = "sweep" if options.hours is not None else _MAIN[options.when]
+    return Script(write_guide(setup) + _fill(_part(main), parts), tuple(warnings_about(setup)))
 
 
 def _settings(setup: Setup, layout: Layout) -> dict[str, Any]:
@@ -102,15 +102,15 @@ def _settings(setup: Setup, layout: Layout) -> dict[str, Any]:
         "fields": layout.fields,
     }
     if setup.hours is not None:
-        most = _MOST_PER_POST if layout.takes_lists else 1
-        settings |= {"query": _query(setup.table, setup.hours), "most_per_post": most}
+        max_per_post = _MAX_PER_POST if layout.takes_lists else 1
+        settings |= {"query": _query(setup.table, setup.hours), "max_per_post": max_per_post}
     elif setup.when == "async":
-        settings |= {"most_tries": _MOST_TRIES}
+        settings |= {"max_tries": _MAX_TRIES}
     return settings
 
 
 def _query(table: Table, hours: int) -> str:
-    """Return ServiceNow's encoded query. A label is nothing to ask by: the script looks at each ticket itself."""
+    """Return ServiceNow's encoded query. It cannot contain labels: for those the script compares each ticket itself."""
     by_number = bool(table.numbers) and not table.labels
     states = f"stateIN{','.join(table.numbers)}^" if by_number else ""
     return f"{states}sys_updated_onRELATIVEGT@hour@ago@{hours}^ORDERBYsys_updated_on"
@@ -128,12 +128,12 @@ def _functions(setup: Setup) -> Iterable[str]:
 
 
 def _fill(text: str, parts: Mapping[str, str]) -> str:
-    """Return `text` with the parts put in their places; a place without one goes."""
+    """Return `text` with each placeholder replaced by its part, or removed if there is no such part."""
 
-    def put(place: re.Match[str]) -> str:
-        return indent(_fill(parts.get(place[2], ""), parts), place[1])
+    def replace(placeholder: re.Match[str]) -> str:
+        return indent(_fill(parts.get(placeholder[2], ""), parts), placeholder[1])
 
-    return _PLACE.sub(put, text)
+    return _PLACEHOLDER.sub(replace, text)
 
 
 @cache

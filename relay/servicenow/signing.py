@@ -1,4 +1,4 @@
-"""How a script proves to the relay who posts: by what the REST message holds, or by headers that the script sets."""
+"""How a script authenticates its posts: with the profile of the REST message, or with headers that the script sets."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ KINDS = tuple(_TYPES.values())
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a script has of a way to authenticate."""
+    """What a script needs for a way to authenticate."""
 
-    #: Place in the script → the part that is put there.
+    #: Placeholder in the script → the part that replaces it.
     parts: Mapping[str, str] = field(default_factory=dict)
     #: The functions that those parts call.
     functions: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
-    #: How to get the value of the property `relay.<name>.key`, in lines; none: there is no such property.
+    #: How to get the value of the property `relay.<name>.key`, in lines; empty without such a property.
     key: tuple[str, ...] = ()
-    #: What the REST message must say.
+    #: The value of the field Authentication of the REST message.
     authentication: str = "No authentication"
 
 
 def choose_authentication(integration: Integration, kind: str | None) -> Authentication | None:
-    """Return the first way to authenticate of this kind, or the first of all; None: anybody may post.
+    """Return the first way to authenticate of this kind, or of any kind; None if the relay accepts unauthenticated posts.
 
     Raises:
-        UnfitMappingError: the mapping has none of this kind.
+        UnfitMappingError: the mapping has no `auth` of this kind.
     """
     ways = integration.authentications
     if kind is None:
@@ -60,8 +60,8 @@ def choose_authentication(integration: Integration, kind: str | None) -> Authent
     return found
 
 
-def sign(method: Authentication | None) -> Signing:
-    """Return what a script has of a way to authenticate. Secrets are told by where they stand."""
+def signing_for(method: Authentication | None) -> Signing:
+    """Return what a script needs for a way to authenticate. A secret is named by its source; its value is not read."""
     match method:
         case None:
             return Signing()
@@ -77,7 +77,9 @@ def sign(method: Authentication | None) -> Signing:
 
 
 def _basic(method: BasicAuth) -> Signing:
-    profile = f"Basic, with a new profile: user name {method.username}, password: the text of {_refer(method.password)}"
+    profile = (
+        f"Basic, with a new profile: user name {method.username}, password: the value of {_source_of(method.password)}"
+    )
     return Signing(authentication=profile)
 
 
@@ -93,25 +95,28 @@ def _hmac(method: HmacAuth) -> Signing:
         parts["encoding"] = "encoding_hex"
         functions.append("to_hex")
     secret = method.secrets[0]
-    key = (f"the text of {_refer(secret)} in base64:", f"printf %s {_in_shell(secret)} | base64 | tr -d '\\n'")
+    key = (
+        f"the value of {_source_of(secret)}, encoded in base64:",
+        f"printf %s {_shell_word(secret)} | base64 | tr -d '\\n'",
+    )
     return Signing(parts, tuple(functions), settings, key)
 
 
 def _header(method: HeaderAuth) -> Signing:
     prefix = f"{method.scheme} " if method.scheme else ""
     settings = {"key_header": method.header, "key_prefix": prefix}
-    return Signing({"sign": "sign_header"}, (), settings, (f"the text of {_refer(method.value)}",))
+    return Signing({"sign": "sign_header"}, (), settings, (f"the value of {_source_of(method.value)}",))
 
 
 def _standard_webhooks(method: StandardWebhooksAuth) -> Signing:
-    key = (f"the text of {_refer(method.secrets[0])}, with or without its whsec_",)
+    key = (f"the value of {_source_of(method.secrets[0])}, with or without the prefix whsec_",)
     settings = {"algorithm": "HmacSHA256"}
     return Signing({"sign": "sign_standard_webhooks"}, ("mac", "unix_seconds"), settings, key)
 
 
-def _refer(secret: Secret) -> str:
+def _source_of(secret: Secret) -> str:
     return f"{{env: {secret.name}}}" if isinstance(secret, Env) else f"{{file: {secret.path}}}"
 
 
-def _in_shell(secret: Secret) -> str:
+def _shell_word(secret: Secret) -> str:
     return f'"${secret.name}"' if isinstance(secret, Env) else f'"$(cat {shlex.quote(secret.path)})"'

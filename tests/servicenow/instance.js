@@ -1,6 +1,6 @@
 // The part of a ServiceNow instance that the scripts use. Each script runs in a context of its own, with real HTTP calls.
 // Reads a request per line from standard input, and writes an answer per line to standard output:
-// {run: {script, now, scope, properties, messages, tables, current, previous, table, refuses}}
+// {run: {script, now, scope, properties, messages, tables, current, previous, table, executeError}}
 //   -> {posts, logs, thrown, queries, leaked}
 // {parse: script} -> {statements}, or {error} if the script is not ECMAScript 5. Needs the option --expose-internals.
 'use strict';
@@ -96,8 +96,8 @@ function makeRestMessage(given, posts, pending) {
         this.setRequestHeader = (header, value) => { call.headers[header] = value; };
         this.setRequestBody = (body) => { call.body = body; };
         this.execute = () => {
-            if (given.refuses) {
-                throw new Error(given.refuses);
+            if (given.executeError) {
+                throw new Error(given.executeError);
             }
             const answer = sendAndWait(call);
             posts.push({...call, ...answer, waited: true});
@@ -108,8 +108,8 @@ function makeRestMessage(given, posts, pending) {
             };
         };
         this.executeAsync = () => {
-            if (given.refuses) {
-                throw new Error(given.refuses);
+            if (given.executeError) {
+                throw new Error(given.executeError);
             }
             pending.push(send(call).then((answer) => posts.push({...call, ...answer, waited: false})));
             // A script that read the answer would block the user's form.

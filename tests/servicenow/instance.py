@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from harness import SYS_ID
+from raw_server import RawServer, answer
 
 from relay.cli.main import relay
 
@@ -70,7 +73,7 @@ def statements_of(script: str) -> list[str]:
 
 
 def call_command(folder: Path, *arguments: str, **environ: str) -> Result:
-    """Run `relay servicenow`, without any secret in the environment."""
+    """Run `relay servicenow`; the environment contains no secret unless given."""
     return CliRunner().invoke(relay, ["servicenow", *arguments], env={"RELAY_MAPPINGS": str(folder), **environ})
 
 
@@ -81,8 +84,16 @@ def script_of(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
+def settings_of(script: str) -> dict[str, Any]:
+    """Return the object that `var RELAY` is set to."""
+    match = re.search(r"var RELAY = (\{.*?\n    \});\n", script, re.DOTALL)
+    assert match
+    found: dict[str, Any] = json.loads(match[1])
+    return found
+
+
 def state(value: str, label: str = "") -> dict[str, str]:
-    """Return a choice field."""
+    """Return the value of a choice field."""
     return {"value": value, "display_value": label}
 
 
@@ -90,7 +101,7 @@ RESOLVED, CLOSED, OPEN = state("6", "Resolved"), state("7", "Closed"), state("2"
 
 
 def ticket(**fields: Any) -> dict[str, Any]:
-    """Return the columns of a record: a resolved incident, but for `fields`."""
+    """Return the columns of a resolved incident; `fields` replaces columns."""
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     usual = {"sys_id": SYS_ID, "number": "INC0010023", "state": RESOLVED, "sys_mod_count": "7", "sys_updated_on": now}
     return {**usual, "resolved_by": "ann@example.com", **fields}
@@ -98,7 +109,7 @@ def ticket(**fields: Any) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Ran:
-    """What a script did."""
+    """The effects of a script."""
 
     posts: list[dict[str, Any]]
     logs: list[dict[str, str]]
@@ -113,13 +124,13 @@ class Ran:
 
     @property
     def errors(self) -> list[str]:
-        """The lines of the log that are errors."""
-        return [one["text"] for one in self.logs if one["level"] == "error"]
+        """The errors in the log."""
+        return [line["text"] for line in self.logs if line["level"] == "error"]
 
     @property
-    def told(self) -> list[str]:
-        """The other lines of the log."""
-        return [one["text"] for one in self.logs if one["level"] == "info"]
+    def infos(self) -> list[str]:
+        """The other lines in the log."""
+        return [line["text"] for line in self.logs if line["level"] == "info"]
 
     @property
     def answer(self) -> Any:
@@ -134,18 +145,26 @@ class Ran:
         return json.loads(post["body"])
 
 
+@contextmanager
+def service_answering(*statuses: int) -> Iterator[str]:
+    """Yield the URL of a service that answers with these statuses, one after the other."""
+    remaining = iter(statuses)
+    with RawServer(lambda _head: answer(b"x" * 300, status=f"{next(remaining)} Status")) as server:
+        yield f"{server.url}/"
+
+
 @dataclass(slots=True)
 class Instance:
-    """What stands in the instance: system properties, one REST message, the records of its tables."""
+    """The contents of the instance: system properties, a REST message, and the records of its tables."""
 
     properties: dict[str, str]
     message: str = "Relay acme"
-    #: The basic auth profile: user name and password.
+    #: The user name and password of the profile for basic authentication.
     profile: tuple[str, str] | None = None
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     scope: str = "global"
-    #: What `execute` throws.
-    refuses: str = ""
+    #: The message of the error that `execute` throws, if it is not empty.
+    execute_error: str = ""
 
     def run(
         self,
@@ -154,7 +173,7 @@ class Instance:
         previous: dict[str, Any] | None = None,
         table: str = "incident",
     ) -> Ran:
-        """Run a script; nothing but what it logs and posts may come of it."""
+        """Run a script. It may post and log, but change nothing else."""
         username, password = self.profile or ("", "")
         given = {
             "script": script,
@@ -166,7 +185,7 @@ class Instance:
             "current": current,
             "previous": previous,
             "table": table,
-            "refuses": self.refuses,
+            "executeError": self.execute_error,
         }
         ran = Ran(**NODE.ask({"run": given}))
         assert ran.leaked == []

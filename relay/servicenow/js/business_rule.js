@@ -7,7 +7,7 @@
             makeRequest(payload(content)).executeAsync();
         }
     } catch (error) {
-        gs.error('relay ' + RELAY.name + ': ' + numberOf(current) + ' was not handed over: ' + reason(error));
+        gs.error('relay ' + RELAY.name + ': ' + numberOf(current) + ' was not sent: ' + messageOf(error));
     }
 
     //= functions

@@ -1,4 +1,5 @@
-// The key is in base64, and so is the result. A scoped application has the first, the scope Global the second.
+// The key and the result are in base64. Scoped applications have CertificateEncryption, the scope Global has
+// GlideCertificateEncryption.
 function mac(signed, key) {
     var encryption = typeof CertificateEncryption === 'undefined' ?
         new GlideCertificateEncryption() : new CertificateEncryption();

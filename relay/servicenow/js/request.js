@@ -16,6 +16,6 @@ function property(name) {
     return value;
 }
 
-function reason(error) {
+function messageOf(error) {
     return String((error && error.message) || error);
 }

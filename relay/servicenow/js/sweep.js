@@ -4,66 +4,67 @@
     var counts = {};
     var numbers = [];
     var contents = [];
-    var goesOn = true;
+    var mayContinue = true;
     var tickets = new GlideRecord(RELAY.table);
     tickets.addEncodedQuery(RELAY.query);
     tickets.query();
-    while (goesOn && tickets.next()) {
+    while (mayContinue && tickets.next()) {
         if (isRelayed(tickets)) {
             numbers.push(numberOf(tickets));
             contents.push(describe(tickets));
         }
-        if (contents.length === RELAY.most_per_post) {
-            goesOn = postList();
+        if (contents.length === RELAY.max_per_post) {
+            mayContinue = postList();
         }
     }
-    if (goesOn && contents.length > 0) {
+    if (mayContinue && contents.length > 0) {
         postList();
     }
     gs.info('relay ' + RELAY.name + ': sweep of ' + RELAY.table + ': ' + summary());
 
-    // Posts what was collected. Returns whether to go on: what is wrong with one list may not be with the next.
+    // Posts the collected tickets. Returns whether to continue, which it does if only this list can be at fault.
     function postList() {
         //= content
         var answer = post(payload(content));
         var results = resultsOf(answer, contents.length);
         for (var i = 0; i < contents.length; i++) {
-            note(numbers[i], results ? results[i] : {status: 'not accepted'});
+            count(numbers[i], results ? results[i] : {status: 'not accepted'});
         }
-        var goesOn = !!results || answer.status === 400 || answer.status === 413 || answer.status === 422;
+        var mayContinue = !!results || answer.status === 400 || answer.status === 413 || answer.status === 422;
         if (!results) {
             gs.error('relay ' + RELAY.name + ': ' + numbers[0] + ' to ' + numbers[numbers.length - 1] +
-                ' were not accepted: ' + told(answer) + (goesOn ? '' : ' - the rest waits for the next run'));
+                ' were not accepted: ' + describeAnswer(answer) +
+                (mayContinue ? '' : ' - the next run posts the rest'));
         }
         numbers = [];
         contents = [];
-        return goesOn;
+        return mayContinue;
     }
 
-    // Returns what became of each of `count` tickets, or null: the relay did not take them.
-    function resultsOf(answer, count) {
+    // Returns the result of each of `length` tickets, or null if the relay did not accept the list.
+    function resultsOf(answer, length) {
         var results = [];
         try {
             var body = JSON.parse(answer.body);
             if (answer.status === 207) {
-                return body.results.length === count ? body.results : null;
+                return body.results.length === length ? body.results : null;
             }
-            if (answer.status === 422 && count === 1) {
+            if (answer.status === 422 && length === 1) {
                 return [{status: 'rejected', errors: body.errors}];
             }
-            if ((answer.status === 200 || answer.status === 202) && (count === 1 || body.status === 'journaled')) {
-                while (results.length < count) {
+            if ((answer.status === 200 || answer.status === 202) && (length === 1 || body.status === 'journaled')) {
+                while (results.length < length) {
                     results.push(body);
                 }
                 return results;
             }
         } catch (error) {
-            return null; // not the relay's answer
+            return null; // the answer is not from the relay
         }
         return null;
     }
 
-    function note(number, result) {
+    function count(number, result) {
         counts[result.status] = (counts[result.status] || 0) + 1;
         if (result.status === 'rejected') {
             var first = (result.errors || [])[0] || {};

@@ -1,10 +1,10 @@
-// What is told of a ticket, where the relay's mapping looks for it.
+// Returns the values of a ticket, under the keys that the relay's mapping reads.
 function describe(record) {
-    var person = record.resolved_by || record.closed_by; // a table without the first has the second
-    var facts = {
+    var person = record.resolved_by || record.closed_by; // some tables have only closed_by
+    var values = {
         sys_id: record.getUniqueValue(),
         state: {value: string(record.getValue('state')), display_value: string(record.getDisplayValue('state'))},
-        table: RELAY.table, // also of records of a table that extends it
+        table: RELAY.table, // also for records of tables that extend this one
         number: record.getValue('number'),
         version: record.getValue('sys_mod_count'),
         updated_at: record.getValue('sys_updated_on'),
@@ -13,14 +13,14 @@ function describe(record) {
     var body = {};
     for (var name in RELAY.fields) {
         if (RELAY.fields.hasOwnProperty(name)) {
-            place(body, RELAY.fields[name], name === 'state' ? facts.state : string(facts[name]));
+            setValue(body, RELAY.fields[name], name === 'state' ? values.state : string(values[name]));
         }
     }
     return body;
 }
 
-// Puts `value` into `body` behind the keys of `path`.
-function place(body, path, value) {
+// Sets the value in `body` to which the keys of `path` lead.
+function setValue(body, path, value) {
     for (var i = 0; i < path.length - 1; i++) {
         if (!Object.prototype.hasOwnProperty.call(body, path[i])) {
             body[path[i]] = {};
@@ -30,7 +30,7 @@ function place(body, path, value) {
     body[path[path.length - 1]] = value;
 }
 
-// Returns the text to post. In ASCII, so that every system on the way reads and signs the same bytes.
+// Returns the text to post. It is ASCII, so that every system reads and signs the same bytes.
 function payload(content) {
     for (var i = RELAY.envelope.length - 1; i >= 0; i--) {
         var outer = {};
@@ -46,7 +46,7 @@ function isRelayed(record) {
     return isListed(record.getValue('state')) || isListed(record.getDisplayValue('state'));
 }
 
-// Compares as the relay does: 6, 06 and 6.0 are one; labels ignore case and spaces.
+// Compares as the relay does: 6, 06 and 6.0 are equal; labels are equal without case and spaces.
 function isListed(state) {
     var key = string(state).replace(/\s+/g, '').toLowerCase().toUpperCase();
     var number = /^([+-]?)0*(\d+)(\.0*)?$/.exec(key);
