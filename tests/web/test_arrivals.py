@@ -45,7 +45,7 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
     return int(first.split()[1]), headers, json.loads(body)
 
 
-def test_slow_senders_do_not_delay_others(web: Relay) -> None:
+def test_slow_senders_do_not_delay_others(small_web: Relay) -> None:
     beginnings = [
         b"",
         b"P",
@@ -55,13 +55,13 @@ def test_slow_senders_do_not_delay_others(web: Relay) -> None:
     ]
     with ExitStack() as connections:
         for number in range(200):
-            connections.enter_context(connect(web.port, beginnings[number % len(beginnings)]))
+            connections.enter_context(connect(small_web.port, beginnings[number % len(beginnings)]))
         began = time.monotonic()
-        statuses = {web.post({"sys_id": sys_id(number), "state": "6"}).status_code for number in range(20)}
+        statuses = {small_web.post({"sys_id": sys_id(number), "state": "6"}).status_code for number in range(20)}
         seconds = time.monotonic() - began
 
     assert statuses == {202}
-    assert seconds < 1, "no sender waits until the slow ones time out"
+    assert seconds < 3, "the slow ones time out after 5 s, and no sender waits for that"
 
 
 def test_a_request_that_takes_too_long_to_arrive_is_408(web: Relay, log: Process) -> None:
