@@ -101,7 +101,7 @@ def tell_demo(demo: Demo, base_url: str, wait_for: Callable[[Callable[[], bool]]
     say("demo", f"2 mapped     by {demo.mappings / 'demo.yaml'}: ServiceNow's state 6 (Resolved) is IEM's state 6")
 
     def is_delivered() -> bool:
-        pushed = demo.iem.record.count("/gbp/push/", 200) > 0
+        pushed = demo.iem.request_log.count("/gbp/push/", 200) > 0
         return pushed and _ask(f"{url}/deliveries/{delivery}", credentials)["delivery_status"] == "delivered"
 
     if not wait_for(is_delivered):
@@ -124,7 +124,7 @@ def tell_demo(demo: Demo, base_url: str, wait_for: Callable[[Callable[[], bool]]
 
 
 def _tell_iem(demo: Demo, sys_id: str) -> None:
-    exchanges = demo.iem.record.exchanges
+    exchanges = demo.iem.request_log.exchanges
     token = next(one for one in exchanges if one.target.startswith("/api/v1/user/token"))
     push = next(one for one in exchanges if one.target.startswith("/gbp/push/") and sys_id in str(one.body))
     say("demo", f"3 token      fetched once for all processes: {token.method} {token.target} → {token.status}")
@@ -133,7 +133,7 @@ def _tell_iem(demo: Demo, sys_id: str) -> None:
 
 
 def _lookups(demo: Demo) -> list[Exchange]:
-    return [one for one in demo.virima.record.exchanges if one.target.endswith("dologin-impersonate")]
+    return [one for one in demo.virima.request_log.exchanges if one.target.endswith("dologin-impersonate")]
 
 
 def _ask(url: str, credentials: str, body: dict[str, str] | None = None) -> dict[str, Any]:

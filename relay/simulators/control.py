@@ -21,11 +21,11 @@ PREFIX = "/_simulator/"
 class Control:
     """Answers the control path of one simulator; these requests meet no faults and are not recorded."""
 
-    def __init__(self, service: SimulatedService, faults: Faults, record: RequestLog) -> None:
+    def __init__(self, service: SimulatedService, faults: Faults, request_log: RequestLog) -> None:
         """Look after that service, its faults and its record."""
         self.service = service
         self.faults = faults
-        self.record = record
+        self.request_log = request_log
         self._routes: dict[str, dict[str, Operation]] = {
             "requests": {"GET": self._requests},
             "state": {"GET": self._state},
@@ -46,18 +46,18 @@ class Control:
         """Forget everything: faults and the requests they delay, the record, what the service applied."""
         self.faults.reset()
         self.service.reset()
-        self.record.reset()
+        self.request_log.reset()
 
     def _requests(self, _: SimulatorRequest) -> SimulatorResponse:
-        return reply(200, {"requests": [asdict(exchange) for exchange in self.record.exchanges]})
+        return reply(200, {"requests": [asdict(exchange) for exchange in self.request_log.exchanges]})
 
     def _state(self, _: SimulatorRequest) -> SimulatorResponse:
         return reply(
             200,
             {
-                "arrived": self.record.arrived,
-                "in_flight": self.record.in_flight,
-                "counters": self.record.counters(),
+                "arrived": self.request_log.arrived,
+                "in_flight": self.request_log.in_flight,
+                "counters": self.request_log.counters(),
                 "faults": self.faults.listed(),
                 "service": self.service.state(),
             },

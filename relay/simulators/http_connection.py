@@ -32,7 +32,7 @@ class Listener(ThreadingHTTPServer):
         self.control = control
         self.service = control.service
         self.faults = control.faults
-        self.record = control.record
+        self.request_log = control.request_log
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._closed = threading.Condition()
@@ -137,12 +137,12 @@ class _Connection(BaseHTTPRequestHandler):
         return values
 
     def _play(self, request: SimulatorRequest) -> None:
-        arrival = self.server.record.arrive(self.server.service.now())
+        arrival = self.server.request_log.arrive(self.server.service.now())
         fault, gate = self.server.faults.take(request)
         answer = self._ask(request, fault, gate)
         sent = None if fault.drop else answer
         status = sent.status if sent else None
-        self.server.record.settle(arrival, request, status, settled_at=self.server.service.now())
+        self.server.request_log.settle(arrival, request, status, settled_at=self.server.service.now())
         if sent is None:
             self.close_connection = True
         elif fault.drip:

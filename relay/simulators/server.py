@@ -23,10 +23,10 @@ class SimulatorServer:
         """Serve that service; port 0 takes a free port at the first start. `limit` bounds the record."""
         self.service = service
         self.faults = Faults()
-        self.record = RequestLog(limit)
+        self.request_log = RequestLog(limit)
         self.host = host
         self.port = port
-        self._control = Control(service, self.faults, self.record)
+        self._control = Control(service, self.faults, self.request_log)
         self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
 

@@ -154,7 +154,7 @@ class FaultInjector:
             return None
         kind = self.chance.choice([*NOT_APPLIED, *APPLIED, "iem away"])
         ends_at = time.monotonic() + self.chance.uniform(*OUTAGE)
-        self.outage = Outage(kind, ends_at, self.server.record.count(PUSH_PATH))
+        self.outage = Outage(kind, ends_at, self.server.request_log.count(PUSH_PATH))
         if kind == "iem away":
             self.server.stop()
             self.allowed_repeats += MAX_IN_FLIGHT
@@ -167,7 +167,7 @@ class FaultInjector:
             self.server.start()
         self._set_iem(WORKS)
         if outage.kind in APPLIED:
-            self.allowed_repeats += self.server.record.count(PUSH_PATH) - outage.answered
+            self.allowed_repeats += self.server.request_log.count(PUSH_PATH) - outage.answered
         self.outage, self.next_outage_at = None, time.monotonic() + BETWEEN_OUTAGES
         # As an operator does: otherwise the test would mostly wait for the next probe.
         Circuit(self._connection()).resume("acme", actor="chaos", why="IEM is back", now=now_ms())

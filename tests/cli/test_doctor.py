@@ -108,7 +108,7 @@ def test_a_healthy_relay_has_a_good_line_for_each_thing_and_nothing_is_pushed(
         "virima acme": "ok",
     }
     assert result.stdout.splitlines()[-1] == "0 failed, 1 warnings, 9 good"
-    assert (iem.record.arrived, iem.record.count("/api/v1/user/token")) == (1, 1)
+    assert (iem.request_log.arrived, iem.request_log.count("/api/v1/user/token")) == (1, 1)
     assert isinstance(virima.service, SimulatedVirima)
     assert virima.service.sessions == {}
 
@@ -124,7 +124,7 @@ def test_integrations_that_share_an_account_cost_one_try(doctor: Doctor, folder:
     [line] = lines_of(result, "iem acme, globex")
     assert line.startswith("fail")
     assert "wrong_credentials (HTTP 401) → check iem.username and iem.password" in line
-    assert iem.record.count("/api/v1/user/token") == 1
+    assert iem.request_log.count("/api/v1/user/token") == 1
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_on_a_web_machine_the_workers_secrets_are_not_missed_and_no_service_is_a
 
     assert result.returncode == 0, result.stdout
     assert lines_of(result, "iem acme") == []
-    assert iem.record.arrived == 0
+    assert iem.request_log.arrived == 0
 
 
 def test_web_that_is_down_is_a_fault_of_a_web_machine_only(doctor: Doctor, folder: Path, iem: SimulatorServer) -> None:

@@ -123,14 +123,14 @@ def test_many_bodies_of_standard_input_without_a_customer_are_the_mappings(run: 
     found = published(server)["events"]
     assert {body["envcustomerid"] for body in found} == {"ACME"}
     assert sorted(int(body["ieventid"]) for body in found) == list(range(40))
-    assert server.record.count("/api/v1/user/token") == 1
+    assert server.request_log.count("/api/v1/user/token") == 1
 
 
 def test_the_token_is_the_one_that_workers_share(run: Run, server: SimulatorServer) -> None:
     for _ in range(3):
         assert run("publish", "acme", "events", "-", stdin=json.dumps(EVENT)).returncode == 0
 
-    assert server.record.count("/api/v1/user/token") == 1
+    assert server.request_log.count("/api/v1/user/token") == 1
 
 
 def test_all_that_is_wrong_is_told_and_nothing_is_sent(run: Run, server: SimulatorServer) -> None:
@@ -148,7 +148,7 @@ def test_all_that_is_wrong_is_told_and_nothing_is_sent(run: Run, server: Simulat
     assert told[2].startswith("<stdin>: line 3: createdon: expected a text like")
     assert told[3].startswith("<stdin>: line 4: not JSON")
     assert told[4] == "4 faults: nothing was sent"
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 def test_a_dry_run_prints_what_would_be_sent(run: Run, server: SimulatorServer) -> None:
@@ -158,7 +158,7 @@ def test_a_dry_run_prints_what_would_be_sent(run: Run, server: SimulatorServer) 
 
     assert [json.loads(line) for line in result.stdout.splitlines()] == [EVENT, EVENT]
     assert "2 checked" in result.stderr
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_where_the_rest_would_fare_no_better_it_is_not_sent(
     told = json.loads(result.stdout)
     assert result.returncode == 1
     assert (told["published"], len(told["failed"]), told["not_sent"]) == (0, tried, 30 - tried)
-    assert server.record.count("/publish/") == tried
+    assert server.request_log.count("/publish/") == tried
 
 
 def test_a_token_that_is_no_good_any_more_is_replaced_once(run: Run, server: SimulatorServer) -> None:
@@ -204,7 +204,7 @@ def test_a_token_that_is_no_good_any_more_is_replaced_once(run: Run, server: Sim
     result = run("publish", "acme", "events", "-", stdin=json.dumps([EVENT] * 5), max_in_flight=1)
 
     assert result.stdout == "5 of 5 published\n"
-    assert server.record.count("/api/v1/user/token") == 2
+    assert server.request_log.count("/api/v1/user/token") == 2
 
 
 def test_wrong_credentials_are_tried_once(run: Run, server: SimulatorServer) -> None:
@@ -212,7 +212,7 @@ def test_wrong_credentials_are_tried_once(run: Run, server: SimulatorServer) -> 
 
     assert result.returncode == 1
     assert "wrong_credentials (HTTP 401: Invalid username/password.) → check iem.username" in result.stderr
-    assert server.record.count("/api/v1/user/token") == 1
+    assert server.request_log.count("/api/v1/user/token") == 1
 
 
 def test_what_iem_says_is_shown_without_its_control_characters(run: Run, server: SimulatorServer) -> None:
@@ -243,7 +243,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(run: Run
     result = run("publish", "acme", "events", "-", "--failed-to", "no/such/folder.jsonl", stdin=json.dumps(EVENT))
 
     assert result.returncode == 2
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
@@ -319,11 +319,11 @@ def test_who_stops_it_is_told_what_was_done_and_keeps_the_rest(
 ) -> None:
     server.faults.add(SimulatedFault(delay=0.2, path="/publish/"))
     process = start(subprocess.PIPE, "--failed-to", "rest.jsonl")
-    wait_until(lambda: server.record.count("/publish/", 200) >= 2, "some are published")
+    wait_until(lambda: server.request_log.count("/publish/", 200) >= 2, "some are published")
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
 
-    done = server.record.count("/publish/", 200)
+    done = server.request_log.count("/publish/", 200)
     rest = (tmp_path / "rest.jsonl").read_text("utf-8").splitlines()
     assert process.returncode == 1
     assert done < 40

@@ -16,5 +16,5 @@ def test_the_example_pushes_and_publishes() -> None:
 
         exec(example, {"password": IEM_PASSWORD, "body": SAMPLES[Publication.EVENTS]})
 
-        assert server.record.count("/gbp/push/ACME", 200) == 1
-        assert server.record.count("/publish/allevents/", 200) == 1
+        assert server.request_log.count("/gbp/push/ACME", 200) == 1
+        assert server.request_log.count("/publish/allevents/", 200) == 1

@@ -61,7 +61,7 @@ def test_a_failure_of_iem_is_retried_until_success(site: Site) -> None:
     site.relay.post(incident(1))
 
     site.wait_for_pushes(1)
-    assert site.server.record.count("/gbp/push/", 503) == 2
+    assert site.server.request_log.count("/gbp/push/", 503) == 2
 
 
 def test_a_token_that_expired_early_is_replaced_once(site: Site) -> None:
@@ -88,7 +88,8 @@ def test_a_killed_worker_loses_nothing(site: Site) -> None:
     for number in range(20):
         site.relay.post(incident(number))
     wait_until(
-        lambda: site.server.record.count("/gbp/push/") + site.server.record.in_flight > 0, "a push is in progress"
+        lambda: site.server.request_log.count("/gbp/push/") + site.server.request_log.in_flight > 0,
+        "a push is in progress",
     )
 
     doomed.stop(signal.SIGKILL)
@@ -105,7 +106,7 @@ def test_a_stopping_worker_finishes_what_is_in_flight_and_exits_0(site: Site) ->
     site.wait_for_pushes(1)
     site.server.faults.add(SimulatedFault(delay=1, count=1, path="/gbp/push/"))
     delivery = site.relay.post(incident(1)).json()["delivery_id"]
-    wait_until(lambda: site.server.record.in_flight > 0, "the push is in progress")
+    wait_until(lambda: site.server.request_log.in_flight > 0, "the push is in progress")
 
     status = worker.stop(signal.SIGTERM)
 
@@ -217,7 +218,7 @@ def test_a_hanging_iem_does_not_delay_another_integration(site: Site) -> None:
         site.relay.start_worker()
         for number in range(50):
             site.relay.post(incident(number))
-        wait_until(lambda: site.server.record.in_flight > 0, "the first IEM hangs")
+        wait_until(lambda: site.server.request_log.in_flight > 0, "the first IEM hangs")
 
         began = time.monotonic()
         site.relay.post(incident(1000), name="other")

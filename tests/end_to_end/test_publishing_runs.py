@@ -42,7 +42,7 @@ def test_one_of_several_workers_publishes(relay: Relay, iem: SimulatorServer, re
 
     counts = {kind: len(bodies) for kind, bodies in published(iem).items()}
     assert counts == {"entity": 1, "service": 1, "healthcheck": 1, "metrics": 6, "events": 2}
-    assert iem.record.count("/api/v1/user/token") == 1
+    assert iem.request_log.count("/api/v1/user/token") == 1
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_failing_publish_service_does_not_affect_deliveries(
 ) -> None:
     iem.faults.add(fault)
     relay.start_worker()
-    wait_until(lambda: iem.record.in_flight or iem.record.count("/publish/"), "the worker tries to publish")
+    wait_until(lambda: iem.request_log.in_flight or iem.request_log.count("/publish/"), "the worker tries to publish")
 
     began = time.monotonic()
     for number in range(20):

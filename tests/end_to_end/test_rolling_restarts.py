@@ -86,9 +86,9 @@ def test_a_second_signal_ends_a_worker_at_once_and_loses_nothing(site: Site) -> 
     with steady_load([site.relay]) as load:
         wait_for_more(load)
         site.server.faults.add(SimulatedFault(delay=0.45, path="/gbp/push/"))
-        wait_until(lambda: site.server.record.in_flight >= 8, "pushes are in flight")
+        wait_until(lambda: site.server.request_log.in_flight >= 8, "pushes are in flight")
         stop_at_once(worker)
-        left = site.server.record.in_flight
+        left = site.server.request_log.in_flight
         site.server.faults.clear()
         site.relay.start_worker()
         wait_for_more(load)

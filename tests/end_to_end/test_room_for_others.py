@@ -26,7 +26,7 @@ def test_two_integrations_with_slow_iems_do_not_delay_a_third(site: Site) -> Non
         site.relay.start_worker()
         # One of 16 places is reserved for `acme`.
         wait_until(
-            lambda: sum(server.record.in_flight for server in slow.values()) >= 15,
+            lambda: sum(server.request_log.in_flight for server in slow.values()) >= 15,
             "both use all their places",
         )
 

@@ -28,7 +28,7 @@ def test_a_paused_worker_settles_nothing_and_continues(site: Site) -> None:
     site.server.faults.add(SimulatedFault(delay=0.4, path="/gbp/push/"))
     for ticket in range(TICKETS):
         site.relay.post(update(ticket, 1))
-    wait_until(lambda: site.server.record.in_flight == TICKETS, "all pushes are in progress")
+    wait_until(lambda: site.server.request_log.in_flight == TICKETS, "all pushes are in progress")
 
     paused.popen.send_signal(signal.SIGSTOP)
     site.wait_for_pushes(TICKETS)

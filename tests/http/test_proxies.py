@@ -144,7 +144,7 @@ def test_tls_ends_at_the_service_and_the_proxy_alone_gets_its_password(iem: Secu
     assert reply.status is not None
     assert [head.splitlines()[0] for head in proxy.heads] == [f"CONNECT 127.0.0.1:{iem.port} HTTP/1.0"]
     assert "proxy-authorization: basic " in proxy.heads[0].lower()
-    assert not any("proxy" in name.lower() for one in iem.server.record.exchanges for name in one.headers)
+    assert not any("proxy" in name.lower() for one in iem.server.request_log.exchanges for name in one.headers)
 
 
 def test_a_proxy_that_refuses_is_told(iem: SecureIem, proxy: Proxy) -> None:

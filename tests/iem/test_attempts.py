@@ -42,7 +42,7 @@ class Line:
         return self.service.push(Target("ACME", "42"), SYS_ID, 6, deadline=deadline, is_probe=is_probe).outcome
 
     def calls(self, path: str) -> int:
-        return self.server.record.count(path)
+        return self.server.request_log.count(path)
 
 
 @pytest.fixture

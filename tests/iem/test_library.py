@@ -33,7 +33,7 @@ def test_it_pushes_and_publishes_with_one_token(iem: IemService, server: Simulat
     outcomes += [iem.publish(one, SAMPLES[one]).outcome for one in Publication]
 
     assert outcomes == [Delivered()] * 7
-    assert server.record.count("/api/v1/user/token") == 1
+    assert server.request_log.count("/api/v1/user/token") == 1
     assert iem_of(server).actionables == {SYS_ID: 6}
 
 
@@ -42,7 +42,7 @@ def test_a_revoked_token_is_replaced_in_the_same_call(iem: IemService, server: S
     iem_of(server).revoke()
 
     assert iem.publish(Publication.EVENTS, SAMPLES[Publication.EVENTS]).outcome == Delivered()
-    assert server.record.count("/api/v1/user/token") == 2
+    assert server.request_log.count("/api/v1/user/token") == 2
 
 
 def test_a_refusal_is_an_outcome(server: SimulatorServer) -> None:
@@ -62,7 +62,7 @@ def test_a_wrong_body_is_not_sent(iem: IemService, server: SimulatorServer) -> N
     with pytest.raises(RequestBodyError, match="severity is missing"):
         iem.publish(Publication.EVENTS, {})
 
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 @pytest.mark.parametrize("url", ["http://iem.example.com", "iem.example.com", "ftp://iem.example.com", ""])
@@ -78,4 +78,4 @@ def test_a_push_that_is_not_the_guides_is_not_sent(
     with pytest.raises(RequestBodyError):
         iem.push(Target("ACME", "42"), sys_id, state)
 
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0

@@ -113,7 +113,7 @@ def token_of(cache: TokenCache) -> str:
 
 def calls(server: SimulatorServer) -> int:
     """Return how many token calls IEM has answered."""
-    return server.record.count(TOKEN_PATH)
+    return server.request_log.count(TOKEN_PATH)
 
 
 def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[str | TokenUnavailable]:
@@ -150,7 +150,7 @@ def test_a_slow_fetch_is_waited_for_by_all(server: SimulatorServer, make_cache: 
 
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(get, cache) for cache in caches * 2]
-        assert server.record.wait_until(lambda: server.record.arrived == 1)
+        assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
         server.faults.clear()
         found = [one.result(PATIENCE) for one in waiting]
 
@@ -209,7 +209,7 @@ def test_a_fetch_that_takes_longer_than_the_deadline_is_an_unreachable_iem(
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(get, slow)
-        assert server.record.wait_until(lambda: server.record.arrived == 1)
+        assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
         found = get(other, patience=0.1)
         server.faults.clear()
         waiting.result(PATIENCE)
@@ -506,7 +506,7 @@ def test_a_fetch_during_which_redis_goes_away_leaves_no_thread_waiting(
     try:
         with ThreadPoolExecutor(4) as pool:
             waiting: list[Future[str | TokenUnavailable]] = [pool.submit(get, cache) for _ in range(4)]
-            assert server.record.wait_until(lambda: server.record.arrived == 1)
+            assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
             own.stop()
             server.faults.clear()
             wait_until(lambda: all(one.done() for one in waiting), "every thread has its answer")

@@ -77,7 +77,7 @@ def test_a_backlog_for_a_slow_iem_delays_no_other_integration(
     shared: SharedRelay, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shared.restart_alpha(SimulatedFault(delay=0.2, path="/gbp/push/"))
-    wait_until(lambda: shared.alpha.record.in_flight >= 8, "alpha uses all its places")
+    wait_until(lambda: shared.alpha.request_log.in_flight >= 8, "alpha uses all its places")
 
     seconds = [shared.deliver(UPDATES + ticket) for ticket in range(UPDATES)]
 

@@ -101,14 +101,16 @@ def test_an_outage_adds_at_most_a_tenth_to_the_number_of_pushes(
                 f"\noutage of {SECONDS:.0f} s, {outage.name}: {accepted} deliveries, {count} pushes, {count / accepted:.3f} each"
             )
         assert len(outage.pushed()) == accepted
-        assert outage.name == "away" or outage.server.record.count(PUSH_PATH) == count
+        assert outage.name == "away" or outage.server.request_log.count(PUSH_PATH) == count
         assert count <= MAX_PUSHES_PER_DELIVERY * accepted
 
 
 def all_logged(worker: Process, outages: list[Outage]) -> bool:
     """Return whether the worker has logged every push that reached IEM."""
     pairs = zip(outages, attempts(worker, outages), strict=True)
-    return all(count >= max(len(outage.accepted), outage.server.record.count(PUSH_PATH)) for outage, count in pairs)
+    return all(
+        count >= max(len(outage.accepted), outage.server.request_log.count(PUSH_PATH)) for outage, count in pairs
+    )
 
 
 def send_steadily(site: Site, outage: Outage, stop: threading.Event) -> None:

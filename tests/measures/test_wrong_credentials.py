@@ -29,7 +29,7 @@ def test_wrong_credentials_are_tried_at_most_three_times(site: Site, capsys: pyt
 
     workers = [site.relay.start_worker() for _ in range(WORKERS)]
     wait_until(lambda: all("worker started" in worker.log for worker in workers), "all workers run")
-    too_many = site.server.record.wait_until(lambda: site.iem.token_calls > MAX_TOKEN_CALLS, timeout=SECONDS)
+    too_many = site.server.request_log.wait_until(lambda: site.iem.token_calls > MAX_TOKEN_CALLS, timeout=SECONDS)
 
     with capsys.disabled():
         print(f"\nwrong credentials: {site.iem.token_calls} token calls in {SECONDS:.0f} s, {WORKERS} workers")
@@ -38,4 +38,4 @@ def test_wrong_credentials_are_tried_at_most_three_times(site: Site, capsys: pyt
     state = Circuit(connection).read("acme")
     assert state is not None
     assert state.reason == "wrong_credentials"
-    assert site.server.record.count("/gbp/push/") == 0
+    assert site.server.request_log.count("/gbp/push/") == 0

@@ -114,7 +114,7 @@ def test_a_dropped_connection_gives_no_answer(
         push(server)
 
     assert len(iem.pushes) == applied
-    assert [exchange.status for exchange in server.record.exchanges] == [None]
+    assert [exchange.status for exchange in server.request_log.exchanges] == [None]
     assert push(server).status_code == 200
 
 
@@ -124,13 +124,13 @@ def test_a_delayed_request_times_out_at_its_caller(server: SimulatorServer) -> N
     with pytest.raises(requests.ReadTimeout):
         push(server, timeout=0.05)
 
-    assert (server.record.arrived, server.record.in_flight) == (1, 1)
+    assert (server.request_log.arrived, server.request_log.in_flight) == (1, 1)
 
 
 def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServer, iem: SimulatedIem) -> None:
     server.faults.add(SimulatedFault(delay=FAR))
     thread, outcome = push_in_a_thread(server)
-    assert server.record.wait_until(lambda: server.record.arrived == 1)
+    assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
     assert iem.pushes == []
 
     server.faults.clear()
@@ -154,7 +154,7 @@ def test_stopping_cuts_a_delayed_request_off_before_it_is_applied() -> None:
     server = SimulatorServer(iem).start()
     server.faults.add(SimulatedFault(delay=FAR))
     thread, outcome = push_in_a_thread(server)
-    assert server.record.wait_until(lambda: server.record.arrived == 1)
+    assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
 
     server.stop()
 
@@ -176,7 +176,7 @@ def test_a_dripping_answer_outlives_a_read_timeout(server: SimulatorServer) -> N
 def test_a_dripping_head_drips_too(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(drip=FAR, drip_head=True))
     thread, outcome = push_in_a_thread(server)
-    assert server.record.wait_until(lambda: server.record.count() == 1)
+    assert server.request_log.wait_until(lambda: server.request_log.count() == 1)
 
     server.faults.clear()
 
@@ -188,7 +188,7 @@ def test_stopping_ends_a_dripping_answer() -> None:
     server = SimulatorServer(SimulatedIem(INSTALLATION)).start()
     server.faults.add(SimulatedFault(drip=FAR))
     thread, outcome = push_in_a_thread(server)
-    assert server.record.wait_until(lambda: server.record.count() == 1)
+    assert server.request_log.wait_until(lambda: server.request_log.count() == 1)
 
     server.stop()
 
@@ -296,4 +296,4 @@ def test_the_control_path_meets_no_fault(server: SimulatorServer) -> None:
     connection.close()
 
     assert status == 200
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0

@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_refused_and_the_connection_closed(
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"Connection: close" in head
     assert json.loads(body)["message"]
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 def test_a_caller_that_goes_away_in_its_body_leaves_no_trace(
@@ -116,7 +116,7 @@ def test_a_caller_that_goes_away_in_its_body_leaves_no_trace(
         received = raw.recv(100)
 
     assert received == b""
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
     assert capfd.readouterr().err == ""
 
 
@@ -147,7 +147,7 @@ def test_the_record_tells_what_came_without_its_secrets(server: SimulatorServer)
         "client": [{"Password": "***", "old_session_id": "***"}],
     }
     assert first["at"] <= first["settled_at"] <= second["at"]
-    everything = told.text + repr(server.record.exchanges)
+    everything = told.text + repr(server.request_log.exchanges)
     assert "hidden" not in everything
     assert token not in everything
     assert USER[1] not in everything
@@ -185,7 +185,7 @@ def test_the_record_is_bounded_and_its_counters_are_not() -> None:
 
 
 def test_waiting_for_what_does_not_happen_ends(server: SimulatorServer) -> None:
-    assert not server.record.wait_until(lambda: server.record.arrived > 0, timeout=0.01)
+    assert not server.request_log.wait_until(lambda: server.request_log.arrived > 0, timeout=0.01)
 
 
 def test_the_state_is_told_over_http(server: SimulatorServer) -> None:
@@ -227,12 +227,12 @@ def test_a_reset_drops_the_requests_that_wait(server: SimulatorServer) -> None:
 
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as waiting:
         waiting.sendall(f"GET {HEALTH} HTTP/1.1\r\n\r\n".encode())
-        assert server.record.wait_until(lambda: server.record.arrived == 2)
+        assert server.request_log.wait_until(lambda: server.request_log.arrived == 2)
         server.reset()
         received = waiting.recv(100)
 
     assert received == b""
-    assert (server.record.arrived, server.record.in_flight, server.record.exchanges) == (0, 0, [])
+    assert (server.request_log.arrived, server.request_log.in_flight, server.request_log.exchanges) == (0, 0, [])
     assert server.service.state()["pushes"] == []
 
 
@@ -265,7 +265,7 @@ def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer) -> No
 
     assert len(iem.pushes) == 200
     assert iem.actionables == {f"ticket-{caller}": 24 for caller in range(8)}
-    assert server.record.count("/gbp/push/ACME", 200) == 200
+    assert server.request_log.count("/gbp/push/ACME", 200) == 200
 
 
 def test_a_stopped_simulator_cuts_idle_connections_and_refuses_new_ones() -> None:
@@ -293,7 +293,7 @@ def test_a_simulator_starts_again_on_its_port_with_what_it_knew() -> None:
         again = requests.get(before + HEALTH, timeout=5)
 
     assert again.status_code == 200
-    assert server.record.arrived == 2
+    assert server.request_log.arrived == 2
     assert len(iem.pushes) == 1
 
 

@@ -84,7 +84,7 @@ def test_a_logout_ends_the_impersonated_session_and_not_the_service_accounts(
 
 def test_where_the_server_set_no_cookie_no_logout_is_asked(client: VirimaClient, server: SimulatorServer) -> None:
     assert client.log_out(LoginSession(), timeout=TIMEOUT) == NoSession()
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 def test_an_unknown_user_is_not_found(client: VirimaClient) -> None:
@@ -161,7 +161,7 @@ def test_every_call_carries_the_credentials_and_says_what_it_takes(
     client.set_up(SERVICE.email, SERVICE.password, timeout=TIMEOUT)
     client.log_out(session, timeout=TIMEOUT)
 
-    exchanges = server.record.exchanges
+    exchanges = server.request_log.exchanges
     assert len(exchanges) == 7
     assert {one.status for one in exchanges} == {200}
     assert {one.headers["accept"] for one in exchanges} == {"application/json"}
@@ -177,4 +177,4 @@ def test_a_body_that_the_specification_does_not_have_is_not_sent(
         client.log_in(SERVICE.email, SERVICE.password, LoginSession(), timeout=TIMEOUT, more=more)
 
     assert SERVICE.password not in str(told.value)
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0

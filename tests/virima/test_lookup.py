@@ -145,7 +145,7 @@ def test_a_refused_impersonation_is_tried_once_more_and_told_as_refused(
 
     assert meaning(result) == (Outcome.FAILED, LookupReason.REFUSED, 403)
     assert calls(server)["dologin"] == 2
-    assert server.record.count(IMPERSONATE) == 3
+    assert server.request_log.count(IMPERSONATE) == 3
 
 
 def test_refusals_leave_no_row_of_sessions_behind(lookup: Lookup, server: SimulatorServer) -> None:
@@ -164,7 +164,7 @@ def test_a_refusal_in_a_session_that_is_new_is_not_for_its_age(lookup: Lookup, s
 
     lookup.look_up(JANE.email)
 
-    assert (calls(server)["dologin"], server.record.count(IMPERSONATE)) == (1, 1)
+    assert (calls(server)["dologin"], server.request_log.count(IMPERSONATE)) == (1, 1)
 
 
 @pytest.mark.parametrize("mode", ["impersonate", "session"])
@@ -202,7 +202,7 @@ def test_a_service_account_with_a_second_factor_is_no_success(server: SimulatorS
 @pytest.mark.parametrize("email", ["", "  "])
 def test_without_an_email_nobody_is_asked_for(lookup: Lookup, server: SimulatorServer, email: str) -> None:
     assert meaning(lookup.look_up(email)) == (Outcome.NOT_FOUND, LookupReason.NO_EMAIL, None)
-    assert server.record.arrived == 0
+    assert server.request_log.arrived == 0
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_threads_that_wait_for_a_login_share_its_failure(lookup: Lookup, server:
         reasons = list(pool.map(look_up, range(8)))
 
     assert reasons == [LookupReason.UNREACHABLE] * 8
-    assert server.record.arrived <= 2
+    assert server.request_log.arrived <= 2
 
 
 def test_a_failed_login_is_tried_again_by_the_next_lookup(lookup: Lookup, server: SimulatorServer) -> None:

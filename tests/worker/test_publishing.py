@@ -196,7 +196,7 @@ def test_a_failed_publication_is_repeated_at_growing_intervals(site: Publishers)
     site.start("one", PublishBlock(heartbeat=60.0, metrics=None, events=False, topology=False, backlog_age=900.0))
 
     site.run_for(300)
-    tried = site.server.record.count("/publish/")
+    tried = site.server.request_log.count("/publish/")
     site.server.faults.clear()
     site.run_for(300)
 
@@ -209,8 +209,8 @@ def test_wrong_credentials_are_tried_four_times_in_an_hour(site: Publishers) -> 
 
     site.run_for(3600)
 
-    assert site.server.record.count("/api/v1/user/token") == 4
-    assert site.server.record.count("/publish/") == 0
+    assert site.server.request_log.count("/api/v1/user/token") == 4
+    assert site.server.request_log.count("/publish/") == 0
 
 
 def test_nothing_is_published_while_parked_for_wrong_credentials(site: Publishers) -> None:
@@ -219,7 +219,7 @@ def test_nothing_is_published_while_parked_for_wrong_credentials(site: Publisher
 
     site.run_for(60)
 
-    assert site.server.record.arrived == 0
+    assert site.server.request_log.arrived == 0
 
 
 def test_a_token_refused_for_publishing_does_not_affect_deliveries(site: Publishers) -> None:
@@ -228,7 +228,7 @@ def test_a_token_refused_for_publishing_does_not_affect_deliveries(site: Publish
 
     site.run_for(3)
 
-    assert (site.server.record.count("/api/v1/user/token"), site.server.record.count("/publish/")) == (2, 2)
+    assert (site.server.request_log.count("/api/v1/user/token"), site.server.request_log.count("/publish/")) == (2, 2)
     stored = TokenStore(site.redis, "acme").load()
     assert stored is not None
     assert stored.refusal is None
@@ -241,7 +241,7 @@ def test_a_refused_kind_does_not_delay_the_others(site: Publishers) -> None:
 
     site.run_for(3600)
 
-    assert site.server.record.count("/publish/service/") == 1, "refused as malformed: repeated after a day"
+    assert site.server.request_log.count("/publish/service/") == 1, "refused as malformed: repeated after a day"
     assert len(site.published("healthcheck")) == 60
     assert len(site.published("metrics")) == 72
 
@@ -267,7 +267,7 @@ def test_all_processes_share_the_wait_after_a_refusal(site: Publishers) -> None:
         site.run_for(60)
         site.redis.call("DEL", key("acme", "publisher:lease"))  # the publishing process dies once a minute
 
-    assert site.server.record.count("/api/v1/user/token") == 4
+    assert site.server.request_log.count("/api/v1/user/token") == 4
 
 
 def test_a_corrected_account_is_used_after_the_first_delivery(site: Publishers) -> None:
@@ -299,7 +299,7 @@ def test_retry_after_is_honoured(site: Publishers) -> None:
 
     site.run_for(3600)
 
-    assert site.server.record.count("/publish/") == 2
+    assert site.server.request_log.count("/publish/") == 2
 
 
 def test_a_change_of_another_integration_has_no_effect(site: Publishers) -> None:
