@@ -28,6 +28,11 @@ prose:
 docs:
 	NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN)/mkdocs build --strict --quiet
 
+# The files that are made from the declarations of the mapping keys in relay/core.
+generated:
+	$(PYTHON_BIN)/relay mappings schema > mappings/schema.json
+	$(PYTHON_BIN)/python -m relay.mapping_files.key_reference docs/mapping-files/reference.md
+
 test:
 	$(PYTHON_BIN)/pytest
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.core.integration import Env, File, Plain, Text
 from relay.core.redact import Redactor
+from relay.core.references import Env, File, Plain, Text
 from relay.core.values import is_text
 from relay.errors import SecretMissingError
 

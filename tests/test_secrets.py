@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.core.integration import Env, File
 from relay.core.redact import Redactor
+from relay.core.references import Env, File
 from relay.errors import SecretMissingError
 from relay.secrets import SecretReader
 

@@ -16,7 +16,6 @@ from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
 from relay.mapping_files.checker import Side, inspect
 from relay.mapping_files.folder import MappingFile, mapping_paths, read_mapping, read_mappings
-from relay.mapping_files.json_schema import make_json_schema
 from relay.mapping_files.sources import load_presets
 from relay.secrets import SecretReader
 from relay.settings import load_settings, read_environment
@@ -65,6 +64,8 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
 @mappings.command
 def schema() -> None:
     """Print the JSON Schema (2020-12) of a mapping file, for editors."""
+    from relay.mapping_files.json_schema import make_json_schema  # noqa: PLC0415 - only this command needs apispec
+
     click.echo(json.dumps(make_json_schema(load_presets()), indent=2, ensure_ascii=False))
 
 

@@ -31,5 +31,5 @@ def find_integration(name: str) -> Integration:
     """
     file = find_mapping(name)
     if file.integration is None:
-        raise ConfigurationError(file.complaints())
+        raise ConfigurationError(file.formatted_faults())
     return file.integration

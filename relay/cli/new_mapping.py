@@ -23,8 +23,8 @@ _EX_USAGE = 2
 def _answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` an option for each question but the name."""
     for question in reversed(QUESTIONS[1:]):
-        usual = f"  [{question.usual}]" if question.usual else ""
-        command = click.option(question.option, help=f"{question.asks}.{usual}")(command)
+        usual = f"  [{question.default}]" if question.default else ""
+        command = click.option(question.option, help=f"{question.text}.{usual}")(command)
     return command
 
 
@@ -54,7 +54,7 @@ def new(name: str | None, *, output: str | None, as_json: bool, **given: str | N
         write_new(path, file.text)
         file = read_mapping(path)
         if file.integration is None:  # somebody else was at it meanwhile
-            raise ConfigurationError(file.complaints())
+            raise ConfigurationError(file.formatted_faults())
     report(file, is_written=output != "-", as_json=as_json)
 
 
@@ -75,8 +75,8 @@ def _faults_of(answers: Mapping[str, str], *, is_complete: bool) -> Iterator[str
         spelling = "NAME" if question.field == "name" else question.option
         answer = answers.get(question.field)
         if answer is None:
-            if is_complete and question.usual is None and applies(question, answers):
-                yield f"{spelling}: missing. {question.asks}"
+            if is_complete and question.default is None and applies(question, answers):
+                yield f"{spelling}: missing. {question.text}"
         elif not applies(question, answers) and (is_complete or "virima_url" in answers):
             yield f"{spelling}: has no effect without --virima-url"
         elif fault := _fault_of(question, answer):
@@ -125,14 +125,14 @@ def _ask_for_the_rest(answers: dict[str, str]) -> None:
 
 def _ask(question: Question) -> str:
     """Return an answer that is good, however often it takes. The prompt is on stderr: stdout is for the file."""
-    usual = f" [{question.usual}]" if question.usual else ""
+    usual = f" [{question.default}]" if question.default else ""
     while True:
-        click.echo(f"{click.style(question.asks, bold=True)}{usual}: ", nl=False, err=True)
+        click.echo(f"{click.style(question.text, bold=True)}{usual}: ", nl=False, err=True)
         line = sys.stdin.buffer.readline().decode("utf-8", "surrogateescape")
         if not line:
             click.echo(err=True)
             raise click.Abort
-        answer = line.strip() or question.usual or ""
+        answer = line.strip() or question.default or ""
         fault = _fault_of(question, answer)
         if fault is None:
             return answer

@@ -10,8 +10,8 @@ import click
 
 from relay.cli.findings import findings_as_json, print_findings
 from relay.cli.terminal import print_json, shown
-from relay.core.integration import Env, Secret
 from relay.core.redact import Redactor
+from relay.core.references import Env, Secret
 from relay.mapping_files.checker import Need, inspect, needs_of
 from relay.mapping_files.folder import MappingFile, read_mappings
 from relay.mapping_files.writer import SCHEMA_NAME
@@ -50,7 +50,7 @@ def _as_json(checked: MappingFile, needs: Sequence[Need]) -> dict[str, Any]:
         "file": str(checked.path),
         "integration": checked.name,
         "secrets": [
-            {"key": need.key, **_reference(need.secret), "process": need.side, "is_there": need.is_there}
+            {"key": need.key, **_reference(need.secret), "process": need.side, "is_there": need.exists}
             for need in needs
         ],
         "faults": findings_as_json(checked),
@@ -62,7 +62,7 @@ def _reference(secret: Secret) -> dict[str, str]:
 
 
 def _missing_lines(needs: Sequence[Need]) -> Iterator[str]:
-    missing = [need for need in needs if not need.is_there]
+    missing = [need for need in needs if not need.exists]
     if not missing:
         return
     yield "\nStill missing:"

@@ -113,7 +113,7 @@ def _check_mappings(settings: Settings) -> None:
     """Tell what is wrong with mapping files; only a missing folder stops the start."""
     catalogue = Catalogue(read_mappings(settings.mappings))
     for file in catalogue.broken():
-        for complaint in file.complaints():
+        for complaint in file.formatted_faults():
             say("relay", complaint)
     if not any(catalogue.usable()):
         say("relay", f"no usable mapping file in {settings.mappings}: webhooks are answered 404 or 503 (try --demo)")

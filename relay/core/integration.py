@@ -1,176 +1,109 @@
-"""An integration as its mapping file says (DESIGN section 4): typed, validated, frozen. Durations are seconds."""
+"""An integration as its mapping file describes it: typed, validated, frozen.
+
+Every key of a mapping file is declared once, as a dataclass field: here, in `mapping_blocks`, or in `authentication`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Literal
+from typing import Literal, get_args
 
+from relay.core.authentication import Authentication
 from relay.core.id_pattern import IdPattern
+from relay.core.mapping_blocks import (
+    DedupeBlock,
+    IemBlock,
+    MappingTest,
+    PublishBlock,
+    RecordPaths,
+    RetryBlock,
+    VirimaBlock,
+)
+from relay.core.mapping_key import Block, Choice, Kind, ListOf, Presence, Range, key
 from relay.core.paths import FieldPath
 
 Source = Literal["servicenow", "service-exchange"]
-#: The fields that a mapping can find in a record, in the order in which they are told.
-FIELDS = ("sys_id", "state", "table", "number", "version", "updated_at", "resolved_by")
+SOURCES: tuple[Source, ...] = get_args(Source)
+UnlistedStates = Literal["ignore", "reject"]
 
 
-@dataclass(frozen=True, slots=True)
-class Env:
-    """A value that stands in an environment variable."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A value that stands in a file, less the line's end."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A value that is no secret and stands in the mapping file."""
-
-    text: str
-
-
-Secret = Env | File
-Text = Plain | Env | File
-
-
-@dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """RFC 7617."""
-
-    username: str
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class HmacAuth:
-    """A signature over the raw body, or over `<timestamp>.<body>` where `timestamp_header` is set."""
-
-    header: str
-    algorithm: Literal["sha1", "sha256", "sha512"]
-    encoding: Literal["any", "hex", "base64"]
-    secrets: tuple[Secret, ...]
-    timestamp_header: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderAuth:
-    """An API key in a header, behind `scheme` and a space where there is one."""
-
-    header: str
-    value: Secret
-    scheme: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StandardWebhooksAuth:
-    """standardwebhooks.com: webhook-id, webhook-timestamp, webhook-signature."""
-
-    secrets: tuple[Secret, ...]
-
-
-Authentication = BasicAuth | HmacAuth | HeaderAuth | StandardWebhooksAuth
-
-
-@dataclass(frozen=True, slots=True)
-class DedupeBlock:
-    """How long an identity is remembered, and whether states that map to one IEM state are one."""
-
-    window: float
-    collapse: bool
-
-
-@dataclass(frozen=True, slots=True)
-class IemBlock:
-    """Where and as whom to push."""
-
-    url: Text
-    customer_id: str
-    integration_id: str
-    auth: Literal["token", "basic"]
-    username: Text
-    password: Secret
-    timeout: float
-    max_in_flight: int
-    ca_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RetryBlock:
-    """The schedule of retries: `first`, doubling with jitter up to `most`, given up after `give_up_after` unparked."""
-
-    first: float
-    most: float
-    give_up_after: float
-
-
-@dataclass(frozen=True, slots=True)
-class VirimaBlock:
-    """Where and how resolvers are looked up."""
-
-    url: Text
-    username: Text
-    password: Secret
-    lookup: Literal["impersonate", "session"]
-    cache: float
-    timeout: float
-    ca_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PublishBlock:
-    """What the relay tells IEM of itself; None: not that."""
-
-    heartbeat: float | None
-    metrics: float | None
-    events: bool
-    topology: bool
-    #: A pending delivery that is older is told (seconds).
-    backlog_age: float
-
-
-@dataclass(frozen=True, slots=True)
-class MappingTest:
-    """An example in the mapping file: what a payload must come to."""
-
-    name: str
-    payload: Any
-    state: int | None = None
-    ignored: bool = False
-    rejected: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Integration:
     """One mapping file: one ITSM source paired with one IEM customer id and integration id."""
 
     name: str
-    source: Source
-    enabled: bool
-    description: str
-    authentications: tuple[Authentication, ...]
-    allow_from: tuple[IPv4Network | IPv6Network, ...]
-    #: Webhooks per second.
-    rate_limit: int | None
-    records: FieldPath
-    fields: Mapping[str, tuple[FieldPath, ...]]
-    sys_id_pattern: IdPattern
-    #: The incident's states: `values.state_key` → IEM state.
-    states: Mapping[str, int]
-    #: Other tables' states by `values.table_key`.
-    tables: Mapping[str, Mapping[str, int]]
-    unlisted_states: Literal["ignore", "reject"]
-    dedupe: DedupeBlock
-    iem: IemBlock
-    retry: RetryBlock
-    virima: VirimaBlock | None
-    publish: PublishBlock | None
-    tests: tuple[MappingTest, ...]
-    #: SHA-256 of the file's text, its first 12 hex digits: which version of the mapping this is.
+    source: Source = key(
+        Choice(SOURCES),
+        "the ITSM tool. Sets the defaults of `records`, `fields`, `sys_id_pattern` and `states`",
+    )
+    enabled: bool = key(
+        Kind.BOOLEAN,
+        "`false`: webhooks are answered 404, and pending deliveries wait, parked as `disabled`. The time until "
+        "`retry.give_up_after` does not run meanwhile",
+        default=True,
+    )
+    description: str = key(Kind.TEXT, "a text for people", default="", example="ACME production")
+    authentications: tuple[Authentication, ...] = key(
+        Kind.AUTHENTICATIONS,
+        "who may post. A webhook that satisfies one of the methods is accepted. `none` accepts every sender",
+        example=[{"type": "basic", "username": "servicenow", "password": {"env": "ACME_WEBHOOK_PASSWORD"}}],
+        name="auth",
+    )
+    allow_from: tuple[IPv4Network | IPv6Network, ...] = key(
+        Kind.NETWORKS,
+        "addresses that may post. Without it, any address may. Behind a proxy, set `RELAY_TRUSTED_PROXIES`",
+        default=(),
+        example=["10.0.0.0/8", "192.0.2.17"],
+    )
+    rate_limit: int | None = key(
+        Range(1, 10_000),
+        "webhooks per second, over all web processes; bursts of one second's worth are accepted. More are answered 429",
+        default=None,
+        example=50,
+    )
+    records: FieldPath = key(
+        Kind.PATH,
+        'the record or the list of records in the body; `"@"` is the whole body',
+        default=Presence.FROM_SOURCE,
+        example="result || @",
+    )
+    fields: Mapping[str, tuple[FieldPath, ...]] = key(
+        Block(RecordPaths),
+        "paths inside a record. Merged with those of the source, key by key",
+        default=Presence.FROM_SOURCE,
+    )
+    sys_id_pattern: IdPattern = key(
+        Kind.PATTERN,
+        "what a ticket id must match. Write `^` and `$`, or a match anywhere in the id suffices. An id "
+        "that takes the expression longer than 100 ms is rejected: nested repetitions are slow",
+        default=Presence.FROM_SOURCE,
+    )
+    #: By `values.state_key`.
+    states: Mapping[str, int] = key(
+        Kind.STATES,
+        "the states that are relayed. Replaces the list of the source",
+        default=Presence.FROM_SOURCE,
+    )
+    #: By `values.table_key`, then by `values.state_key`.
+    tables: Mapping[str, Mapping[str, int]] = key(Kind.TABLES, "states of tables other than incident", default={})
+    unlisted_states: UnlistedStates = key(
+        Choice(get_args(UnlistedStates)),
+        "what to do with a state that is not listed: `ignore` (200) or `reject` (422)",
+        default="ignore",
+    )
+    dedupe: DedupeBlock = key(Block(DedupeBlock), "when two updates are the same", default=DedupeBlock())
+    iem: IemBlock = key(Block(IemBlock), "where updates are pushed")
+    retry: RetryBlock = key(Block(RetryBlock), "how failed pushes are repeated", default=RetryBlock())
+    virima: VirimaBlock | None = key(Block(VirimaBlock), "look up in Virima who resolved the ticket", default=None)
+    publish: PublishBlock | None = key(
+        Block(PublishBlock), "what the relay publishes about itself to IEM", default=None
+    )
+    tests: tuple[MappingTest, ...] = key(
+        ListOf(MappingTest),
+        "example payloads with the expected result; a file with a failing test is not used",
+        default=(),
+    )
+    #: The first 12 hex digits of the SHA-256 of the file's text: the version of the mapping.
     digest: str

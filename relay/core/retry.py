@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.core.integration import RetryBlock
+from relay.core.mapping_blocks import RetryBlock
 
 #: Jitter: a delay is lengthened or shortened by up to this part, so that deliveries that failed together do not return together.
 JITTER = 0.2

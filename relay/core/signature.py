@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from relay.core.integration import Authentication, BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
+from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
 
 #: A signed timestamp with a larger difference is refused as a replay (seconds).
 TIMESTAMP_TOLERANCE = 300

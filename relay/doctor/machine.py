@@ -112,14 +112,14 @@ def examine_mapping(file: MappingFile) -> Finding:
     more = "see `relay mappings check`"
     if file.faults:
         others = f" (and {len(file.faults) - 1} more)" if len(file.faults) > 1 else ""
-        return Finding.fail(subject, f"{file.complaints()[0]}{others}", more)
+        return Finding.fail(subject, f"{file.formatted_faults()[0]}{others}", more)
     assert file.integration
     one = file.integration
     says = f"{file.path}: {one.source} → IEM {one.iem.customer_id}/{one.iem.integration_id}"
     if not one.enabled:
         return Finding.warn(subject, f"{says}, disabled: webhooks are answered 404", "set `enabled: true`")
     if file.warnings:
-        return Finding.warn(subject, file.complain(file.warnings[0]), more)
+        return Finding.warn(subject, file.format_fault(file.warnings[0]), more)
     return Finding.ok(subject, says)
 
 

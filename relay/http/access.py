@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from relay.core.integration import IemBlock, VirimaBlock
+from relay.core.mapping_blocks import IemBlock, VirimaBlock
+from relay.core.mapping_key import keys_of
+from relay.core.references import Text
 from relay.core.urls import check_url
 from relay.errors import SecretMissingError
 from relay.http.credentials import Credentials
 from relay.secrets import SecretReader
+
+#: The keys of both blocks that belong to the digest.
+_COMMON = frozenset({"url", "username", "password", "ca_file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class ServiceAccess:
 
     url: str
     credentials: Credentials
-    #: Changes when anything changes that the service sees: the keys of the block and the secrets that it refers to.
+    #: Changes when anything changes that the service sees: the keys declared with `access`, and the secrets that they refer to.
     digest: str
 
 
@@ -32,6 +37,11 @@ def read_access(block: IemBlock | VirimaBlock, reader: SecretReader) -> ServiceA
     if fault := check_url(url):
         raise SecretMissingError(f"{'iem' if isinstance(block, IemBlock) else 'virima'}.url: {fault}")
     credentials = Credentials(reader.read(block.username), reader.read(block.password))
-    own = (block.customer_id, block.integration_id, block.auth) if isinstance(block, IemBlock) else (block.lookup,)
+    keys = [field.name for field, key in keys_of(type(block)) if key.access and field.name not in _COMMON]
+    own = (_read(getattr(block, name), reader) for name in keys)
     parts = (url, *own, credentials.username, credentials.password, block.ca_file or "")
     return ServiceAccess(url, credentials, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12])
+
+
+def _read(value: Text | str | None, reader: SecretReader) -> str:
+    return value or "" if isinstance(value, str | None) else reader.read(value)

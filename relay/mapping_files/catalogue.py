@@ -1,4 +1,4 @@
-"""The integrations that a process works with, by name: the folder's mapping files, or their last good versions."""
+"""The integrations of a process, by name: the mapping files of the folder, or their last good versions."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from relay.mapping_files.folder import MappingFile
 
 
 class Catalogue:
-    """The integrations that a process works with, by name."""
+    """The integrations of a process, by name. Safe to read from several threads."""
 
     def __init__(self, files: list[MappingFile], fault: str | None = None, folder: Path | None = None) -> None:
-        """`fault`: why the folder could not be read; which integrations there are is not known then."""
+        """`fault`: why the folder could not be read. The integrations are unknown then."""
         self._folder = folder
         self._files = {file.name: file for file in files}
         self.fault = fault
 
     def replace(self, files: Iterable[MappingFile], fault: str | None) -> None:
-        """Have all who use this catalogue see other files from now on; threads may look at it meanwhile."""
+        """Replace all files at once."""
         self._files, self.fault = {file.name: file for file in files}, fault
 
     def find(self, name: str) -> MappingFile | None:
-        """Return the file of integration `name`, usable or not, or None where there is none."""
+        """Return the file of integration `name`, usable or not, or None."""
         return self._files.get(name)
 
     def files(self) -> list[MappingFile]:
@@ -31,13 +31,13 @@ class Catalogue:
         return [self._files[name] for name in sorted(self._files)]
 
     def has_file_now(self, name: str) -> bool:
-        """Tell whether there is a file of integration `name` by now, read or not."""
+        """Return whether a file of integration `name` exists now, read or not."""
         return self._folder is not None and (self._folder / f"{name}.yaml").exists()
 
     def usable(self) -> Iterator[Integration]:
-        """Return the integrations whose files are good, enabled or not."""
+        """Yield the usable integrations, enabled or not."""
         return (file.integration for file in self._files.values() if file.integration)
 
     def broken(self) -> list[MappingFile]:
-        """Return the files that have faults."""
+        """Return the files with faults."""
         return [file for file in self._files.values() if file.faults]

@@ -1,4 +1,4 @@
-"""The use case: inspect mapping files as an admin wants it: what is wrong in each, with what it refers to, and between them."""
+"""All that is wrong with mapping files: in each file, in what it refers to (secrets, certificates), and between files."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from relay.core.integration import Plain, Secret, Text
+from relay.core.references import Plain, Secret, Text
 from relay.core.urls import check_url, normalised_url
 from relay.errors import SecretMissingError
 from relay.mapping_files.document import Document, DocumentPath, Fault, spell
+from relay.mapping_files.external_references import ca_files_of, destination_of, texts_of, url_of
 from relay.mapping_files.folder import MappingFile
-from relay.mapping_files.references import ca_files_of, destination_of, texts_of, url_of
 from relay.secrets import SecretReader
 
-#: Whose secrets must be there: web reads those of `auth` only, workers those of `iem` and `virima` only.
+#: The process that needs a secret: web reads those of `auth` only, workers those of `iem` and `virima` only.
 Side = Literal["web", "worker"]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A variable or a file that a mapping refers to, and whether it is there."""
+    """A variable or file that a mapping refers to, and whether it exists."""
 
     key: str
     secret: Secret
     side: Side
-    is_there: bool
+    exists: bool
 
 
 def needs_of(document: Document, reader: SecretReader) -> Iterator[Need]:
-    """Yield everything that must be there for a mapping, in the order of its keys."""
+    """Yield every variable and file that a mapping needs, in the order of its keys."""
     for path, text in texts_of(document):
         if not isinstance(text, Plain):
-            yield Need(spell(path), text, _side_of(path), _is_there(text, reader))
+            yield Need(spell(path), text, _side_of(path), _exists(text, reader))
 
 
-def _is_there(secret: Secret, reader: SecretReader) -> bool:
+def _exists(secret: Secret, reader: SecretReader) -> bool:
     try:
         reader.read(secret)
     except SecretMissingError:
@@ -58,10 +58,10 @@ def inspect(
     *,
     neighbours: Sequence[MappingFile] = (),
 ) -> list[MappingFile]:
-    """Return `files` with everything that is wrong with them, in the order of their lines.
+    """Return `files` with all of their faults and warnings, in the order of their lines.
 
-    A secret or a file of certificates that cannot be read is a fault, but a warning where `side` does not need it; without
-    a side both are needed. `neighbours` are looked at as rivals of `files`, and not told about themselves.
+    A secret or certificate file that cannot be read is a fault, or a warning if `side` does not need it. Without a side,
+    all are needed. `neighbours` are compared with `files`; their own faults are not returned.
     """
     others = {_absolute(file): file for file in (*neighbours, *files)}
     return [_inspect(file, reader, side, list(others.values())) for file in files]
@@ -70,19 +70,19 @@ def inspect(
 def _inspect(file: MappingFile, reader: SecretReader, side: Side | None, others: Sequence[MappingFile]) -> MappingFile:
     found = [*file.faults, *file.warnings]
     if file.document:
-        found += _rivals(file, file.document, others, reader)
+        found += _same_destination(file, file.document, others, reader)
         found += _missing_secrets(file.document, texts_of(file.document), reader, side)
         found += _bad_certificates(file.document, side)
     found.sort(key=lambda fault: fault.position)
     return replace(
         file,
-        faults=tuple(one for one in found if one.severity == "error"),
-        warnings=tuple(one for one in found if one.severity == "warning"),
+        faults=tuple(fault for fault in found if fault.severity == "error"),
+        warnings=tuple(fault for fault in found if fault.severity == "warning"),
     )
 
 
 def missing_secrets(file: MappingFile, reader: SecretReader, side: Side) -> tuple[Fault, ...]:
-    """Return a fault for each secret of a good file that `side` needs, and that is not there. The other side's are not read."""
+    """Return a fault for each missing secret of a valid file that `side` needs. Secrets of the other side are not read."""
     if file.integration is None or file.document is None:
         return ()
     own = [(path, text) for path, text in texts_of(file.document) if _side_of(path) == side]
@@ -92,7 +92,7 @@ def missing_secrets(file: MappingFile, reader: SecretReader, side: Side) -> tupl
 def _missing_secrets(
     document: Document, texts: Iterable[tuple[DocumentPath, Text]], reader: SecretReader, side: Side | None
 ) -> Iterator[Fault]:
-    """Yield a fault for each of these variables and files, to which the mapping refers, that is not there."""
+    """Yield a fault for each of `texts` whose variable or file is missing."""
     for path, text in texts:
         try:
             value = reader.read(text)
@@ -106,30 +106,30 @@ def _missing_secrets(
 def _bad_certificates(document: Document, side: Side | None) -> Iterator[Fault]:
     for path, name in ca_files_of(document):
         try:
-            if not stat.S_ISREG(Path(name).stat().st_mode):  # a pipe would be waited for
-                yield _fault(path, "this is no file", document, side)
+            if not stat.S_ISREG(Path(name).stat().st_mode):  # reading a pipe would wait
+                yield _fault(path, "this is not a file", document, side)
                 continue
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=name)
         except ssl.SSLError:
             yield _fault(
-                path, "no certificates in PEM (-----BEGIN CERTIFICATE-----) stand in this file", document, side
+                path, "this file contains no certificates in PEM format (-----BEGIN CERTIFICATE-----)", document, side
             )
         except OSError as error:
-            yield _fault(path, f"this file cannot be read: {error.strerror}", document, side)
+            yield _fault(path, f"cannot read this file: {error.strerror}", document, side)
 
 
 def _fault(path: DocumentPath, message: str, document: Document, side: Side | None) -> Fault:
-    key = next(one for one in reversed(path) if isinstance(one, str))
+    key = next(part for part in reversed(path) if isinstance(part, str))
     severity: Literal["error", "warning"] = "error" if side in {None, _side_of(path)} else "warning"
     return Fault(document.locate(path), f"{key}: {message}", spell(path), severity)
 
 
-def _rivals(
+def _same_destination(
     file: MappingFile, document: Document, others: Sequence[MappingFile], reader: SecretReader
 ) -> Iterator[Fault]:
-    """Yield a warning where others push the same IEM integration from the same source."""
+    """Yield a warning if other files push the tickets of the same source to the same IEM integration."""
     own = destination_of(document)
-    rivals = [
+    same = [
         other.path
         for other in others
         if own is not None
@@ -138,23 +138,23 @@ def _rivals(
         and destination_of(other.document) == own
         and not _is_elsewhere(document, other.document, reader)
     ]
-    if own and rivals:
-        whose = f"{rivals[0]} pushes" if len(rivals) == 1 else f"{rivals[0]} and {len(rivals) - 1} more push"
+    if own and same:
+        files = f"{same[0]} also pushes" if len(same) == 1 else f"{same[0]} and {len(same) - 1} more files also push"
         message = (
-            f"integration_id: {whose} {own.customer_id}/{own.integration_id} from {own.source}, too: "
-            "each ticket that both are told of is pushed twice"
+            f"integration_id: {files} to {own.customer_id}/{own.integration_id} from {own.source}: "
+            "a ticket that is sent to both is pushed twice"
         )
         path = ("iem", "integration_id")
         yield Fault(document.locate(path), message, spell(path), "warning")
 
 
 def _absolute(file: MappingFile) -> str:
-    return os.path.abspath(file.path)  # noqa: PTH100 - Path.absolute leaves `..` in; links are followed by neither
+    return os.path.abspath(file.path)  # noqa: PTH100 - Path.absolute keeps `..`; neither follows links
 
 
 def _is_elsewhere(document: Document, other: Document, reader: SecretReader) -> bool:
-    """Tell whether two files push to different places; False where that is not known."""
-    places = [_place_of(one, reader) for one in (document, other)]
+    """Return whether two files push to different places; False if unknown."""
+    places = [_place_of(each, reader) for each in (document, other)]
     return None not in places and places[0] != places[1]
 
 

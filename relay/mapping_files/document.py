@@ -1,7 +1,7 @@
-"""A mapping file's text as plain values, each with the line and column where it stands.
+"""The text of a mapping file as plain values, each with its line and column.
 
-Every scalar is read as the string that was written (`no` stays `no`, `1e3` stays `1e3`): the schema types it. Only below
-a path of `typed` do YAML's own types count, for payloads that stand in for JSON.
+Every scalar is read as the string that was written (`no` stays `no`, `1e3` stays `1e3`), and the schema gives it a type.
+YAML's own types are used only below the paths of `typed`: for payloads, which represent JSON.
 """
 
 from __future__ import annotations
@@ -13,47 +13,40 @@ from typing import Any, Literal
 
 import yaml
 
-from relay.mapping_files.alignment import align_offset
-from relay.mapping_files.yaml_errors import MOST_DEPTH, TOO_DEEP, explain, place_of
+from relay.mapping_files.positions import Position, align_offset, position_of
+from relay.mapping_files.yaml_errors import MAX_DEPTH, TOO_DEEP, explain
 
 #: Path into a document: keys and list indexes from the root.
 DocumentPath = tuple[str | int, ...]
 
 #: More values than this come only from aliases that multiply ("billion laughs").
-_MOST_VALUES = 20_000
-#: What `<<` is without quotes. YAML 1.2 has no such thing: editors and the relay would read two different files.
+_MAX_VALUES = 20_000
+#: What `<<` is without quotes. YAML 1.2 has no merge keys: editors and the relay would read different files.
 _MERGE_TAG = "tag:yaml.org,2002:merge"
-_NO_MERGE = "merge keys (<<) are not supported: write out here the keys that it stands for"
-#: Lone surrogates are in no UTF-8, NUL in no path, and C0 and C1 controls in no name. A payload may have those.
+_NO_MERGE = "merge keys (<<) are not supported: write the keys out here"
+#: UTF-8 cannot encode lone surrogates, and NUL and control characters cannot be part of a path or name. Payloads can have control
+#: characters.
 _NEVER = re.compile(r"[\x00\ud800-\udfff]")
 _UNUSABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-#: What can stand before a scalar: a tag, an anchor.
+#: What can precede a scalar: a tag, an anchor.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """Where something stands in a file; both 1-based."""
-
-    line: int
-    column: int
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong at a place in a document; a warning makes the file no worse."""
+    """Something wrong at a position of a document. A file with warnings only is good."""
 
     position: Position
     message: str
-    #: The key that it is about, such as `auth[0].password`, where it is about one.
+    #: The key with the fault, such as `auth[0].password`, if it is a fault of one key.
     key: str | None = None
     severity: Literal["error", "warning"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a key's or a scalar's characters stand in the text: from `start` up to `end`, quotes included."""
+    """The characters of a key or scalar in the text: from `start` up to `end`, with quotes."""
 
     start: int
     end: int
@@ -72,13 +65,13 @@ class Document:
     values: dict[DocumentPath, Position] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     text: str = ""
-    #: The keys and scalars that were read, for showing their lines.
+    #: The keys and scalars that were read, so that their lines can be shown.
     spans: list[Span] = field(default_factory=list)
     #: The scalars among them by path.
     scalars: dict[DocumentPath, Span] = field(default_factory=dict)
 
     def locate(self, path: DocumentPath, *, key: bool = False) -> Position:
-        """Return where `path` stands: its value, or its key; of an absent one, its nearest ancestor that stands there."""
+        """Return the position of the value at `path`, or of its key; if it is missing, of its nearest ancestor in the file."""
         if key and path in self.keys:
             return self.keys[path]
         while path:
@@ -89,16 +82,16 @@ class Document:
         return self.values.get((), Position(1, 1))
 
     def locate_within(self, path: DocumentPath, offset: int) -> Position | None:
-        """Return where the character at `offset` of the scalar at `path` stands; None where that cannot be told."""
+        """Return the position of the character at `offset` of the scalar at `path`; None if it cannot be determined."""
         found = self.scalars.get(path)
         if found is None:
             return None
         within = align_offset(self.text[found.start : found.end], found.style, found.value, offset)
-        return None if within is None else Position(*place_of(self.text, found.start + within))
+        return None if within is None else position_of(self.text, found.start + within)
 
 
 def spell(path: DocumentPath) -> str:
-    """Return a path as people write it: `auth[0].password`."""
+    """Return a path in the usual notation: `auth[0].password`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
@@ -108,23 +101,23 @@ def read_document(
     typed: Collection[DocumentPath] = (),
     may_name: Callable[[DocumentPath], bool] = lambda _path: True,
 ) -> Document:
-    """Return the document that `text` (YAML 1.1) holds; what is wrong with it stands in `faults`, all of it at once.
+    """Return the document in `text` (YAML 1.1), with all of its faults in `faults`.
 
-    `typed` holds paths, with `*` for any list index, below which scalars get YAML's own types. `may_name` tells whether
-    a fault may name the key at the end of a path: nothing else of the text is in a message.
+    Below the paths of `typed` (`*` is any list index), scalars get YAML's own types. `may_name` returns whether a fault can
+    name the key at the end of a path; messages contain nothing else of the text.
     """
     reader = _NodeReader(frozenset(typed), text, may_name)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # PyYAML lets the last three through
-        complaint = explain(text, error)
-        reader.document.faults.append(Fault(Position(complaint.line, complaint.column), complaint.message))
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # PyYAML does not catch the last three
+        found = explain(text, error)
+        reader.document.faults.append(Fault(found.position, found.message))
         return reader.document
     if node is None:
         reader.document.faults.append(Fault(Position(1, 1), "the file is empty"))
     else:
         tree = reader.read(node, (), is_typed=False)
-        # A tree that was not read to its end would be told as one whose keys have no value.
+        # In a tree that was not read to its end, keys would seem to have no value.
         reader.document.tree = None if reader.gave_up else tree
     return reader.document
 
@@ -146,7 +139,7 @@ class _NodeReader:
         self._count += 1
         if self.gave_up:
             return None
-        if self._count > _MOST_VALUES or len(path) > MOST_DEPTH:
+        if self._count > _MAX_VALUES or len(path) > MAX_DEPTH:
             self.gave_up = True
             self.document.faults.append(Fault(position, self._excess(node)))
             return None
@@ -169,7 +162,7 @@ class _NodeReader:
         for key_node, value_node in node.value:
             position = Position(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.document.faults.append(Fault(position, "a key must be plain text"))
+                self.document.faults.append(Fault(position, "a key must be text"))
                 continue
             self._cleanse(key_node, position, is_typed=is_typed)
             key = str(key_node.value)
@@ -180,8 +173,8 @@ class _NodeReader:
             if key in members:
                 first = self.document.keys[(*path, key)].line
                 is_named = self._may_name((*path, key))
-                which = f"the key '{key}'" if is_named else "a key"
-                message = f"{which} stands twice, first in line {first}"
+                which = f"duplicate key '{key}'" if is_named else "duplicate key"
+                message = f"{which}: it is already used in line {first}"
                 self.document.faults.append(Fault(position, message, spell((*path, key)) if is_named else None))
                 continue
             self.document.keys[(*path, key)] = position
@@ -190,14 +183,14 @@ class _NodeReader:
 
     def _excess(self, node: yaml.Node) -> str:
         if id(node) in self._seen:
-            return "too many values: aliases (*name) that multiply, or one that holds itself"
-        return f"more than {_MOST_VALUES} values" if self._count > _MOST_VALUES else TOO_DEEP
+            return "too many values: aliases (*name) multiply, or one contains itself"
+        return f"more than {_MAX_VALUES} values" if self._count > _MAX_VALUES else TOO_DEEP
 
     def _cleanse(self, node: yaml.ScalarNode, position: Position, *, is_typed: bool) -> None:
-        """Complain of characters that no text can have, and put others in their places: nobody chokes on them later."""
+        """Replace characters that text cannot have, and note a fault for the first of them."""
         found = (_NEVER if is_typed else _UNUSABLE).search(node.value)
         if found:
-            message = f"the character U+{ord(found[0]):04X} cannot be used: delete it"
+            message = f"the character U+{ord(found[0]):04X} is not allowed: delete it"
             self.document.faults.append(Fault(position, message))
             node.value = _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", node.value)
 

@@ -1,4 +1,4 @@
-"""A new mapping file as an admin describes it: what is asked, what an answer may be, and the text that comes of it."""
+"""A new mapping file from an admin's answers: the questions, the checks of the answers, and the text of the file."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 
+from relay.core.integration import Integration
+from relay.core.mapping_blocks import IemBlock, VirimaBlock
+from relay.core.mapping_key import keys_of
 from relay.mapping_files.parser import check_name
-from relay.mapping_files.reading import Read
 from relay.mapping_files.reference_readers import read_url
-from relay.mapping_files.schema import IemSchema, MappingSchema, VirimaSchema
+from relay.mapping_files.schema import reader_of
 from relay.mapping_files.value_readers import choice, read_text
 
 NONE = "none"
-#: What the secret of the sender is called, by how it authenticates.
+#: The name of the sender's secret by type of authentication.
 _WEBHOOK_SECRETS = {"basic": "webhook-password", "hmac": "webhook-key", "header": "webhook-key"}
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The answers; each is good by its question's reader."""
+    """The answers; each has passed the check of its question."""
 
     name: str
     source: str
@@ -33,12 +35,12 @@ class Draft:
     iem_url: str
     iem_username: str
     auth: str = "basic"
-    #: Empty: the name.
+    #: The name, if empty.
     description: str = ""
-    #: A URL, or the word none.
+    #: A URL, or `none`.
     virima_url: str = NONE
     virima_username: str = ""
-    #: The folder of the files that secrets stand in. Empty: they stand in environment variables.
+    #: The folder of the files with the secrets. If empty, secrets are in environment variables.
     secrets_from: str = ""
 
     @property
@@ -49,24 +51,24 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for a field of `Draft`, and the reader of its answer: the schema's own where it becomes a key."""
+    """The question for a field of `Draft`, with the reader of its answer: for a mapping key, the schema's own."""
 
     field: str
-    asks: str
+    text: str
     read: Callable[[Any], Any]
-    #: The answer of who gives none; None: there must be one.
-    usual: str | None = None
-    #: Whether people are asked on a terminal. Without it there is only the option.
+    #: None: an answer is required.
+    default: str | None = None
+    #: Whether the question is asked on a terminal; otherwise there is only the option.
     is_asked: bool = True
 
     @property
     def option(self) -> str:
-        """How the answer is given on the command line."""
+        """The option of the command line with the answer."""
         return f"--{self.field.replace('_', '-')}"
 
     def check(self, answer: str) -> str | None:
-        """Return what is wrong with `answer` in a sentence, or None."""
-        if answer == self.usual:
+        """Return what is wrong with `answer`, or None."""
+        if answer == self.default:
             return None
         try:
             self.read(answer)
@@ -75,10 +77,8 @@ class Question:
         return None
 
 
-def _reader_of(schema: type[Schema], key: str) -> Callable[[Any], Any]:
-    field = schema().fields[key]
-    assert isinstance(field, Read)
-    return field.read
+def _reader_of(block: type[Any], name: str) -> Callable[[Any], Any]:
+    return reader_of(next(key.kind for field, key in keys_of(block) if field.name == name))
 
 
 def _read_name(value: Any) -> str:
@@ -91,29 +91,31 @@ def _read_name(value: Any) -> str:
 def _read_folder(value: Any) -> str:
     folder = read_text(value)
     if not folder.startswith("/"):
-        raise ValidationError("expected a folder's path from the root, such as /run/secrets")
+        raise ValidationError("expected the absolute path of a folder, such as /run/secrets")
     return folder
 
 
 QUESTIONS = (
-    Question("name", "Name of the integration, such as acme-prod: its webhooks go to /webhooks/acme-prod", _read_name),
-    Question("source", "Who sends: servicenow or service-exchange", _reader_of(MappingSchema, "source")),
+    Question("name", "Name of the integration, such as acme-prod (its webhooks go to /webhooks/acme-prod)", _read_name),
+    Question(
+        "source", "ITSM tool that sends the webhooks: servicenow or service-exchange", _reader_of(Integration, "source")
+    ),
     Question(
         "auth",
         "How the sender authenticates: basic (user name and password), hmac (signature) or header (API key)",
         choice(*_WEBHOOK_SECRETS),
         "basic",
     ),
-    Question("description", "Description, for people; without one the name", read_text, ""),
-    Question("iem_url", "URL of the organisation's Hosted_API of IEM", _reader_of(IemSchema, "url")),
-    Question("customer_id", "Customer id in IEM, such as ACME", _reader_of(IemSchema, "customer_id")),
-    Question("integration_id", "Integration id in IEM, such as 42", _reader_of(IemSchema, "integration_id")),
-    Question("iem_username", "API user of IEM, such as relay-api@example.com", _reader_of(IemSchema, "username")),
+    Question("description", "Description, for people (by default the name)", read_text, ""),
+    Question("iem_url", "URL of the organisation's Hosted_API of IEM", _reader_of(IemBlock, "url")),
+    Question("customer_id", "Customer id in IEM, such as ACME", _reader_of(IemBlock, "customer_id")),
+    Question("integration_id", "Integration id in IEM, such as 42", _reader_of(IemBlock, "integration_id")),
+    Question("iem_username", "API user of IEM, such as relay-api@example.com", _reader_of(IemBlock, "username")),
     Question("virima_url", "URL of Virima, to look up who resolved a ticket; or none", read_url, NONE),
-    Question("virima_username", "Service account in Virima", _reader_of(VirimaSchema, "username")),
+    Question("virima_username", "Service account in Virima", _reader_of(VirimaBlock, "username")),
     Question(
         "secrets_from",
-        "Folder of files with the secrets, such as /run/secrets; without it they are environment variables",
+        "Folder of the files with the secrets, such as /run/secrets; by default they are environment variables",
         _read_folder,
         "",
         is_asked=False,
@@ -122,24 +124,24 @@ QUESTIONS = (
 
 
 def applies(question: Question, answers: Mapping[str, str]) -> bool:
-    """Tell whether `question` needs an answer beside those that are there."""
+    """Return whether `question` has to be asked, given `answers`."""
     return question.field != "virima_username" or answers.get("virima_url", NONE) != NONE
 
 
 def quote(text: str) -> str:
-    """Return `text` as a YAML scalar in double quotes, on one line: whatever it holds, it is read back as it was."""
+    """Return `text` as a YAML scalar in double quotes on one line, which is read back unchanged."""
     written: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
     return written.rstrip("\n")
 
 
 def env_name(name: str, what: str) -> str:
-    """Return the environment variable of a secret: `ACME_PROD_IEM_PASSWORD`. None of them begins with a digit."""
+    """Return the environment variable of a secret, such as `ACME_PROD_IEM_PASSWORD`; it never begins with a digit."""
     written = f"{name}_{what}".replace("-", "_").upper()
     return f"_{written}" if written[0].isdigit() else written
 
 
 def write_draft(draft: Draft, template_of: Callable[[str], str]) -> str:
-    """Return the mapping file's text. `template_of` gives the templates of `relay.sources` by name."""
+    """Return the text of the mapping file. `template_of` returns a template of `sources` by name."""
     blocks = {
         "auth": template_of(f"auth-{draft.auth}").rstrip(),
         "iem": template_of("iem").rstrip(),
@@ -151,7 +153,7 @@ def write_draft(draft: Draft, template_of: Callable[[str], str]) -> str:
 
 
 def _values_of(draft: Draft) -> dict[str, str]:
-    """Return what the templates' placeholders stand for. What an admin gave is quoted, and stands in no remark."""
+    """Return the values of the templates' placeholders. Answers are quoted, and never used in comments."""
     return {
         "name": draft.name,
         "source": draft.source,
@@ -169,7 +171,7 @@ def _values_of(draft: Draft) -> dict[str, str]:
 
 
 def _refer(draft: Draft, what: str) -> str:
-    """Return where a secret stands, as a mapping file has it."""
+    """Return the reference to a secret in a mapping file's notation."""
     if draft.secrets_from:
         folder = draft.secrets_from.rstrip("/")
         return f"{{file: {quote(f'{folder}/{draft.name}-{what}')}}}"

@@ -1,4 +1,4 @@
-"""The line of a mapping file that a fault is about, with a caret under the place. No secret is shown, wherever it was put."""
+"""The line with a fault, with a caret below the place. Secrets are masked, also those written in the wrong place."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from relay.mapping_files.document import Document, Position, Span
+from relay.mapping_files.document import Document, Span
+from relay.mapping_files.positions import Position
 from relay.mapping_files.printable_keys import GUARDED, SECRET, TOP, may_name
-from relay.mapping_files.reading import Read, shape_of
+from relay.mapping_files.reader_field import ReaderField, shape_of
 from relay.mapping_files.reference_readers import is_env_name
-from relay.mapping_files.schema import MappingSchema
+from relay.mapping_files.schema import MappingSchema, key_names
 from relay.mapping_files.unknown_keys import resembles
 
 _MASK = "•••"
-#: A longer line is shown in part (characters).
-_MOST_WIDTH = 100
+#: Longer lines are cropped (characters).
+_MAX_WIDTH = 100
 _LINE = re.compile(r"([^\n\r\x85\u2028\u2029]*)(?:\r\n|[\n\r\x85\u2028\u2029]|\Z)")
 _KEY = re.compile(r"\s*(?:- +)*([\w-]+)\s*:(?=\s|$)")
 _PUNCTUATION = " \t{}[],:"
 _WORD = re.compile(r"[^\s{}\[\],:]+")
 _BREAK = re.compile(r"[\n\r\x85\u2028\u2029]")
-#: A value of one word, in quotes or not.
+#: A value of one word, with or without quotes.
 _SIMPLE = re.compile(r"\s*[\"']?[^\s\"'{}\[\]&*!]+[\"']?\s*")
 _NUMBER = re.compile(r"[+-]?[0-9.]{1,6}[a-z]{0,7}")
 
@@ -33,32 +34,34 @@ _NAMES = frozenset(TOP) | {key for block in GUARDED.values() for key in block} |
 
 
 def _plain_keys(schema: Schema) -> Iterator[str]:
-    for name, field in schema.fields.items():
+    for key, field in key_names(schema).items():
         if isinstance(field, fields.Nested):
             yield from _plain_keys(field.schema)
-        elif isinstance(field, Read):
-            yield field.data_key or name
+        elif isinstance(field, ReaderField):
+            yield key
 
 
 _ALL_NAMES = _NAMES | frozenset(_plain_keys(MappingSchema()))
-#: Keys whose values are shown even where the text could not be read as YAML.
+#: Keys whose values are shown even if the text is not valid YAML.
 _HARMLESS = _ALL_NAMES - {*SECRET, "auth", "env", "file", "iem", "payload", "url", "username", "virima"}
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A line, and how many columns of blanks stand before the caret."""
+    """A line, and the number of columns before the caret."""
 
     line: str
     indent: int
 
 
 def excerpt(document: Document, position: Position) -> Excerpt | None:
-    """Return the line of `position`, its secrets masked; None where nothing of it can be shown."""
-    found = next((one for number, one in enumerate(_LINE.finditer(document.text), 1) if number == position.line), None)
+    """Return the line of `position` with secrets masked; None if nothing of it can be shown."""
+    lines = enumerate(_LINE.finditer(document.text), 1)
+    found = next((line for number, line in lines if number == position.line), None)
     if found is None or not found[1].strip():
         return None
-    pieces = _pieces(document, found[1], found.start()) if document.tree is not None else _pieces_of_text(found[1])
+    is_yaml = document.tree is not None
+    pieces = _pieces(document, found[1], found.start()) if is_yaml else _pieces_of_text(found[1])
     shown, caret, at = "", 0, position.column - 1
     for start, end, text in pieces:
         if start <= at:
@@ -68,13 +71,13 @@ def excerpt(document: Document, position: Position) -> Excerpt | None:
 
 
 def _pieces(document: Document, line: str, offset: int) -> list[tuple[int, int, str]]:
-    """Return the parts of a line that was read, each with where it stands: what is not known to be harmless is masked."""
-    here = [one for one in document.spans if one.start < offset + len(line) and one.end > offset]
-    # Sets, for an alias stands where its anchor does: thousands of them are one place.
-    all_of_it = {(one.start, one.end) for one in here}
-    hidden = {(one.start, one.end) for one in here if not _is_harmless(one, document.text)}
+    """Return the parts of a line that was read, with their places in it. What is not known to be harmless is masked."""
+    here = [span for span in document.spans if span.start < offset + len(line) and span.end > offset]
+    # Sets, because aliases have the place of their anchor: thousands of them are one place.
+    everything = {(span.start, span.end) for span in here}
+    hidden = {(span.start, span.end) for span in here if not _is_harmless(span, document.text)}
     shown = bytearray(len(line))
-    for harmless, spans in ((b"\x01", all_of_it), (b"\x00", hidden)):
+    for harmless, spans in ((b"\x01", everything), (b"\x00", hidden)):
         for span_start, span_end in spans:
             start, end = max(0, span_start - offset), min(len(line), span_end - offset)
             shown[start:end] = harmless * (end - start)
@@ -82,7 +85,7 @@ def _pieces(document: Document, line: str, offset: int) -> list[tuple[int, int, 
 
 
 def _pieces_of_text(line: str) -> list[tuple[int, int, str]]:
-    """Return the parts of a line of a file that is no YAML: its key, and the value of a key that holds no secret."""
+    """Return the parts of a line that is not valid YAML: its key, and the value if the key never has a secret."""
     key = _KEY.match(line)
     if key is None:
         return []
@@ -99,7 +102,7 @@ def _is_harmless_text(key: str, value: str) -> bool:
     if key not in _HARMLESS or not _SIMPLE.fullmatch(value):
         return False
     known = [block[key] for block in GUARDED.values() if key in block]
-    return not known or any(_is_read(field, value.strip(" \t\"'")) for field in known)
+    return not known or any(_fits(field, value.strip(" \t\"'")) for field in known)
 
 
 def _join(line: str, shown: bytearray) -> list[tuple[int, int, str]]:
@@ -116,7 +119,7 @@ def _join(line: str, shown: bytearray) -> list[tuple[int, int, str]]:
 
 
 def _without_runs(pieces: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Return the pieces with several masked words in a row as one: neither their number nor their lengths are told."""
+    """Return the pieces with adjacent masked words merged: neither their number nor their lengths are shown."""
     kept: list[tuple[int, int, str]] = []
     for piece in pieces:
         if piece[2] == _MASK and len(kept) > 1 and kept[-2][2] == _MASK and not kept[-1][2].strip(_PUNCTUATION):
@@ -133,12 +136,12 @@ def _is_harmless(span: Span, text: str) -> bool:
         return may_name(span.path)
     top = span.path[0] if span.path else None
     if span.style not in {"|", ">"} and _BREAK.search(text, span.start, span.end):
-        return False  # it went on where it was not meant to, maybe
+        return False  # probably not meant to continue on the next line
     return _is_harmless_setting(span) if top in GUARDED else top in TOP
 
 
 def _is_harmless_setting(span: Span) -> bool:
-    """Tell whether a value among credentials may be shown: that of a plain key, of the kind that the key wants."""
+    """Return whether a value in a block with credentials can be shown: the key is not secret and the value fits it."""
     block, *below = span.path
     names = [part for part in below if isinstance(part, str)]
     if not names or names[0] not in GUARDED[str(block)] or isinstance(below[-1], int):
@@ -146,25 +149,25 @@ def _is_harmless_setting(span: Span) -> bool:
     if len(names) > 1:
         return names[-1] == "env" and is_env_name(span.value)
     field = GUARDED[str(block)][names[0]]
-    return names[0] not in SECRET and _SIMPLE.fullmatch(span.value) is not None and _is_read(field, span.value)
+    return names[0] not in SECRET and _SIMPLE.fullmatch(span.value) is not None and _fits(field, span.value)
 
 
-def _is_read(field: fields.Field[Any], value: str) -> bool:
+def _fits(field: fields.Field[Any], value: str) -> bool:
     try:
         field.deserialize(value)
     except ValidationError:
-        choices = shape_of(field.read).get("enum", ()) if isinstance(field, Read) else ()
+        choices = shape_of(field.read).get("enum", ()) if isinstance(field, ReaderField) else ()
         return _NUMBER.fullmatch(value) is not None or resembles(value, frozenset(choices))
     return True
 
 
 def _printable(text: str) -> str:
-    return "".join("→" if one == "\t" else one if one.isprintable() else "?" for one in text)
+    return "".join("→" if char == "\t" else char if char.isprintable() else "?" for char in text)
 
 
 def _crop(line: str, caret: int) -> Excerpt:
-    start = 0 if len(line) <= _MOST_WIDTH else max(0, min(caret - _MOST_WIDTH // 2, len(line) - _MOST_WIDTH))
+    start = 0 if len(line) <= _MAX_WIDTH else max(0, min(caret - _MAX_WIDTH // 2, len(line) - _MAX_WIDTH))
     lead = "…" if start else ""
-    end = start + _MOST_WIDTH
-    width = sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in lead + line[start:caret])
+    end = start + _MAX_WIDTH
+    width = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in lead + line[start:caret])
     return Excerpt(f"{lead}{line[start:end].rstrip()}{'…' if end < len(line) else ''}", width)

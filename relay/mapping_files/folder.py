@@ -1,4 +1,4 @@
-"""The folder of mapping files: which integrations there are, and what is wrong with each file. See also `relay.reload`."""
+"""The folder of mapping files: its integrations, and the faults of each file. `reloader` keeps them current."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from pathlib import Path
 
 from relay.core.integration import Integration
 from relay.errors import ConfigurationError
-from relay.mapping_files.document import Document, Fault, Position
+from relay.mapping_files.document import Document, Fault
 from relay.mapping_files.parser import check_name, parse_mapping_file
+from relay.mapping_files.positions import Position
 from relay.mapping_files.sources import load_presets
 from relay.secrets import read_small_file
 
-#: A larger mapping file is a mistake (bytes). They are a few KiB, and one of this size is read in a second.
-_MOST_BYTES = 128 << 10
+#: Larger files are refused (bytes). A mapping file has a few KiB; one of this size takes a second to read.
+_MAX_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class MappingFile:
-    """One file of the folder: the integration that it describes, and the faults that it has.
+    """One file of the folder, with its integration and its faults.
 
-    With both it is a bad edit: the integration is the last good version.
+    If it has both, the integration is the last good version.
     """
 
     name: str
     path: Path
     integration: Integration | None = None
     faults: tuple[Fault, ...] = ()
-    #: Where everything stands in the file, as far as it could be read.
+    #: The positions of keys and values, as far as the file could be read.
     document: Document | None = None
-    #: The file's content, as far as it is UTF-8.
+    #: The content of the file, if it is UTF-8.
     text: str = ""
-    #: What is suspicious about it, and makes it no worse.
+    #: Keys that are probably not what was intended; they do not make the file invalid.
     warnings: tuple[Fault, ...] = ()
 
-    def complaints(self) -> list[str]:
+    def formatted_faults(self) -> list[str]:
         """Return `path:line:column: message` for each fault."""
-        return [self.complain(one) for one in self.faults]
+        return [self.format_fault(fault) for fault in self.faults]
 
-    def complain(self, fault: Fault) -> str:
+    def format_fault(self, fault: Fault) -> str:
         """Return `path:line:column: message`."""
         return f"{self.path}:{fault.position.line}:{fault.position.column}: {fault.message}"
 
 
 def read_mappings(folder: Path) -> list[MappingFile]:
-    """Return every mapping file of `folder`, by name. A faulty one says so and stops nothing.
+    """Return every mapping file of `folder`, by name. A file with faults is returned with them.
 
     Raises:
         ConfigurationError: the folder cannot be read.
@@ -71,9 +72,9 @@ def read_mapping(path: Path) -> MappingFile:
 
 
 def read_content(path: Path) -> bytes | Fault:
-    """Return what is in a mapping file, or why that cannot be told."""
+    """Return the content of a mapping file, or the reason why it cannot be read."""
     try:
-        return read_small_file(path, _MOST_BYTES)
+        return read_small_file(path, _MAX_BYTES)
     except OSError as error:
         return _fault(f"the file cannot be read: {error.strerror}")
 
@@ -96,17 +97,17 @@ def parse_mapping(path: Path, content: bytes | Fault) -> MappingFile:
 
 
 def name_of(path: Path) -> str:
-    """Return the name of the integration that the file at `path` describes; a draft's begins with `_` there."""
+    """Return the name of the integration that the file at `path` describes, without the `_` and `.example` of a draft."""
     if path.suffix != ".yaml":
-        return path.name  # it must not stand in the way of the integration whose name it almost has
+        return path.name  # must not replace the integration with the similar name
     return path.stem.removesuffix(".example").lstrip("_") if path.name.startswith("_") else path.stem
 
 
 def _check_name(name: str, path: Path) -> Fault | None:
     if path.suffix != ".yaml":
-        return _fault(f"only files that end in .yaml are read: rename it to {path.stem}.yaml")
-    complaint = check_name(name)
-    return _fault(complaint) if complaint else None
+        return _fault(f"only files that end in .yaml are read: rename this file to {path.stem}.yaml")
+    problem = check_name(name)
+    return _fault(problem) if problem else None
 
 
 def _fault(message: str) -> Fault:

@@ -1,6 +1,7 @@
-"""The JSON Schema (2020-12) of a mapping file, for editors: made of the marshmallow schemas and readers that read the files.
+"""The JSON Schema (2020-12) of a mapping file, for editors; apispec makes it from the marshmallow schema that reads the files.
 
-JSON Schema cannot tell everything: bounds of durations, JMESPath, and what keys mean together. `relay mappings check` can.
+JSON Schema cannot express everything: not the bounds of durations, JMESPath, or rules about several keys. `relay mappings check`
+checks these.
 """
 
 from __future__ import annotations
@@ -8,25 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, fields, missing
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
 
-from relay.core.units import format_duration
-from relay.mapping_files.reading import Read, shape_of
-from relay.mapping_files.schema import MappingSchema, Strict
+from relay.mapping_files.schema import MappingSchema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DESCRIPTION = (
-    "An integration of the ITSM webhook relay: who may post, how to read what is posted, and where to send it."
+    "An integration of the ITSM webhook relay: who may post, how records are read, and where updates are pushed."
 )
 
 
 def make_json_schema(presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the schema of a mapping file. What `presets` (by source) set is not required, and told as their defaults."""
-    whole = _shape_of_schema(MappingSchema())
-    preset_keys = {key for preset in presets.values() for key in preset}
-    whole["required"] = [key for key in whole["required"] if key not in preset_keys]
+    """Return the schema of a mapping file, with the defaults that `presets` has for each source."""
+    # OpenAPI 3.1 contains JSON Schema 2020-12. No name for a schema: it is written out where it is used.
+    plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: "")
+    APISpec(title="", version="", openapi_version="3.1.0", plugins=[plugin])
+    converter = plugin.converter
+    assert converter
+    converter.add_attribute_function(_nested_schemas)
     defaults = [_defaults_of(source, preset) for source, preset in presets.items()]
-    return {"$schema": _DIALECT, "title": "mapping file", "description": _DESCRIPTION, **whole, "allOf": defaults}
+    return {
+        "$schema": _DIALECT,
+        "title": "mapping file",
+        "description": _DESCRIPTION,
+        **converter.schema2jsonschema(MappingSchema()),
+        "allOf": defaults,
+    }
 
 
 def _defaults_of(source: str, preset: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,78 +47,19 @@ def _defaults_of(source: str, preset: Mapping[str, Any]) -> dict[str, Any]:
     return {"if": condition, "then": {"properties": properties}}
 
 
-def _shape_of_schema(schema: Schema) -> dict[str, Any]:
-    known = {field.data_key or name: field for name, field in schema.fields.items()}
-    shape: dict[str, Any] = {
-        "type": "object",
-        "properties": {key: _shape_of_field(field) for key, field in known.items()},
-        "additionalProperties": False,
-    }
-    if required := [key for key, field in known.items() if field.required]:
-        shape["required"] = required
-    return {**shape, **(schema.constraints if isinstance(schema, Strict) else {})}
+def _nested_schemas(self: OpenAPIConverter, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+    """Convert the schemas inside a reader's shape, which apispec does not look for, and keep `propertyNames`, which it drops."""
+    shape = ("anyOf", "additionalProperties", "propertyNames")
+    return {word: _convert(self, field.metadata[word]) for word in shape if word in field.metadata}
 
 
-def _shape_of_field(field: fields.Field[Any]) -> dict[str, Any]:
-    shape = _bare_shape(field)
-    more = shape.pop("description", None)
-    own = str(field.metadata["description"])
-    told: dict[str, Any] = {"description": f"{own} ({more})" if more else own}
-    default = _default_of(field)
-    examples = field.metadata.get("examples") or shape.pop("examples", None) or _examples_of(field, default)
-    shape.pop("examples", None)
-    if field.allow_none and shape:
-        shape = {"anyOf": [shape, {"type": "null"}]}
-    if default is not missing:
-        told["default"] = default
-    return {**told, "examples": examples, **shape}
-
-
-def _bare_shape(field: fields.Field[Any]) -> dict[str, Any]:
-    match field:
-        case Read():
-            return {key: _resolve(part) for key, part in shape_of(field.read).items()}
-        case fields.Nested():
-            return _shape_of_schema(field.schema)
-        case fields.List():
-            return {"type": "array", "items": _bare_shape(field.inner)}
-        case _:
-            raise AssertionError(field)
-
-
-def _resolve(part: Any) -> Any:
-    """Return a part of a shape with plain values only; examples inside it are those of the whole."""
+def _convert(converter: OpenAPIConverter, part: Any) -> Any:
     match part:
         case Schema():
-            return _shape_of_schema(part)
+            return converter.resolve_nested_schema(part)
         case Mapping():
-            return {key: _resolve(below) for key, below in part.items()}
+            return {key: _convert(converter, below) for key, below in part.items()}
         case list():
-            return [_resolve(below) for below in part]
+            return [_convert(converter, below) for below in part]
         case _:
             return part
-
-
-def _default_of(field: fields.Field[Any]) -> Any:
-    default = field.load_default
-    is_none = default is None and not field.allow_none
-    if callable(default) or default in ((), [], {}, "") or field.required or is_none:
-        return missing
-    return format_duration(default) if isinstance(default, float) else default
-
-
-def _examples_of(field: fields.Field[Any], default: Any) -> list[Any]:
-    match field:
-        case fields.Nested():
-            return [_example_of_schema(field.schema)]
-        case fields.List(inner=fields.Nested() as inner):
-            return [[_example_of_schema(inner.schema)]]
-        case _:
-            return [default]
-
-
-def _example_of_schema(schema: Schema) -> dict[str, Any]:
-    """Return the keys that must be there; where none must, the first one."""
-    known = {field.data_key or name: field for name, field in schema.fields.items()}
-    wanted = [key for key, field in known.items() if field.required] or [next(iter(known))]
-    return {key: _shape_of_field(known[key])["examples"][0] for key in wanted}

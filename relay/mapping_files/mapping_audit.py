@@ -1,4 +1,4 @@
-"""The use case: have the audit trail tell which mappings are at work, and which files were refused."""
+"""Records in the audit trail the active mapping versions and the refused files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOG = logging.getLogger("relay.mappings")
 
 
 class MappingAudit:
-    """Writes what is new; every process may, what one has written another one does not write again."""
+    """Writes what is new. Every process does; the trail ignores what another process has written already."""
 
     def __init__(self, trail: Trail, catalogue: Catalogue, now_ms: Callable[[], int]) -> None:
         self._trail = trail
@@ -23,15 +23,21 @@ class MappingAudit:
         self._now_ms = now_ms
 
     def write(self) -> None:
-        """Write how each file stands, where the trail does not know it yet."""
+        """Record the version of each file, or its faults, unless the trail has them already."""
         now = self._now_ms()
         for file in self._catalogue.files():
             if not NAME.fullmatch(file.name):
-                continue  # no integration of that name can be
+                continue  # not the name of an integration
             digest = file.integration.digest if file.integration and not file.faults else None
             try:
-                self._trail.record_mapping(file.name, digest=digest, faults=file.complaints(), now=now)
+                self._trail.record_mapping(file.name, digest=digest, faults=file.formatted_faults(), now=now)
             except StoreUnavailableError as error:
                 fault = str(error)
-                log(_LOG, logging.ERROR, "the trail could not be told of a mapping", integration=file.name, fault=fault)
-                return  # the others would wait as long
+                log(
+                    _LOG,
+                    logging.ERROR,
+                    "cannot record a mapping in the audit trail",
+                    integration=file.name,
+                    fault=fault,
+                )
+                return  # the other files would wait for Redis as well

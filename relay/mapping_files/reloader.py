@@ -1,7 +1,7 @@
-"""Keeps the catalogue current: looks at the folder now and then, and puts nothing bad in the place of a good version.
+"""Keeps the catalogue current: polls the folder, and never replaces a valid version with an invalid one.
 
-It reads the files themselves each time: what a copy, an editor's rename, `git pull` or a swapped symbolic link does to times and
-inodes does not matter. What is new counts when two looks have seen the same: half a file does not.
+It reads the files themselves each time, so it does not matter what a copy, an editor's rename, `git pull` or a swapped symbolic
+link does to times and inodes. A change counts once two polls have seen the same content, because a file can be half written.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from relay.store.last_good import LastGoodMappings
 
 _LOG = logging.getLogger("relay.mappings")
 
-#: Returns a fault for each secret that this process needs of a mapping, and that is not there.
+#: Returns a fault for each missing secret that this process needs for a mapping.
 MissingSecrets = Callable[[MappingFile], tuple[Fault, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A file as two looks saw it; `digest` of its content, or of why it could not be read."""
+    """A file as two polls saw it; `digest` of its content, or of the reason why it could not be read."""
 
     digest: str
     file: MappingFile
 
 
 class Reloader:
-    """Looks at one folder for one process. `look` is called by one thread; others use the catalogue meanwhile."""
+    """Watches one folder for one process. One thread calls `look`; other threads use the catalogue meanwhile."""
 
     def __init__(
         self,
@@ -47,27 +47,28 @@ class Reloader:
         missing: MissingSecrets = lambda _file: (),
         keeps: bool = True,
     ) -> None:
-        """`keeps`: whether good versions are remembered, and changes logged: by who works with them, not by commands."""
+        """`keeps`: store valid versions in Redis and log changes. Web and workers do; commands do not."""
         self._catalogue = catalogue
         self._folder = folder
         self._last_good = last_good
         self._missing_secrets = missing
         self._keeps = keeps
         self._seen: dict[Path, _Seen] = {}
-        #: Contents that one look has seen, and files and secrets that one look has missed.
+        #: Contents that only one poll has seen, and files and secrets that only one poll has missed.
         self._new: dict[Path, str] = {}
         self._gone: set[str] = set()
         self._lacking: set[str] = set()
-        self._unkept: dict[str, str | None] = {}
+        #: Versions to store, by integration; None: to delete.
+        self._unstored: dict[str, str | None] = {}
         self._fault: str | None = None
         self._has_looked = False
 
     def start(
         self, stopping: threading.Event, *, within: float, looked: Callable[[bool], None] = lambda _changed: None
     ) -> None:
-        """Look in a thread until `stopping` is set. A change, which takes two looks, takes effect `within` these seconds.
+        """Poll in a thread until `stopping` is set. A change takes two polls, and takes effect `within` this many seconds.
 
-        After each look `looked` is called with whether the catalogue changed.
+        `looked` is called after each poll, with whether anything changed.
         """
 
         def turn() -> None:
@@ -76,7 +77,7 @@ class Reloader:
         every(within / 2, turn, name="reloader", stopping=stopping)
 
     def look(self) -> bool:
-        """Read what is in the folder; True where the catalogue is another one since. The first look takes everything as it is."""
+        """Read the folder, and return whether the catalogue changed. The first call accepts every file at once."""
         before = {file.name: file for file in self._catalogue.files()}
         try:
             paths = mapping_paths(self._folder)
@@ -85,9 +86,9 @@ class Reloader:
             paths, fault = [], error.problems[0]
         found = dict(before) if fault else self._read_files(paths, before)
         self._has_looked = True
-        self._keep_good()
+        self._store_versions()
         if fault != self._fault and fault:
-            self._tell(logging.ERROR, "mapping files cannot be read: those that are known work on", fault=fault)
+            self._log(logging.ERROR, "cannot read the mapping files: the known versions stay active", fault=fault)
         is_changed = found != before or fault != self._fault
         self._fault = fault
         if is_changed:
@@ -101,14 +102,14 @@ class Reloader:
         for name in gone - self._gone:
             found[name] = before[name]
         for name in gone & self._gone:
-            self._unkept[name] = None
-            self._tell(logging.WARNING, "mapping file removed", integration=name)
+            self._unstored[name] = None
+            self._log(logging.WARNING, "mapping file removed", integration=name)
         self._gone = gone - self._gone
         self._seen = {path: seen for path, seen in self._seen.items() if seen.file.name in found}
         return found
 
     def _read(self, path: Path) -> MappingFile | None:
-        """Return a file as two looks saw it; None while it was seen once only."""
+        """Return a file as two polls saw it; None if only one poll has seen it."""
         content = read_content(path)
         raw = content.message.encode() if isinstance(content, Fault) else content
         digest, seen = hashlib.sha256(raw).hexdigest(), self._seen.get(path)
@@ -124,35 +125,35 @@ class Reloader:
         return file
 
     def _choose(self, file: MappingFile, known: MappingFile | None) -> MappingFile:
-        """Return a file with the version of it that is at work: its own, or the last good one where it has faults."""
+        """Return a file with its active version: its own, or the last good one if it has faults."""
         chosen = self._with_faults(file, known)
-        self._tell_of(chosen, known)
+        self._log_change(chosen, known)
         if not chosen.faults and (known is None or known.faults or known.text != chosen.text):
-            self._unkept[chosen.name] = chosen.text
+            self._unstored[chosen.name] = chosen.text
         return chosen
 
     def _with_faults(self, file: MappingFile, known: MappingFile | None) -> MappingFile:
         if file.faults:
-            return self._on_last_good(file, file.faults, known)
+            return self._with_last_good(file, file.faults, known)
         missing = self._missing_secrets(file)
-        is_at_work = known is not None and known.integration == file.integration
+        is_active = known is not None and known.integration == file.integration
         if not missing:
             self._lacking.discard(file.name)
             return file
-        if is_at_work and file.name not in self._lacking:
+        if is_active and file.name not in self._lacking:
             self._lacking.add(file.name)
             assert known
             return known
-        return replace(file, faults=missing) if is_at_work else self._on_last_good(file, missing, known)
+        return replace(file, faults=missing) if is_active else self._with_last_good(file, missing, known)
 
-    def _on_last_good(self, file: MappingFile, faults: tuple[Fault, ...], known: MappingFile | None) -> MappingFile:
-        good = known if known and known.integration else self._load(file)
+    def _with_last_good(self, file: MappingFile, faults: tuple[Fault, ...], known: MappingFile | None) -> MappingFile:
+        good = known if known and known.integration else self._load_last_good(file)
         if good is None:
             return replace(file, faults=faults)
         return replace(file, faults=faults, integration=good.integration, document=good.document)
 
-    def _load(self, file: MappingFile) -> MappingFile | None:
-        """Return the last good version out of Redis, unless it is of no more use than the file itself."""
+    def _load_last_good(self, file: MappingFile) -> MappingFile | None:
+        """Return the last good version from Redis; None if it is unusable, too."""
         try:
             text = self._last_good.load(file.name)
         except StoreUnavailableError:
@@ -160,34 +161,37 @@ class Reloader:
         good = parse_mapping(file.path, text.encode()) if text else None
         if good is None or good.integration is None or good.faults or self._missing_secrets(good):
             return None
-        self._tell(
-            logging.WARNING, "the last good version is at work", integration=good.name, mapping=good.integration.digest
+        self._log(
+            logging.WARNING,
+            "the last good version of a mapping file is active",
+            integration=good.name,
+            mapping=good.integration.digest,
         )
         return good
 
-    def _tell_of(self, file: MappingFile, known: MappingFile | None) -> None:
+    def _log_change(self, file: MappingFile, known: MappingFile | None) -> None:
         before = known.faults if known else ()
         if file.faults and file.faults != before:
-            for complaint in file.complaints():
-                self._tell(logging.ERROR, "mapping file refused", integration=file.name, fault=complaint)
+            for fault in file.formatted_faults():
+                self._log(logging.ERROR, "mapping file refused", integration=file.name, fault=fault)
         if not file.faults and (known is None or before or known.integration != file.integration):
             digest = file.integration.digest if file.integration else None
-            self._tell(logging.INFO, "mapping file loaded", integration=file.name, mapping=digest)
+            self._log(logging.INFO, "mapping file loaded", integration=file.name, mapping=digest)
 
-    def _tell(self, level: int, message: str, **fields: object) -> None:
+    def _log(self, level: int, message: str, **fields: object) -> None:
         if self._keeps:
             log(_LOG, level, message, **fields)
 
-    def _keep_good(self) -> None:
-        """Remember the good versions that are new, and let those of removed files go."""
+    def _store_versions(self) -> None:
+        """Store the new valid versions, and delete those of removed files."""
         if not self._keeps:
-            self._unkept.clear()
-        for name, text in list(self._unkept.items()):
+            self._unstored.clear()
+        for name, text in list(self._unstored.items()):
             try:
                 if text is None:
                     self._last_good.expire(name)
                 else:
                     self._last_good.save(name, text)
             except StoreUnavailableError:
-                return  # at the next look
-            del self._unkept[name]
+                return  # the next poll tries again
+            del self._unstored[name]

@@ -1,149 +1,240 @@
-"""The marshmallow schemas of a mapping file: its keys, their defaults, and what admins are told about each.
+"""The marshmallow schema of a mapping file, made of the keys that `relay.core.integration` declares.
 
-They take the strings that `document` read, the source's preset merged in; `mapping_file` makes an `Integration` of them.
+It reads the strings of a `document`, with the source's preset merged in. A block becomes its dataclass; `parser` makes the
+`Integration`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validates_schema
 
-from relay.core import integration as model
+from relay.core.authentication import AUTHENTICATION_TYPES, Authentication, authentication_meaning
+from relay.core.integration import Integration
+from relay.core.mapping_blocks import Expectation, RecordPaths, RetryBlock, TableBlock
+from relay.core.mapping_key import AnyKind, Block, Choice, Duration, Key, Kind, ListOf, Presence, Range, keys_of
 from relay.core.values import table_key
-from relay.mapping_files.reading import Read, Shape, one_or_more, read_each, shape_of, shaped
-from relay.mapping_files.reference_readers import read_secret, read_setting, read_url
+from relay.mapping_files.reader_field import ReaderField, Shape, read_each, shape_of, shaped
+from relay.mapping_files.reference_readers import read_secret, read_secrets, read_text_or_reference, read_url
 from relay.mapping_files.unknown_keys import explain_unknown
 from relay.mapping_files.value_readers import (
+    any_case,
     choice,
     duration,
     integer,
+    read_any,
     read_boolean,
+    read_http_name,
     read_integer,
-    read_network,
+    read_networks,
     read_path,
+    read_paths,
     read_pattern,
     read_states,
     read_text,
-    read_token,
     read_true,
 )
 
-SOURCES = ("servicenow", "service-exchange")
-_TYPE_ERROR = "expected keys and values here (key: value), indented below"
+_NOT_A_BLOCK = "expected keys and values (key: value), indented below"
+_UNKNOWN = "unknown key"
+#: Blocks that stay a mapping of the keys that are set.
+_MAPPINGS = (Integration, RecordPaths)
 
-_read_paths = one_or_more(read_path, "path")
-read_secrets = one_or_more(read_secret, "secret")
-_read_timeout = duration("100ms", "60s")
-_UP_TO_256 = r"^\+?0{0,12}([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-6])$"
-#: Every spelling of `incident` that `table_key` takes.
-_INCIDENT = r"^[\s_]*" + r"[\s_]*".join(f"[{one.upper()}{one}]" for one in "incident") + r"[\s_]*$"
+#: The two kinds that consist of blocks are added below.
+_READERS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: read_text,
+    Kind.TEXT_OR_REFERENCE: read_text_or_reference,
+    Kind.URL: read_url,
+    Kind.SECRET: read_secret,
+    Kind.SECRETS: read_secrets,
+    Kind.FILE: read_text,
+    Kind.HTTP_NAME: read_http_name,
+    Kind.BOOLEAN: read_boolean,
+    Kind.TRUE: read_true,
+    Kind.INTEGER: read_integer,
+    Kind.PATH: read_path,
+    Kind.PATHS: read_paths,
+    Kind.PATTERN: read_pattern,
+    Kind.NETWORKS: read_networks,
+    Kind.STATES: read_states,
+    Kind.ANY: read_any,
+}
 
 
-class Strict(Schema):
-    """A schema that knows all of its keys, and names the key that a misspelt one was meant to be."""
+class BlockSchema(Schema):
+    """The keys of one block; unknown keys are errors that name the intended key."""
 
     class Meta:
-        unknown = INCLUDE
+        unknown = RAISE
 
-    error_messages = {"type": _TYPE_ERROR}  # noqa: RUF012 - marshmallow's own way to set it
-    #: What JSON Schema can tell of the keys together.
-    constraints: ClassVar[Shape] = {}
+    error_messages = {"type": _NOT_A_BLOCK, "unknown": _UNKNOWN}  # noqa: RUF012 - marshmallow's own way to set it
+    #: The dataclass that declares the keys.
+    block: ClassVar[type[Any]]
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **_kwargs: Any) -> None:  # noqa: ARG002
+        """Say of each unknown key which key was probably intended; marshmallow calls this before it raises `error`."""
+        messages = error.messages
+        for key, found in messages.items() if isinstance(messages, dict) else ():
+            if isinstance(found, list):
+                known = key_names(self)
+                messages[key] = [explain_unknown(key, known) if message == _UNKNOWN else message for message in found]
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def _refuse_unknown(self, _data: Any, original: Any, **_kwargs: Any) -> None:
-        if not isinstance(original, dict):
-            return
-        known = {field.data_key or name for name, field in self.fields.items()}
-        errors = {key: [explain_unknown(key, known)] for key in original if key not in known}
-        if errors:
-            raise ValidationError(errors)
-
-    def known(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what was loaded, without unknown keys (which are refused anyway)."""
-        return {name: data[name] for name in self.fields}
-
-
-class BasicAuthSchema(Strict):
-    type = Read(choice("basic"), "user name and password (RFC 7617)", required=True)
-    username = Read(read_text, "the user name that the sender gives", required=True, example="servicenow")
-    password = Read(read_secret, "where the sender's password stands", required=True)
+    def _check_together(self, data: dict[str, Any], original: Any, **_kwargs: Any) -> None:
+        if isinstance(original, dict) and (check := _CHECKS.get(self.block)):
+            check(data, original)
 
     @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.BasicAuth:
-        return model.BasicAuth(data["username"], data["password"])
+    def _build(self, data: dict[str, Any], **_kwargs: Any) -> Any:
+        if self.block in _MAPPINGS:
+            return data
+        names = {field.name for field, _ in keys_of(self.block)}
+        return self.block(**{name: value for name, value in data.items() if name in names})
 
 
-class HmacAuthSchema(Strict):
-    type = Read(choice("hmac"), "a signature over the raw body", required=True)
-    header = Read(read_token, "the header that carries the signature", required=True, example="X-Relay-Signature")
-    algorithm = Read(choice("sha1", "sha256", "sha512"), "the hash of the HMAC", load_default="sha256")
-    encoding = Read(choice("any", "hex", "base64"), "how the signature is written", load_default="any")
-    secret = Read(read_secrets, "where the key stands; a list while keys are changed over", required=True)
-    timestamp_header = Read(
-        read_token,
-        "the signed text is then <timestamp>.<body>; older than 5 minutes is refused",
-        load_default=None,
-        example="X-Relay-Timestamp",
-    )
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.HmacAuth:
-        names = ("header", "algorithm", "encoding", "secret", "timestamp_header")
-        return model.HmacAuth(*(data[name] for name in names))
+def key_names(schema: Schema) -> dict[str, fields.Field[Any]]:
+    """Return the fields of a schema by their keys in a mapping file."""
+    return {field.data_key or name: field for name, field in schema.fields.items()}
 
 
-class HeaderAuthSchema(Strict):
-    type = Read(choice("header"), "an API key in a header", required=True)
-    header = Read(read_token, "the header that carries the key", required=True, example="X-API-Key")
-    value = Read(read_secret, "where the key stands", required=True)
-    scheme = Read(read_token, "the word before the key, such as Bearer", load_default=None, example="Bearer")
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.HeaderAuth:
-        return model.HeaderAuth(data["header"], data["value"], data["scheme"])
-
-
-class StandardWebhooksAuthSchema(Strict):
-    type = Read(choice("standard-webhooks"), "webhook-id, webhook-timestamp, webhook-signature", required=True)
-    secret = Read(read_secrets, "where the secret (whsec_…) stands; a list while changed over", required=True)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.StandardWebhooksAuth:
-        return model.StandardWebhooksAuth(data["secret"])
+def reader_of(kind: AnyKind) -> Callable[[Any], Any]:
+    """Return the reader of a value that is not a block."""
+    match kind:
+        case Choice(words):
+            return choice(*words)
+        case Duration(least, most):
+            return duration(least, most)
+        case Range(least, most):
+            return integer(least, most)
+        case Kind():
+            return _READERS[kind]
+        case Block() | ListOf():
+            raise AssertionError(kind)
 
 
-AUTH_SCHEMAS: Mapping[str, Schema] = {
-    "basic": BasicAuthSchema(),
-    "hmac": HmacAuthSchema(),
-    "header": HeaderAuthSchema(),
-    "standard-webhooks": StandardWebhooksAuthSchema(),
+def _check_retry_order(data: dict[str, Any], original: dict[str, Any]) -> None:
+    if {"first", "most"} & (original.keys() - data.keys()):
+        return  # one of the two has a fault already
+    schedule = RetryBlock(**{name: data[name] for name in ("first", "most") if name in data})
+    if schedule.first > schedule.most:
+        raise ValidationError("must not be longer than `retry.most`", "first")
+
+
+def _check_expectation(_data: dict[str, Any], original: dict[str, Any]) -> None:
+    if len({"state", "ignored", "rejected"} & original.keys()) != 1:
+        raise ValidationError("expected exactly one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`")
+
+
+#: What must hold for the keys of a block together: each function gets the values that were read, and those that were written.
+_CHECKS: Mapping[type[Any], Callable[[dict[str, Any], dict[str, Any]], None]] = {
+    RetryBlock: _check_retry_order,
+    Expectation: _check_expectation,
 }
-_AUTH_KEYS = frozenset(key for schema in AUTH_SCHEMAS.values() for key in schema.fields)
+#: The same in JSON Schema, where it can be expressed.
+_CONSTRAINTS: Mapping[type[Any], Shape] = {Expectation: {"minProperties": 1, "maxProperties": 1}}
+
+
+def schema_of(block: type[Any]) -> type[BlockSchema]:
+    """Return the schema of the keys that the dataclass `block` declares."""
+    return _make_schema(block, {field.name: _field_of(key) for field, key in keys_of(block)})
+
+
+def _make_schema(block: type[Any], made: Mapping[str, fields.Field[Any]]) -> type[BlockSchema]:
+    schema = BlockSchema.from_dict(dict(made), name=f"{block.__name__}Schema")
+    assert issubclass(schema, BlockSchema)
+    schema.block = block
+    return schema
+
+
+def _field_of(key: Key) -> fields.Field[Any]:
+    options: dict[str, Any] = {
+        "required": key.default is Presence.REQUIRED,
+        "allow_none": key.default in (None, "") or key.kind is Kind.ANY,
+        "data_key": key.name,
+        "metadata": _metadata_of(key),
+    }
+    match key.kind:
+        case Block(block):
+            return fields.Nested(schema_of(block), **options)
+        case ListOf(block):
+            return fields.List(fields.Nested(schema_of(block)), error_messages=_not_a_list(block), **options)
+        case _:
+            return ReaderField(reader_of(key.kind), **options)
+
+
+def _metadata_of(key: Key) -> dict[str, Any]:
+    """Return what JSON Schema says about a key, except the shape of its value."""
+    bounds = f" ({key.kind.bounds})" if isinstance(key.kind, Duration | Range) else ""
+    metadata: dict[str, Any] = {"description": key.meaning + bounds}
+    if key.default is None or (isinstance(key.default, str | int | float) and key.default != ""):
+        metadata["default"] = key.default
+    if (example := _example_of(key)) is not None:
+        metadata["examples"] = [example]
+    if isinstance(key.kind, Block):
+        metadata.update(_CONSTRAINTS.get(key.kind.keys, {}))
+    return metadata
+
+
+def _example_of(key: Key) -> Any:
+    """Return an example of a key's value; of a block, its required keys, or its first key. None: its reader has one."""
+    match key:
+        case Key(example=example) if example is not None:
+            return example
+        case Key(kind=Block(block)):
+            return _example_of_block(block)
+        case Key(kind=ListOf(block)):
+            return [_example_of_block(block)]
+        case Key(kind=Duration() | Range(), default=default):
+            return default
+        case _:
+            return None
+
+
+def _example_of_block(block: type[Any]) -> dict[str, Any]:
+    keys = {key.name or field.name: key for field, key in keys_of(block)}
+    wanted = [name for name, key in keys.items() if key.default is Presence.REQUIRED] or [next(iter(keys))]
+    return {name: _example_of(keys[name]) or shape_of(reader_of(keys[name].kind))["examples"][0] for name in wanted}
+
+
+def _not_a_list(block: type[Any]) -> dict[str, Any]:
+    keys = ", ".join(key.name or field.name for field, key in keys_of(block))
+    return {"invalid": f"expected a list, with the keys {keys} in each item"}
+
+
+def _auth_schema(name: str, block: type[Authentication]) -> BlockSchema:
+    metadata = {"description": authentication_meaning(block)}
+    kind = ReaderField(choice(name), required=True, metadata=metadata)
+    return _make_schema(block, {"type": kind, **schema_of(block)().declared_fields})()
+
+
+AUTH_SCHEMAS: Mapping[str, BlockSchema] = {
+    name: _auth_schema(name, block) for name, block in AUTHENTICATION_TYPES.items()
+}
+_AUTH_KEYS = frozenset(key for schema in AUTH_SCHEMAS.values() for key in key_names(schema))
 _read_auth_type = choice(*AUTH_SCHEMAS)
 
 
 @shaped(
     {
         "anyOf": [
-            {"const": "none"},
+            {"enum": ["none"]},
             {"type": "array", "minItems": 1, "items": {"oneOf": [*AUTH_SCHEMAS.values()]}},
-        ],
-        "examples": [[{"type": "basic", "username": "servicenow", "password": {"env": "ACME_WEBHOOK_PASSWORD"}}]],
+        ]
     }
 )
-def _read_auths(value: Any) -> tuple[model.Authentication, ...]:
+def _read_authentications(value: Any) -> tuple[Authentication, ...]:
     if value == "none":
         return ()
     if not isinstance(value, list) or not value:
-        raise ValidationError("expected a list with at least one way to authenticate, or the word none")
-    return read_each(value, _read_auth)
+        raise ValidationError("expected a list with at least one authentication method, or the word none")
+    return read_each(value, _read_authentication)
 
 
-def _read_auth(item: Any) -> model.Authentication:
+def _read_authentication(item: Any) -> Authentication:
     if not isinstance(item, dict):
-        raise ValidationError(_TYPE_ERROR)
+        raise ValidationError(_NOT_A_BLOCK)
     if "type" not in item:
         unknown: dict[str, Any] = {key: [explain_unknown(key, _AUTH_KEYS)] for key in item if key not in _AUTH_KEYS}
         raise ValidationError({**unknown, "_schema": [f"missing key 'type': one of {', '.join(AUTH_SCHEMAS)}"]})
@@ -151,41 +242,20 @@ def _read_auth(item: Any) -> model.Authentication:
         schema = AUTH_SCHEMAS[_read_auth_type(item["type"])]
     except ValidationError as error:
         raise ValidationError({"type": error.messages}) from None
-    loaded: model.Authentication = schema.load(item)
+    loaded: Authentication = schema.load(item)
     return loaded
 
 
-_NETWORK = shape_of(read_network)
-
-
-@shaped({"anyOf": [_NETWORK, {"type": "array", "items": _NETWORK, "minItems": 1}], "examples": [["10.0.0.0/8"]]})
-def _read_networks(value: Any) -> Any:
-    if value == []:
-        raise ValidationError("an empty list would let nobody in: leave the key out to let any address in")
-    return read_each(value if isinstance(value, list) else [value], read_network)
-
-
-class FieldsSchema(Strict):
-    sys_id = Read(_read_paths, "the ticket's id", example="sys_id")
-    state = Read(_read_paths, "the ticket's state", example=["state", "incident_state"])
-    table = Read(_read_paths, "the table that the record is of", example="sys_class_name")
-    number = Read(_read_paths, "the ticket's number, for people", example="number")
-    version = Read(_read_paths, "a number that grows with every update: orders them", example="sys_mod_count")
-    updated_at = Read(
-        _read_paths, "when the ticket was updated, UTC: orders updates that have no version", example="sys_updated_on"
-    )
-    resolved_by = Read(_read_paths, "who resolved it: an email address", example=["resolved_by.email", "resolved_by"])
-
-
-class TableSchema(Strict):
-    states = Read(read_states, "this table's states → IEM states", required=True)
+_TABLE_SCHEMA = schema_of(TableBlock)()
+#: Every spelling of `incident` that `table_key` takes.
+_INCIDENT = r"^[\s_]*" + r"[\s_]*".join(any_case(letter) for letter in "incident") + r"[\s_]*$"
 
 
 @shaped(
     {
         "type": "object",
         "propertyNames": {"not": {"pattern": _INCIDENT}},
-        "additionalProperties": TableSchema(),
+        "additionalProperties": _TABLE_SCHEMA,
         "examples": [{"problem": {"states": {"106": 6, "107": 6}}}],
     }
 )
@@ -196,8 +266,8 @@ def _read_tables(value: Any) -> Mapping[str, Mapping[str, int]]:
     for name, table in value.items():
         try:
             if table_key(name) == "incident":
-                raise ValidationError("the incident's states stand in `states` at the top")
-            tables[table_key(name)] = TableSchema().load(table)["states"]
+                raise ValidationError("write the states of incidents in the top-level key `states`")
+            tables[table_key(name)] = _TABLE_SCHEMA.load(table).states
         except ValidationError as error:
             errors[name] = error.messages
     if errors:
@@ -205,159 +275,5 @@ def _read_tables(value: Any) -> Mapping[str, Mapping[str, int]]:
     return tables
 
 
-class DedupeSchema(Strict):
-    window = Read(duration("1s", "30d"), "how long a repeated update is known", load_default=86400.0)
-    collapse = Read(read_boolean, "Resolved, then Closed, both mapped to one IEM state: one push", load_default=True)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.DedupeBlock:
-        return model.DedupeBlock(**self.known(data))
-
-
-class IemSchema(Strict):
-    url = Read(read_url, "the organisation's Hosted_API of IEM", required=True, example="https://iem.example.com")
-    customer_id = Read(read_text, "the customer id in IEM", required=True, example="ACME")
-    integration_id = Read(read_text, "the integration id in IEM", required=True, example="42")
-    auth = Read(choice("token", "basic"), "by token (cached), or by basic authentication", load_default="token")
-    username = Read(read_setting, "the API user", required=True, example="relay-api@example.com")
-    password = Read(read_secret, "where the API user's password stands", required=True)
-    timeout = Read(_read_timeout, "how long one call may take", load_default=10.0)
-    max_in_flight = Read(integer(1, 256, _UP_TO_256), "pushes at once, per worker process", load_default=8)
-    ca_file = Read(
-        read_text,
-        "certificates (PEM) of a private CA",
-        load_default=None,
-        allow_none=True,
-        example="/etc/ssl/private-ca.pem",
-    )
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.IemBlock:
-        return model.IemBlock(**self.known(data))
-
-
-class RetrySchema(Strict):
-    first = Read(duration("10ms", "1h"), "wait before the first retry", load_default=5.0)
-    most = Read(duration("10ms", "24h"), "longest wait between retries", load_default=600.0)
-    give_up_after = Read(duration("1s", "90d"), "then it is a dead letter", load_default=172800.0)
-
-    @validates_schema
-    def _check_order(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if data["first"] > data["most"]:
-            raise ValidationError("is longer than `most`: the first wait is the shortest", "first")
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.RetryBlock:
-        return model.RetryBlock(**self.known(data))
-
-
-class VirimaSchema(Strict):
-    url = Read(read_url, "the installation's base URL", required=True, example="https://login.virima.com/www_em/")
-    username = Read(read_setting, "the service account", required=True, example={"env": "VIRIMA_USERNAME"})
-    password = Read(read_secret, "where the service account's password stands", required=True)
-    lookup = Read(choice("impersonate", "session"), "how resolvers are looked up", required=True)
-    cache = Read(duration("1s", "30d"), "how long a user is remembered", load_default=3600.0)
-    timeout = Read(_read_timeout, "how long one call may take", load_default=10.0)
-    ca_file = Read(
-        read_text,
-        "certificates (PEM) of a private CA",
-        load_default=None,
-        allow_none=True,
-        example="/etc/ssl/private-ca.pem",
-    )
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.VirimaBlock:
-        return model.VirimaBlock(**self.known(data))
-
-
-class PublishSchema(Strict):
-    heartbeat = Read(duration("10s", "1d"), "how often adaptor health is told", load_default=None, example="5m")
-    metrics = Read(duration("10s", "1d"), "how often metrics are told", load_default=None, example="5m")
-    events = Read(read_boolean, "tell when the integration is parked or a delivery dies", load_default=False)
-    topology = Read(read_boolean, "tell the relay as an entity and a service", load_default=False)
-    backlog_age = Read(
-        duration("1m", "7d"),
-        "an older pending delivery is told: Amber, and an event",
-        load_default=900.0,
-        example="15m",
-    )
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.PublishBlock:
-        return model.PublishBlock(**self.known(data))
-
-
-class ExpectSchema(Strict):
-    constraints: ClassVar[Shape] = {"minProperties": 1, "maxProperties": 1}
-
-    # With `allow_none` a key without a value would be none, and two keys would be one.
-    state = Read(read_integer, "relayed with this IEM state", load_default=None, allow_none=False, example=6)
-    ignored = Read(read_true, "not relayed", load_default=None, allow_none=False)
-    rejected = Read(choice("sys_id", "state", "records"), "refused for this field", load_default=None, allow_none=False)
-
-    @validates_schema
-    def _check_one(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if sum(data.get(key) is not None for key in ("state", "ignored", "rejected")) != 1:
-            raise ValidationError("expected one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`")
-
-
-@shaped({})
-def _take_anything(value: Any) -> Any:
-    return value
-
-
-class MappingTestSchema(Strict):
-    name = Read(read_text, "what the example shows", required=True, example="a resolved incident is relayed")
-    payload = Read(
-        _take_anything,
-        "a webhook's body",
-        required=True,
-        allow_none=True,
-        example={"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"},
-    )
-    expect = fields.Nested(ExpectSchema, required=True, metadata={"description": "what it must come to"})
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_kwargs: Any) -> model.MappingTest:
-        expect = data["expect"]
-        ignored = bool(expect["ignored"])
-        return model.MappingTest(data["name"], data["payload"], expect["state"], ignored, expect["rejected"])
-
-
-def _nested(schema: type[Schema], description: str, **options: Any) -> fields.Nested:
-    return fields.Nested(schema, metadata={"description": description}, **options)
-
-
-class MappingSchema(Strict):
-    """A whole mapping file, its source's preset merged in."""
-
-    source = Read(choice(*SOURCES), "who sends: sets the defaults of fields and states", required=True)
-    enabled = Read(read_boolean, "false: its webhooks are answered 404 and its deliveries wait", load_default=True)
-    description = Read(read_text, "for people", load_default="", allow_none=True, example="ACME production")
-    auth = Read(_read_auths, "who may post: any one of the list suffices", required=True)
-    allow_from = Read(_read_networks, "addresses that may post; without it any", load_default=())
-    rate_limit = Read(
-        integer(1, 10_000, r"[0-9]{1,5}"),
-        "webhooks per second, over all web processes; beyond it 429",
-        load_default=None,
-        allow_none=True,
-        example=50,
-    )
-    records = Read(read_path, "JMESPath to the record or the list of records", required=True, example="result || @")
-    fields_ = _nested(FieldsSchema, "where each field stands in a record", data_key="fields", required=True)
-    sys_id_pattern = Read(read_pattern, "what a ticket id looks like", required=True)
-    states = Read(read_states, "ITSM state → IEM state; replaces the preset's", required=True)
-    tables = Read(_read_tables, "other tables' states", load_default=dict)
-    unlisted_states = Read(choice("ignore", "reject"), "what to do with other states", load_default="ignore")
-    dedupe = _nested(DedupeSchema, "when two updates are one", load_default=lambda: DedupeSchema().load({}))
-    iem = _nested(IemSchema, "where the updates go", required=True)
-    retry = _nested(RetrySchema, "when IEM does not take it", load_default=lambda: RetrySchema().load({}))
-    virima = _nested(VirimaSchema, "who resolved it, for the audit trail", load_default=None)
-    publish = _nested(PublishSchema, "what the relay tells IEM of itself", load_default=None)
-    tests = fields.List(
-        fields.Nested(MappingTestSchema),
-        metadata={"description": "examples that must come out as told"},
-        load_default=list,
-        error_messages={"invalid": "expected a list of examples, each with a name, a payload and what to expect"},
-    )
+_READERS |= {Kind.AUTHENTICATIONS: _read_authentications, Kind.TABLES: _read_tables}
+MappingSchema = schema_of(Integration)

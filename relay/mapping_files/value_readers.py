@@ -1,7 +1,7 @@
-"""What one value of a mapping file may be: a function for each kind, from what `document` read to what the relay uses.
+"""One function for each kind of value in a mapping file: from the string that `document` read to the value that the relay uses.
 
-Each raises marshmallow's ValidationError with a sentence that says what to write instead. `reading.Read` makes a field of one.
-What a reader takes stands beside it once more as a JSON Schema (`shaped`), for editors: they check while people type.
+Each raises marshmallow's ValidationError with a sentence that says what to write instead. `shaped` declares the JSON Schema
+of what it accepts, by which editors check while people type.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from relay.core.path_errors import PathError
 from relay.core.paths import FieldPath, compile_path
 from relay.core.units import DURATION, parse_duration
 from relay.core.values import state_key
-from relay.mapping_files.reading import Pointed, Shape, scalar, shaped
+from relay.mapping_files.reader_field import MessageAt, Shape, one_or_more, read_each, scalar, shape_of, shaped
 from relay.mapping_files.unknown_keys import resembles
+
+#: The digits of the longest whole number.
+_MAX_DIGITS = 15
 
 
 @shaped({"type": ["string", "number", "boolean"], "pattern": r"\S"})
@@ -28,8 +31,14 @@ def read_text(value: Any) -> str:
     """Return text that is not blank."""
     text = scalar(value, "text")
     if not text.strip():
-        raise ValidationError("expected text, found nothing")
+        raise ValidationError("expected text, found only spaces")
     return text
+
+
+@shaped({})
+def read_any(value: Any) -> Any:
+    """Return `value` itself."""
+    return value
 
 
 #: RFC 9110, section 5.6.2.
@@ -37,11 +46,11 @@ _HTTP_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 
 @shaped({"type": ["string", "number", "boolean"], "pattern": _HTTP_NAME})
-def read_token(value: Any) -> str:
-    """Return the name of a header, or of a scheme of authentication."""
+def read_http_name(value: Any) -> str:
+    """Return the name of an HTTP header or authentication scheme."""
     text = scalar(value, "a name")
     if not re.fullmatch(_HTTP_NAME, text) or text.endswith("\n"):
-        raise ValidationError("expected a name as HTTP has them, such as X-API-Key: without blanks, colons or quotes")
+        raise ValidationError("expected an HTTP name, such as X-API-Key: without spaces, colons or quotes")
     return text
 
 
@@ -49,29 +58,28 @@ _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
 
 
-def _any_case(*words: str) -> str:
-    return "|".join("".join(f"[{one.upper()}{one}]" for one in word) for word in words)
+def any_case(*words: str) -> str:
+    """Return the part of a regular expression that matches one of `words` regardless of case."""
+    return "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in words)
 
 
-def choice(*choices: str) -> Callable[[Any], str]:
+def choice(*words: str) -> Callable[[Any], str]:
     """Return a reader of one of a few words."""
-    expected = f"one of {', '.join(choices)}"
+    expected = f"one of {', '.join(words)}" if len(words) > 1 else words[0]
 
-    @shaped({"enum": [*choices], "examples": [*choices]})
+    @shaped({"enum": [*words], "examples": [*words]})
     def read(value: Any) -> str:
         text = scalar(value, expected)
-        if text not in choices:
-            near = difflib.get_close_matches(text, choices, n=1) or difflib.get_close_matches(
-                text.lower(), choices, n=1
-            )
-            shown = f"'{text}' is not" if resembles(text, frozenset(choices)) else "expected"
-            raise ValidationError(f"{shown} {expected}" + (f"; did you mean '{near[0]}'?" if near else ""))
+        if text not in words:
+            near = difflib.get_close_matches(text, words, n=1) or difflib.get_close_matches(text.lower(), words, n=1)
+            problem = f"'{text}' is not" if resembles(text, frozenset(words)) else "expected"
+            raise ValidationError(f"{problem} {expected}" + (f"; did you mean '{near[0]}'?" if near else ""))
         return text
 
     return read
 
 
-@shaped({"type": ["boolean", "string"], "pattern": f"^(?:{_any_case(*_TRUE, *_FALSE)})$", "examples": [True, False]})
+@shaped({"type": ["boolean", "string"], "pattern": f"^(?:{any_case(*_TRUE, *_FALSE)})$", "examples": [True, False]})
 def read_boolean(value: Any) -> bool:
     """Return `true` or `false`, in any of YAML's spellings."""
     text = scalar(value, "true or false").lower()
@@ -80,36 +88,37 @@ def read_boolean(value: Any) -> bool:
     return text in _TRUE
 
 
-@shaped({"anyOf": [{"const": True}, {"type": "string", "pattern": f"^(?:{_any_case(*_TRUE)})$"}], "examples": [True]})
+@shaped({"anyOf": [{"enum": [True]}, {"type": "string", "pattern": f"^(?:{any_case(*_TRUE)})$"}], "examples": [True]})
 def read_true(value: Any) -> bool:
     """Return true, for `ignored`: false would not say what is expected."""
     if not read_boolean(value):
-        raise ValidationError("write `ignored: true`, or the state that is expected")
+        raise ValidationError("write `ignored: true`, or the expected state")
     return True
 
 
-_MOST_WHOLE = 10**15 - 1
-_WHOLE: Shape = {
+_INTEGER: Shape = {
     "type": ["integer", "string"],
-    "pattern": "^[+-]?[0-9]{1,15}$",
-    "minimum": -_MOST_WHOLE,
-    "maximum": _MOST_WHOLE,
+    "pattern": f"^[+-]?[0-9]{{1,{_MAX_DIGITS}}}$",
+    "minimum": 1 - 10**_MAX_DIGITS,
+    "maximum": 10**_MAX_DIGITS - 1,
 }
 
 
-@shaped(_WHOLE)
+@shaped(_INTEGER)
 def read_integer(value: Any) -> int:
     """Return a whole number."""
     text = scalar(value, "a whole number")
-    if not re.fullmatch("[+-]?[0-9]{1,15}", text):
+    if not re.fullmatch(f"[+-]?[0-9]{{1,{_MAX_DIGITS}}}", text):
         raise ValidationError(f"{_shown(text)} is not a whole number, such as 6")
     return int(text)
 
 
-def integer(least: int, most: int, pattern: str) -> Callable[[Any], int]:
-    """Return a reader of a whole number within bounds; `pattern` is what such a number looks like as text."""
+def integer(least: int, most: int) -> Callable[[Any], int]:
+    """Return a reader of a positive whole number within bounds."""
+    zeros = f"0{{0,{_MAX_DIGITS - len(str(most))}}}"
+    pattern = rf"^\+?{zeros}(?:{digits_between(least, most)})$"
 
-    @shaped({**_WHOLE, "minimum": least, "maximum": most, "pattern": pattern})
+    @shaped({**_INTEGER, "minimum": least, "maximum": most, "pattern": pattern})
     def read(value: Any) -> int:
         number = read_integer(value)
         if not least <= number <= most:
@@ -119,10 +128,35 @@ def integer(least: int, most: int, pattern: str) -> Callable[[Any], int]:
     return read
 
 
+def digits_between(least: int, most: int) -> str:
+    """Return a regular expression of the whole numbers from `least` to `most`, both positive, without leading zeros."""
+    lengths = range(len(str(least)), len(str(most)) + 1)
+    bounds = ((max(least, 10 ** (length - 1)), min(most, 10**length - 1)) for length in lengths)
+    return "|".join(_same_length(str(low), str(high)) for low, high in bounds)
+
+
+def _same_length(low: str, high: str) -> str:
+    if low == high:
+        return low
+    if low[0] == high[0]:
+        return f"{low[0]}(?:{_same_length(low[1:], high[1:])})"
+    first, last, rest = int(low[0]), int(high[0]), len(low) - 1
+    parts = []
+    if low[1:].strip("0"):
+        parts.append(f"{first}(?:{_same_length(low[1:], '9' * rest)})")
+        first += 1
+    if high[1:].strip("9"):
+        parts.append(f"{last}(?:{_same_length('0' * rest, high[1:])})")
+        last -= 1
+    if first <= last:
+        parts.append(f"[{first}-{last}]" + "[0-9]" * rest)
+    return "|".join(parts)
+
+
 def duration(least: str, most: str) -> Callable[[Any], float]:
     """Return a reader of seconds, written as `30s`, `10m`, `24h` or `30d`, within bounds."""
 
-    @shaped({"type": "string", "pattern": rf"^\s*{DURATION}\s*$", "description": f"{least} to {most}"})
+    @shaped({"type": "string", "pattern": rf"^\s*{DURATION}\s*$"})
     def read(value: Any) -> float:
         text = scalar(value, "a duration, such as 30s or 24h")
         try:
@@ -138,7 +172,7 @@ def duration(least: str, most: str) -> Callable[[Any], float]:
 
 
 def _shown(value: Any) -> str:
-    """Return a number with or without a unit as it was written; anything else is not told, wherever it came from."""
+    """Return a number, with or without a unit, in quotes. Any other value can be a secret in the wrong place: `this`."""
     is_number = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9][0-9.]{0,14} ?[a-z]{0,7}", value)
     return f"'{value}'" if is_number else "this"
 
@@ -150,7 +184,10 @@ def read_path(value: Any) -> FieldPath:
     try:
         return compile_path(expression)
     except PathError as error:
-        raise ValidationError(Pointed(error.problem, error.at)) from None
+        raise ValidationError(MessageAt(error.problem, error.at)) from None
+
+
+read_paths = one_or_more(read_path, "path")
 
 
 @shaped({"type": ["string", "number", "boolean"], "examples": ["^[0-9a-f]{32}$"]})
@@ -161,7 +198,7 @@ def read_pattern(value: Any) -> IdPattern:
         return compile_pattern(text)
     except PatternError as error:
         brief = f"not a regular expression: {error.problem}"
-        raise ValidationError(brief if error.at is None else Pointed(brief, error.at)) from None
+        raise ValidationError(brief if error.at is None else MessageAt(brief, error.at)) from None
 
 
 @shaped({"type": "string", "examples": ["10.0.0.0/8"]})
@@ -174,30 +211,42 @@ def read_network(value: Any) -> IPv4Network | IPv6Network:
         raise ValidationError(_explain_network(text)) from None
 
 
+_NETWORK = shape_of(read_network)
+
+
+@shaped({"anyOf": [_NETWORK, {"type": "array", "items": _NETWORK, "minItems": 1}]})
+def read_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return one network, or a list of them."""
+    if value == []:
+        raise ValidationError(
+            "the list is empty: name at least one network, or leave out this key to allow any address"
+        )
+    return read_each(value if isinstance(value, list) else [value], read_network)
+
+
 def _explain_network(text: str) -> str:
     try:
-        whole = ip_network(text, strict=False)
+        network = ip_network(text, strict=False)
     except ValueError:
         return "expected an address or a network, such as 192.0.2.17, 10.0.0.0/8 or 2001:db8::/32"
-    return (
-        f"{text} is an address with the length of a network: write {whole}, or {text.partition('/')[0]} for one address"
-    )
+    address = text.partition("/")[0]
+    return f"{text} has host bits set: write {network} for the network, or {address} for one address"
 
 
-@shaped({"type": "object", "minProperties": 1, "additionalProperties": _WHOLE, "examples": [{"6": 6, "Resolved": 6}]})
+@shaped({"type": "object", "minProperties": 1, "additionalProperties": _INTEGER, "examples": [{"6": 6, "Resolved": 6}]})
 def read_states(value: Any) -> Mapping[str, int]:
-    """Return ITSM state (number or label, by its `state_key`) → IEM state (a whole number)."""
+    """Return the IEM states (whole numbers) by ITSM state (a number or label, by its `state_key`)."""
     if not isinstance(value, dict) or not value:
-        raise ValidationError("expected states, such as `6: 6` and `Resolved: 6`, one a line, indented below")
+        raise ValidationError("expected states, such as `6: 6` and `Resolved: 6`, one per line, indented below")
     states: dict[str, int] = {}
-    spelt: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     errors: dict[str, list[str]] = {}
     for text, iem_state in value.items():
         key = state_key(text)
-        if key in spelt:
-            errors[text] = [f"'{text}' is the same state as '{spelt[key]}': keep one of the two"]
+        if key in spellings:
+            errors[text] = [f"'{text}' is the same state as '{spellings[key]}': delete one of them"]
             continue
-        spelt[key] = text
+        spellings[key] = text
         try:
             states[key] = read_integer(iem_state)
         except ValidationError:

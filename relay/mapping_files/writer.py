@@ -1,4 +1,4 @@
-"""The use case: put a new mapping file into a folder that a running relay may be looking at."""
+"""Writes a new mapping file into a folder that a running relay can be watching."""
 
 from __future__ import annotations
 
@@ -13,64 +13,68 @@ from relay.mapping_files.draft import Draft, write_draft
 from relay.mapping_files.folder import MappingFile, parse_mapping
 from relay.mapping_files.sources import load_template
 
-#: An editor with the YAML language server checks a file that begins with this.
+#: An editor with the YAML language server checks files that begin with this line.
 SCHEMA_NAME = "schema.json"
 _SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA_NAME}\n"
 
 
 def compose(draft: Draft, path: Path) -> MappingFile:
-    """Return the file that `draft` comes to at `path`, not written yet. It names the JSON Schema that lies beside it.
+    """Return the file for `draft` at `path`, not written yet. It names the JSON Schema in the same folder, if there is one.
 
     Raises:
-        DraftError: it would have faults.
+        DraftError: the file would have faults.
     """
     schema_line = _SCHEMA_LINE if (path.parent / SCHEMA_NAME).is_file() else ""
     file = parse_mapping(path, (schema_line + write_draft(draft, load_template)).encode())
     if file.faults:
-        raise DraftError("\n".join(["these answers make no good mapping file:", *file.complaints()]))
+        raise DraftError(
+            "\n".join(["the mapping file from these answers would not be valid:", *file.formatted_faults()])
+        )
     return file
 
 
 def check_place(path: Path) -> None:
-    """See whether a new file can be written to `path`, as far as that can be told before.
+    """Check, as far as possible in advance, that a new file can be written to `path`.
 
     Raises:
-        DraftError: an integration of this name is there, or the folder is missing or cannot be written to.
+        DraftError: an integration with this name exists, or the folder is missing or not writable.
     """
     folder = path.parent
-    if not os.path.isdir(folder):  # noqa: PTH112 - pathlib's raises where a folder above may not be looked into
-        raise DraftError(f"there is no folder {folder}: make it (mkdir -p {shlex.quote(str(folder))}), or name another")
+    if not os.path.isdir(folder):  # noqa: PTH112 - pathlib's raises if a parent folder cannot be accessed
+        raise DraftError(
+            f"the folder {folder} does not exist: create it (mkdir -p {shlex.quote(str(folder))}), or name another one"
+        )
     for other in (path.with_suffix(".yaml"), path.with_suffix(".yml")):
         if os.path.lexists(other):
-            raise _there_is(other)
+            raise _exists(other)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise DraftError(f"the folder {folder} cannot be written to by this user")
+        raise DraftError(f"this user cannot write to the folder {folder}")
 
 
-def _there_is(path: Path) -> DraftError:
-    return DraftError(f"there is {path} already, and it stays as it is: edit it, or choose another name")
+def _exists(path: Path) -> DraftError:
+    return DraftError(f"{path} already exists, and was not changed: edit it, or choose another name")
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write the file at once and whole: nobody sees a part of it, and one that is there already stays as it is.
+    """Write the file atomically: no reader sees a part of it, and an existing file is not replaced.
 
     Raises:
         DraftError: nothing was written.
     """
     check_place(path)
-    # A name that begins with "." is no integration's: what a kill leaves behind is never loaded.
+    # Files that begin with "." are not loaded: what remains after a kill does no harm.
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with hidden.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.link(hidden, path)  # unlike a rename it fails where the file is there
+        os.link(hidden, path)  # unlike a rename, it fails if the file exists
     except FileExistsError:
-        raise _there_is(path) from None
+        raise _exists(path) from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DraftError(f"{path} cannot be written: {reason}. With --output - it is printed instead") from None
+        raise DraftError(f"cannot write {path}: {reason}. Use --output - to print it instead") from None
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink()

@@ -1,130 +1,116 @@
-"""Why a text is no YAML, in our own words and at the place where it is to be mended.
+"""Why a text is not valid YAML, in our own words and at the place to correct.
 
-PyYAML's own messages quote the text, which may be a password: nothing of the text is in ours.
+PyYAML's own messages quote the text, which can be a password. Ours contain nothing of the text.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import yaml
 
-#: Keys and lists inside each other.
-MOST_DEPTH = 50
-TOO_DEEP = f"too deep: more than {MOST_DEPTH} keys and lists inside each other"
+from relay.mapping_files.positions import Position, position_of
 
-_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+#: Nested blocks and lists.
+MAX_DEPTH = 50
+TOO_DEEP = f"too deep: more than {MAX_DEPTH} nested blocks and lists"
+
 _NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
-_UNREADABLE = "this cannot be read as YAML: check the indentation, and put values with signs in them in quotes"
-_NO_COLON = "a colon with a space after it is missing here (key: value), or quotes around a value"
-_DIRECTIVE = "a line that begins with % is for YAML itself, and says nothing that is known: delete it, or use quotes"
-_MARK = "text that begins with & or * must stand in quotes: it would mark a value, or repeat a marked one"
-_TAG = "text that begins with ! must stand in quotes: it would tell a type"
-_INDENTATION = "the indentation does not fit the lines above: begin where the other keys of this block begin"
-_BESIDE = "something stands behind a value that has ended: put all of the value in one pair of quotes"
+_UNREADABLE = "not valid YAML: check the indentation, and quote values with special characters"
+_NO_COLON = "a colon and a space are missing here (key: value), or quotes around a value"
+_DIRECTIVE = "a line that begins with % is a YAML directive, and this one is unknown: delete it, or use quotes"
+_MARK = "text that begins with & or * must be quoted: & names a value, and * repeats a named value"
+_TAG = "text that begins with ! must be quoted: ! begins the name of a type"
+_INDENTATION = (
+    "the indentation does not match the lines above: begin in the same column as the other keys of this block"
+)
+_AFTER_VALUE = "unexpected text after the end of a value: put the whole value in one pair of quotes"
 
-#: What PyYAML complains of (a part of its context and problem), and what we say instead.
-_SENTENCES = (
-    (r"'\\t'", "a tab stands where YAML wants spaces: indent with spaces"),
+#: Part of PyYAML's context and problem -> our message. The first match counts.
+_MESSAGES = (
+    (r"'\\t'", "tabs cannot be used here: indent with spaces"),
     ("could not find expected ':'", _NO_COLON),
     (
         "mapping values are not allowed",
-        "a colon where no key can stand: check the indentation, or put the value in quotes",
+        "a colon that does not follow a key: check the indentation, or quote the value",
     ),
-    ("another document", "a second document begins here ('---'): one file holds one mapping"),
-    ("sequence entries are not allowed", "a list (- …) cannot begin here: begin it in a line of its own"),
-    ("mapping keys are not allowed", "a question mark begins a key, which cannot stand here: put the value in quotes"),
+    ("another document", "a second document begins here ('---'): a mapping file is one document"),
+    ("sequence entries are not allowed", "a list (- …) cannot begin here: begin it on a line of its own"),
+    ("mapping keys are not allowed", "a question mark begins a key, which is not allowed here: quote the value"),
     ("directive|incompatible YAML document|duplicate tag handle", _DIRECTIVE),
     (
         "undefined alias",
-        "text that begins with * must stand in quotes: it would repeat a value marked with &, and none is",
+        "text that begins with * must be quoted: * repeats a value that is named with &, and there is no such name",
     ),
-    ("duplicate anchor", "text that begins with & must stand in quotes: it would mark a value, and two have this mark"),
+    ("duplicate anchor", "text that begins with & must be quoted: & names a value, and this name is already used"),
     ("scanning an (alias|anchor)", _MARK),
     ("a tag|tag handle", _TAG),
-    ("a block scalar", "text that begins with | or > must stand in quotes, or in the lines below that sign"),
-    ("unknown escape character", r"no escape begins like this: in double quotes write \\ for \, or use single quotes"),
-    ("escape sequence of", r"\x, \u and \U want 2, 4 or 8 hexadecimal digits: write \\ for \, or use single quotes"),
-    ("cannot start any token", "no value can begin with this sign: put the value in quotes"),
-    ("block end>, but found '<scalar>'", _BESIDE),
+    ("a block scalar", "text that begins with | or > must be quoted, or begin on the line below that character"),
+    ("unknown escape character", r"unknown escape sequence: in double quotes write \\ for \, or use single quotes"),
+    ("escape sequence of", r"\x, \u and \U need 2, 4 or 8 hexadecimal digits: write \\ for \, or use single quotes"),
+    ("cannot start any token", "a value cannot begin with this character: quote the value"),
+    ("block end>, but found '<scalar>'", _AFTER_VALUE),
     ("block end>, but found '(<block|-|\\?)", _INDENTATION),
-    ("block end>", "this does not belong here: put the value in quotes, or check the indentation"),
-    ("expected the node content", "a value was expected here: put text that begins with a sign in quotes"),
-    ("document start>", "nothing can follow here: is a quote or a bracket closed too early, or this line indented?"),
+    ("block end>", "unexpected text: quote the value, or check the indentation"),
+    ("expected the node content", "a value is missing here: quote text that begins with a special character"),
+    ("document start>", "unexpected text: is a quote or bracket closed too early, or this line indented?"),
 )
-#: Complaints that a value further up can be the cause of: one of more lines than it was meant to have.
-_BY_VALUE = re.compile("could not find expected ':'|mapping values are|but found '<scalar>'|expected ',' or")
+#: Errors that can be caused by a value further up that has more lines than intended.
+_FROM_LONG_VALUE = re.compile("could not find expected ':'|mapping values are|but found '<scalar>'|expected ',' or")
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """What is wrong, and where (both 1-based)."""
+class YamlError:
+    """What is wrong, and where."""
 
-    line: int
-    column: int
+    position: Position
     message: str
 
 
-def explain(text: str, error: Exception) -> Complaint:
-    """Return what is wrong with `text`, on which PyYAML raised `error`: its own errors, or those that it lets through."""
+def explain(text: str, error: Exception) -> YamlError:
+    """Return what is wrong with `text`, for which PyYAML raised `error`: one of its own errors, or one from below it."""
     match error:
         case yaml.MarkedYAMLError():
             return _explain_marked(text, error)
         case yaml.reader.ReaderError(character=int(character)):
-            return Complaint(
-                *place_of(text, error.position), f"the character U+{character:04X} cannot stand in YAML: delete it"
-            )
+            message = f"the character U+{character:04X} is not allowed in YAML: delete it"
+            return YamlError(position_of(text, error.position), message)
         case RecursionError():
             return _explain_depth(text)
         case _:
             found = _NO_CHARACTER.search(text)
             message = r"no character has this number: \U goes up to 0010FFFF" if found else _UNREADABLE
-            return Complaint(*place_of(text, found.start() if found else 0), message)
+            return YamlError(position_of(text, found.start() if found else 0), message)
 
 
-def place_of(text: str, index: int) -> tuple[int, int]:
-    """Return the line and the column (1-based) of the character at `index`."""
-    lines = _lines(text)
-    line = bisect_right(lines, index)
-    return line, index - lines[line - 1] + 1
-
-
-@lru_cache(maxsize=4)  # a text has thousands of faults, at worst
-def _lines(text: str) -> list[int]:
-    """Return where each line begins."""
-    return [0, *(found.end() for found in _BREAK.finditer(text))]
-
-
-def _explain_marked(text: str, error: yaml.MarkedYAMLError) -> Complaint:
-    told = f"{error.context} {error.problem}"
+def _explain_marked(text: str, error: yaml.MarkedYAMLError) -> YamlError:
+    description = f"{error.context} {error.problem}"
     mark, context = error.problem_mark or error.context_mark, error.context_mark
     if mark is None:
-        return Complaint(1, 1, _UNREADABLE)
-    if context and "could not find expected ':'" in told:
-        mark = context  # where the key begins; the problem is told where the next one ends
-    if _BY_VALUE.search(told) and (value := _long_value(text, mark)):
+        return YamlError(Position(1, 1), _UNREADABLE)
+    if context and "could not find expected ':'" in description:
+        mark = context  # where the key begins; PyYAML marks the place where the next one ends
+    if _FROM_LONG_VALUE.search(description) and (value := _long_value(text, mark)):
         return value
-    if context and "quoted scalar" in told and "unexpected" in told:
+    if context and "quoted scalar" in description and "unexpected" in description:
         return _at(context, "this quote is not closed")
-    if context and (closing := re.search("expected ',' or '(.)'", told)):
+    if context and (closing := re.search("expected ',' or '(.)'", description)):
         return _explain_bracket(closing[1], context, mark)
-    message = next((sentence for pattern, sentence in _SENTENCES if re.search(pattern, told)), _UNREADABLE)
+    message = next((message for pattern, message in _MESSAGES if re.search(pattern, description)), _UNREADABLE)
     return _at(mark, message)
 
 
-def _explain_bracket(closing: str, opened: yaml.Mark, mark: yaml.Mark) -> Complaint:
+def _explain_bracket(closing: str, opened: yaml.Mark, mark: yaml.Mark) -> YamlError:
     if opened.line == mark.line:
-        return _at(mark, f"a comma or {closing} is missing before this; or put the value in quotes")
+        return _at(mark, f"a comma or {closing} is missing before this, or quotes around the value")
     opening = {"]": "[", "}": "{"}[closing]
     return _at(opened, f"this {opening} is not closed: {closing} is missing")
 
 
-def _long_value(text: str, mark: yaml.Mark) -> Complaint | None:
-    """Return the value of several lines that ends just before `mark`, if there is one: it was not meant to have them."""
+def _long_value(text: str, mark: yaml.Mark) -> YamlError | None:
+    """Return the error for a value of several lines that ends just before `mark`: probably it was meant to be shorter."""
     long = None
     for token in _tokens(text[: mark.index]):
         if isinstance(token, yaml.ScalarToken) and token.style not in {"|", ">"}:
@@ -134,10 +120,10 @@ def _long_value(text: str, mark: yaml.Mark) -> Complaint | None:
     if long.style is None:
         before = text[long.start_mark.index - long.start_mark.column : long.start_mark.index]
         return None if before.strip(" -") else _at(long.start_mark, _NO_COLON)
-    return _at(long.start_mark, f"this quote is closed only in line {long.end_mark.line + 1}: is one missing here?")
+    return _at(long.start_mark, f"this quote is closed only in line {long.end_mark.line + 1}: is a quote missing here?")
 
 
-def _explain_depth(text: str) -> Complaint:
+def _explain_depth(text: str) -> YamlError:
     depth = 0
     for token in _tokens(text):
         match token:
@@ -152,18 +138,18 @@ def _explain_depth(text: str) -> Complaint:
                 depth -= 1
             case _:
                 continue
-        if depth > MOST_DEPTH:
+        if depth > MAX_DEPTH:
             return _at(token.start_mark, TOO_DEEP)
-    return Complaint(1, 1, TOO_DEEP)
+    return YamlError(Position(1, 1), TOO_DEEP)
 
 
 def _tokens(text: str) -> Iterator[yaml.Token]:
-    """Yield the text's tokens, up to the first place where there are none."""
+    """Yield the tokens of `text`, up to the first place that cannot be read."""
     try:
         yield from yaml.scan(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, OverflowError):
         return
 
 
-def _at(mark: yaml.Mark, message: str) -> Complaint:
-    return Complaint(mark.line + 1, mark.column + 1, message)
+def _at(mark: yaml.Mark, message: str) -> YamlError:
+    return YamlError(Position(mark.line + 1, mark.column + 1), message)

@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from relay.core.dedupe import identify, identity_window
-from relay.core.integration import Env, File, IemBlock, Integration, Plain, Text
+from relay.core.integration import Integration
 from relay.core.mapping import MAX_RECORDS, find_records, is_whole_payload, map_payload, map_record
+from relay.core.mapping_blocks import IemBlock
 from relay.core.model import Ignored, Mapped, Rejected, TicketFields, Update
+from relay.core.references import Env, File, Plain, Text
 from relay.core.units import format_duration
 from relay.core.values import format_time, state_key
 from relay.errors import ConfigurationError, TooManyRecordsError
 from relay.http.caller import COMMON_HEADERS
 from relay.iem.calls import PUSH_HEADERS, Target, push_body, push_path
-from relay.mapping_files.document import Document, Position
+from relay.mapping_files.document import Document
 from relay.mapping_files.folder import MappingFile
-from relay.mapping_files.trace import PathLookup, Row, find_row, place_of, trace_fields
+from relay.mapping_files.positions import Position
+from relay.mapping_files.record_trace import PathLookup, StateRow, find_row, position_of_value, trace_fields
 
 #: What stands for a credential.
 MASK = "•••"
@@ -31,7 +34,7 @@ class DryRun:
     def __init__(self, file: MappingFile) -> None:
         """ConfigurationError where the file has faults."""
         if file.integration is None or file.document is None:
-            raise ConfigurationError(file.complaints())
+            raise ConfigurationError(file.formatted_faults())
         self._file = file
         self._integration: Integration = file.integration
         self._document: Document = file.document
@@ -59,7 +62,7 @@ class DryRun:
             "mapping": self._integration.digest,
             "file": str(self._file.path),
             "enabled": self._integration.enabled,
-            "records": {"path": expression, **_place(place_of(self._document, ("records",))), "found": count},
+            "records": {"path": expression, **_place(position_of_value(self._document, ("records",))), "found": count},
             "results": results,
         }
 
@@ -113,7 +116,7 @@ def _order(ticket: TicketFields) -> dict[str, Any]:
     return {"ordered_by": "arrival", "order": None}
 
 
-def _tell_row(row: Row | None, state: PathLookup) -> dict[str, Any] | None:
+def _tell_row(row: StateRow | None, state: PathLookup) -> dict[str, Any] | None:
     if row is None:
         return None
     is_value = state.value is not None and state_key(state.value.value or "") == state_key(row.state)

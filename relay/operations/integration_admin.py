@@ -118,7 +118,7 @@ class IntegrationAdmin:
             "iem_integration_id": integration.iem.integration_id if integration else None,
             "mapping": integration.digest if integration else None,
             "file": str(file.path) if file else None,
-            "faults": file.complaints() if file else [],
+            "faults": file.formatted_faults() if file else [],
             "faults_since": format_time(recorded_at) if file and file.faults and recorded_at else None,
         }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from relay.core.integration import FIELDS, Integration
+from relay.core.integration import Integration
+from relay.core.mapping_blocks import FIELDS
 from relay.core.values import format_time
 from relay.errors import NotFoundError
 from relay.operations.operations import Operations

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relay.core.integration import FIELDS, Integration
+from relay.core.integration import Integration
 from relay.core.key_paths import KeyPath, key_paths_of
 from relay.core.mapping import map_payload
+from relay.core.mapping_blocks import FIELDS
 from relay.core.model import Mapped, Rejected, Update
 from relay.core.values import parse_date_time, table_key
 from relay.errors import UnfitMappingError

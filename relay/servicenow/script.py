@@ -60,7 +60,7 @@ def write_script(file: MappingFile, options: ScriptOptions) -> Script:
     """
     integration = file.integration
     if integration is None:
-        raise ConfigurationError(file.complaints())
+        raise ConfigurationError(file.formatted_faults())
     try:
         return _write(file, integration, options)
     except UnfitMappingError as error:

@@ -7,16 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from relay.core.integration import (
-    Authentication,
-    BasicAuth,
-    Env,
-    HeaderAuth,
-    HmacAuth,
-    Integration,
-    Secret,
-    StandardWebhooksAuth,
-)
+from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
+from relay.core.integration import Integration
+from relay.core.references import Env, Secret
 from relay.errors import UnfitMappingError
 
 _TYPES: Mapping[type[Authentication], str] = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from relay.core.integration import Authentication, BasicAuth, HeaderAuth, HmacAuth, Integration, Secret
+from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth
+from relay.core.integration import Integration
+from relay.core.references import Secret
 from relay.core.signature import SignedRequest, authenticate
 from relay.errors import SecretMissingError
 from relay.logs import log

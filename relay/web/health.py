@@ -86,7 +86,7 @@ def _check_journal(snapshot: StoreSnapshot) -> dict[str, Any]:
 
 def _check_mappings(catalogue: Catalogue) -> dict[str, Any]:
     usable = sum(1 for integration in catalogue.usable() if integration.enabled)
-    broken = [complaint for file in catalogue.broken() for complaint in file.complaints()[:1]]
+    broken = [complaint for file in catalogue.broken() for complaint in file.formatted_faults()[:1]]
     found = {"componentType": "component", "observedValue": usable, "observedUnit": "usable integrations"}
     if catalogue.fault:
         return {"status": "warn" if usable else "fail", **found, "output": catalogue.fault}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.core.integration import IemBlock
+from relay.core.mapping_blocks import IemBlock
 from relay.iem.service import CALLS_PER_ATTEMPT
 
 #: How much longer than the slowest attempt a lease lasts (seconds).

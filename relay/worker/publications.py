@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from relay.core.integration import PublishBlock
 from relay.core.integration_health import (
     MIN_NOTICE_INTERVAL,
     AttemptCounts,
@@ -18,6 +17,7 @@ from relay.core.integration_health import (
     find_notices,
     judge_health,
 )
+from relay.core.mapping_blocks import PublishBlock
 from relay.core.outcomes import Dead, Outcome, Park, Retry
 from relay.core.reasons import Reason
 from relay.iem import reports

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.core.integration import IemBlock, Integration, VirimaBlock
+from relay.core.integration import Integration
+from relay.core.mapping_blocks import IemBlock, VirimaBlock
 from relay.errors import SecretMissingError
 from relay.http.access import read_access
 from relay.mapping_files.catalogue import Catalogue

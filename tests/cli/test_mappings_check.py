@@ -48,11 +48,11 @@ def test_every_fault_of_every_file_is_told_with_status_78(tmp_path: Path) -> Non
         "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?",
         "  stats: {6: •••}",
         "  ^",
-        "mappings/acme.yaml:3:7: auth: expected a list with at least one way to authenticate, or the word none",
+        "mappings/acme.yaml:3:7: auth: expected a list with at least one authentication method, or the word none",
         "  auth: •••",
         "        ^",
         "mappings/good.yaml: good (servicenow → IEM ACME/42)",
-        "mappings/tab.yaml:2:1: a tab stands where YAML wants spaces: indent with spaces",
+        "mappings/tab.yaml:2:1: tabs cannot be used here: indent with spaces",
         "  →b: •••",
         "  ^",
     ]
@@ -77,7 +77,7 @@ def test_a_file_whose_name_is_no_integration_name_is_told(tmp_path: Path, name: 
     result = check(tmp_path)
 
     assert result.returncode == 78
-    assert "is not an integration's name" in result.stdout
+    assert "is not a valid integration name" in result.stdout
 
 
 def test_hidden_files_are_not_integrations_and_a_yml_is_told(tmp_path: Path) -> None:
@@ -87,7 +87,9 @@ def test_hidden_files_are_not_integrations_and_a_yml_is_told(tmp_path: Path) -> 
 
     result = check(tmp_path)
 
-    assert result.stdout == "mappings/acme.yml:1:1: only files that end in .yaml are read: rename it to acme.yaml\n"
+    assert (
+        result.stdout == "mappings/acme.yml:1:1: only files that end in .yaml are read: rename this file to acme.yaml\n"
+    )
 
 
 def test_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
@@ -163,13 +165,13 @@ def test_two_files_that_push_the_same_integration_are_warned_of(tmp_path: Path) 
     assert result.returncode == 0
     told = [line.partition(": ")[2] for line in result.stdout.splitlines() if ": warning: " in line]
     assert told == [
-        f"warning: integration_id: mappings/{other}.yaml pushes ACME/42 from servicenow, too: "
-        "each ticket that both are told of is pushed twice"
+        f"warning: integration_id: mappings/{other}.yaml also pushes to ACME/42 from servicenow: "
+        "a ticket that is sent to both is pushed twice"
         for other in ("bcme", "acme")
     ]
 
 
-RIVAL = "integration_id: {} ACME/42 from servicenow, too: each ticket that both are told of is pushed twice"
+RIVAL = "integration_id: {} to ACME/42 from servicenow: a ticket that is sent to both is pushed twice"
 
 
 def test_a_file_is_compared_with_its_neighbours_which_are_not_told_of_themselves(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_a_file_is_compared_with_its_neighbours_which_are_not_told_of_themselves
     (told,) = json.loads(check(tmp_path, "acme.yaml", "--json").stdout)
 
     assert [(one["severity"], one["message"]) for one in told["faults"] if one["key"] != "stats"] == [
-        ("warning", RIVAL.format("bcme.yaml and 2 more push"))
+        ("warning", RIVAL.format("bcme.yaml and 2 more files also push"))
     ]
 
 
@@ -204,7 +206,7 @@ def test_rivals_are_told_apart_by_where_they_push(
 
     told = check(tmp_path, "acme.yaml", ELSEWHERE="https://other.example.com", SAME=f"{IEM}/").stdout
 
-    assert (RIVAL.format("bcme.yaml pushes") in told) is are_rivals
+    assert (RIVAL.format("bcme.yaml also pushes") in told) is are_rivals
 
 
 def test_everything_is_told_at_once(tmp_path: Path) -> None:
@@ -217,11 +219,11 @@ def test_everything_is_told_at_once(tmp_path: Path) -> None:
     for message in (
         "password: the environment variable UNSET is not set",
         "password: the environment variable ACME_WEBHOOK_PASSWORD is not set",
-        "ca_file: this file cannot be read: No such file or directory",
+        "ca_file: cannot read this file: No such file or directory",
         "warning: no effect: `iem.url` is http" if "timeout" not in told else "timeout: '1' is not a duration",
         "unknown key 'stats'; did you mean 'states'?",
-        "warning: no effect: nothing in it is switched on",
-        f"warning: {RIVAL.format('bcme.yaml pushes')}",
+        "warning: has no effect: none of its keys is switched on",
+        f"warning: {RIVAL.format('bcme.yaml also pushes')}",
     ):
         assert message in told
 
@@ -229,10 +231,13 @@ def test_everything_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "this file cannot be read: No such file or directory"),
-        ("", "no certificates in PEM"),
-        ("hunter2", "no certificates in PEM"),
-        ("-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n", "no certificates in PEM"),
+        (None, "cannot read this file: No such file or directory"),
+        ("", "this file contains no certificates in PEM format"),
+        ("hunter2", "this file contains no certificates in PEM format"),
+        (
+            "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n",
+            "this file contains no certificates in PEM format",
+        ),
     ],
 )
 def test_a_file_without_certificates_is_a_fault_for_workers_and_a_warning_for_web(
@@ -255,7 +260,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "ca.pem")
     write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
 
-    assert "ca_file: this is no file" in check(tmp_path, "acme.yaml").stdout
+    assert "ca_file: this is not a file" in check(tmp_path, "acme.yaml").stdout
 
 
 def test_a_good_file_of_certificates_is_good(tmp_path: Path) -> None:

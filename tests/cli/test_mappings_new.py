@@ -20,7 +20,7 @@ import pytest
 from commands import Result, run_relay
 from harness import base_environ, mapping, write_mapping
 
-from relay.core.integration import Plain
+from relay.core.references import Plain
 from relay.errors import DraftError
 from relay.mapping_files.draft import Draft
 from relay.mapping_files.folder import mapping_paths, read_mapping
@@ -218,7 +218,7 @@ def test_a_file_that_is_there_stays_as_it_is(run: Run, folder: Path, there: str)
     result = run("new", "acme-prod", *options())
 
     assert result.returncode == 1
-    assert result.stderr.startswith(f"there is mappings/{there} already, and it stays as it is: ")
+    assert result.stderr.startswith(f"mappings/{there} already exists, and was not changed: ")
     assert names_in(folder) == [there]
     assert (folder / "mappings" / there).read_text("utf-8") == "mine"
 
@@ -276,7 +276,7 @@ def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(run_after: Run, fo
     result = run_after(full, "new", "acme-prod", *options(), PYTHONDONTWRITEBYTECODE="1")
 
     assert result.returncode == 1
-    assert "mappings/acme-prod.yaml cannot be written: File too large" in result.stderr
+    assert "cannot write mappings/acme-prod.yaml: File too large" in result.stderr
     assert names_in(folder) == []
 
 
@@ -287,7 +287,7 @@ def test_a_file_system_without_hard_links_is_told_with_what_works_there(run_afte
 
     assert result.returncode == 1
     assert result.stderr == (
-        "mappings/acme-prod.yaml cannot be written: Operation not permitted. With --output - it is printed instead\n"
+        "cannot write mappings/acme-prod.yaml: Operation not permitted. Use --output - to print it instead\n"
     )
     assert names_in(folder) == []
 
@@ -300,7 +300,7 @@ def test_a_folder_that_may_not_be_written_to_is_told(run_after: Run, folder: Pat
     result = run_after(nobody, "new", "acme-prod", *options())
 
     assert result.returncode == 1
-    assert result.stderr == "the folder mappings cannot be written to by this user\n"
+    assert result.stderr == "this user cannot write to the folder mappings\n"
     assert names_in(folder) == []
 
 
@@ -309,7 +309,7 @@ def test_a_missing_folder_is_not_made_but_told(run: Run, folder: Path) -> None:
 
     assert result.returncode == 1
     assert result.stderr == (
-        "there is no folder no such/folder: make it (mkdir -p 'no such/folder'), or name another\n"
+        "the folder no such/folder does not exist: create it (mkdir -p 'no such/folder'), or name another one\n"
     )
     assert not (folder / "no such").exists()
 
@@ -352,7 +352,7 @@ def test_a_file_that_pushes_the_same_integration_is_warned_of(run: Run, folder: 
     result = run("new", "acme-prod", *options())
 
     assert result.returncode == 0
-    assert "warning: integration_id: mappings/acme.yaml pushes ACME/42 from servicenow, too" in result.stdout
+    assert "warning: integration_id: mappings/acme.yaml also pushes to ACME/42 from servicenow" in result.stdout
 
 
 def test_of_service_exchange_the_sheet_is_the_next_step(run: Run) -> None:
@@ -411,13 +411,13 @@ def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_aga
     with terminal(folder) as screen:
         screen.expect("Name of the integration, such as acme-prod")
         screen.type("Acme Prod\n")
-        screen.expect("'Acme Prod' is not an integration's name: a-z, 0-9 and -")
+        screen.expect("'Acme Prod' is not a valid integration name: use a-z, 0-9 and -")
         screen.expect("Name of the integration")
         screen.type("acme-prod\n")
-        screen.expect("Who sends: servicenow or service-exchange: ")
+        screen.expect("ITSM tool that sends the webhooks: servicenow or service-exchange: ")
         screen.type("service now\n")
         screen.expect("did you mean 'servicenow'?")
-        screen.expect("Who sends")
+        screen.expect("ITSM tool that sends")
         screen.type("  servicenow \n")
         screen.expect("[basic]: ")
         screen.type("\n")
@@ -429,7 +429,7 @@ def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_aga
         screen.type("https://iem.example.com\n")
         screen.expect("Customer id in IEM, such as ACME: ")
         screen.type("\n")
-        screen.expect("expected text, found nothing")
+        screen.expect("expected text, found only spaces")
         screen.type("0042\n")
         screen.expect("Integration id in IEM, such as 42: ")
         screen.type("1e3\x1b[D\n")
@@ -493,7 +493,7 @@ def test_a_name_that_is_taken_is_told_before_other_questions(folder: Path) -> No
     with terminal(folder) as screen:
         screen.expect("Name of the integration")
         screen.type("acme-prod\n")
-        screen.expect("there is mappings/acme-prod.yaml already")
+        screen.expect("mappings/acme-prod.yaml already exists")
 
         assert screen.process.wait(30) == 1
 
@@ -501,7 +501,7 @@ def test_a_name_that_is_taken_is_told_before_other_questions(folder: Path) -> No
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
 def test_who_stops_midway_has_written_nothing(folder: Path, key: str) -> None:
     with terminal(folder, "acme-prod") as screen:
-        screen.expect("Who sends")
+        screen.expect("ITSM tool that sends")
         if key == "\x03":
             screen.process.send_signal(signal.SIGINT)  # what the terminal does where it controls the session
         else:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.core.integration import FIELDS, Integration
+from relay.core.integration import Integration
 from relay.core.mapping import MAX_RECORDS, find_records, map_payload, map_record, version_of
+from relay.core.mapping_blocks import FIELDS
 from relay.core.model import FieldError, Ignored, Mapped, Rejected, TicketFields, Update
 from relay.mapping_files.parser import parse_mapping_file
 from relay.mapping_files.sources import load_presets

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.integration import RetryBlock
+from relay.core.mapping_blocks import RetryBlock
 from relay.core.reasons import Reason
 from relay.core.retry import (
     FAILURES_TO_PARK,

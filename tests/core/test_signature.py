@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.core.integration import Authentication, BasicAuth, Env, HeaderAuth, HmacAuth, StandardWebhooksAuth
+from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
+from relay.core.references import Env
 from relay.core.signature import TIMESTAMP_TOLERANCE, SignedRequest, authenticate
 
 NOW = 1_795_342_830.0
@@ -22,10 +23,16 @@ BASIC = BasicAuth("servicenow", ELSEWHERE)
 API_KEY = HeaderAuth("X-API-Key", ELSEWHERE)
 BARE_AUTHORIZATION = HeaderAuth("Authorization", ELSEWHERE)
 BEARER = HeaderAuth("Authorization", ELSEWHERE, scheme="Bearer")
-HMAC = HmacAuth("X-Relay-Signature", "sha256", "any", (ELSEWHERE,))
-HMAC_HEX = HmacAuth("X-Relay-Signature", "sha256", "hex", (ELSEWHERE,))
-HMAC_BASE64 = HmacAuth("X-Relay-Signature", "sha256", "base64", (ELSEWHERE,))
-HMAC_STAMPED = HmacAuth("X-Relay-Signature", "sha256", "any", (ELSEWHERE,), "X-Relay-Timestamp")
+HMAC = HmacAuth(header="X-Relay-Signature", algorithm="sha256", encoding="any", secrets=(ELSEWHERE,))
+HMAC_HEX = HmacAuth(header="X-Relay-Signature", algorithm="sha256", encoding="hex", secrets=(ELSEWHERE,))
+HMAC_BASE64 = HmacAuth(header="X-Relay-Signature", algorithm="sha256", encoding="base64", secrets=(ELSEWHERE,))
+HMAC_STAMPED = HmacAuth(
+    header="X-Relay-Signature",
+    algorithm="sha256",
+    encoding="any",
+    secrets=(ELSEWHERE,),
+    timestamp_header="X-Relay-Timestamp",
+)
 STANDARD = StandardWebhooksAuth((ELSEWHERE,))
 METHODS = (BASIC, API_KEY, BARE_AUTHORIZATION, BEARER, HMAC, HMAC_HEX, HMAC_BASE64, HMAC_STAMPED, STANDARD)
 
@@ -138,7 +145,7 @@ def test_servicenows_own_vector_is_understood(method: HmacAuth, signature: str, 
 @pytest.mark.parametrize(("algorithm", "length"), [("sha1", 20), ("sha256", 32), ("sha512", 64)])
 @pytest.mark.parametrize("prefixed", [False, True])
 def test_each_algorithm_is_understood_in_hex_and_in_base64(algorithm: str, length: int, prefixed: bool) -> None:
-    method = HmacAuth("X-Relay-Signature", algorithm, "any", (ELSEWHERE,))  # type: ignore[arg-type] # one of the three
+    method = HmacAuth(header="X-Relay-Signature", algorithm=algorithm, encoding="any", secrets=(ELSEWHERE,))  # type: ignore[arg-type] # one of the three
     digest = hmac.digest(b"s3cret", BODY, algorithm)
     prefix = f"{algorithm}=" if prefixed else ""
 

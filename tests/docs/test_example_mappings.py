@@ -12,11 +12,11 @@ from docs.markdown import ROOT, blocks, section
 
 from relay.cli.main import relay
 from relay.cli.mappings import mappings
-from relay.core.integration import BasicAuth, HeaderAuth, HmacAuth
+from relay.core.authentication import BasicAuth, HeaderAuth, HmacAuth
+from relay.core.integration import SOURCES
 from relay.mapping_files.draft import Draft, write_draft
 from relay.mapping_files.folder import read_mapping, read_mappings
 from relay.mapping_files.parser import parse_mapping_file
-from relay.mapping_files.schema import SOURCES
 from relay.mapping_files.sources import load_presets, load_template
 
 FOLDER = ROOT / "mappings"
@@ -102,9 +102,9 @@ def test_an_example_shows_a_resolved_an_ignored_and_a_rejected_record(path: Path
     integration = read_mapping(path).integration
 
     assert integration is not None
-    assert any(test.state is not None for test in integration.tests)
-    assert any(test.ignored for test in integration.tests)
-    assert any(test.rejected for test in integration.tests)
+    assert any(test.expect.state is not None for test in integration.tests)
+    assert any(test.expect.ignored for test in integration.tests)
+    assert any(test.expect.rejected for test in integration.tests)
 
 
 @by_source

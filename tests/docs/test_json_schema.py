@@ -51,7 +51,7 @@ def test_the_checked_in_schema_is_the_one_that_the_command_prints() -> None:
     result = CliRunner().invoke(relay, ["mappings", "schema"])
 
     assert result.exit_code == 0
-    assert result.output == read_text("mappings/schema.json"), "run `relay mappings schema > mappings/schema.json`"
+    assert result.output == read_text("mappings/schema.json"), "run `make generated`"
     assert make_json_schema(load_presets()) == SCHEMA
 
 

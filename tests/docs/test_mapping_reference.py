@@ -1,25 +1,26 @@
-"""The mapping file reference has every key of the schemas, with its default, and no other. Mapping files on pages are good."""
+"""The mapping file reference has every key of the schema with its default, and no other. Mapping files on pages are valid."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from docs.markdown import Table, code, read_text, section, tables
 from docs.site_mappings import REFERENCE, parts, shortest_file, whole_files
-from marshmallow import Schema, fields, missing
+from marshmallow import Schema, fields
 
-from relay.core.units import parse_duration
+from relay.core.integration import SOURCES
+from relay.core.mapping_blocks import TableBlock
+from relay.mapping_files.key_reference import update_page
 from relay.mapping_files.parser import parse_mapping_file
-from relay.mapping_files.schema import AUTH_SCHEMAS, SOURCES, MappingSchema, TableSchema
+from relay.mapping_files.schema import AUTH_SCHEMAS, BlockSchema, MappingSchema, schema_of
 from relay.mapping_files.sources import load_presets
 
-HEADER = ("key", "default", "meaning")
-#: Blocks whose defaults are those of their keys.
-BLOCKS_WITH_DEFAULTS = {"dedupe", "retry"}
+HEADER = ("key", "value", "default", "meaning")
 #: Keys whose value a marshmallow schema of its own reads, below a place that no schema names.
-BELOW = {"tables": ("tables.<table>.", TableSchema())}
+BELOW = {"tables": ("tables.<table>.", schema_of(TableBlock)())}
 
 
 def keys_of(schema: Schema, prefix: str = "") -> Iterator[tuple[str, fields.Field[Any]]]:
@@ -45,7 +46,7 @@ def documented_keys() -> dict[str, str]:
     return {
         code(key)[0]: default
         for table in documented_tables()
-        for key, default, _ in table.rows
+        for key, _, default, _ in table.rows
         if not key.startswith("`auth[]")
     }
 
@@ -53,7 +54,7 @@ def documented_keys() -> dict[str, str]:
 def documented_auth() -> dict[str, dict[str, str]]:
     """Type of authentication → its keys and their defaults."""
     found = [table for table in documented_tables() if table.rows[0][0] == "`auth[].type`"]
-    return {code(table.rows[0][2])[0]: {code(key)[0]: default for key, default, _ in table.rows} for table in found}
+    return {code(table.rows[0][1])[0]: {code(key)[0]: default for key, _, default, _ in table.rows} for table in found}
 
 
 def is_default(shown: str, key: str, field: fields.Field[Any]) -> bool:
@@ -62,22 +63,28 @@ def is_default(shown: str, key: str, field: fields.Field[Any]) -> bool:
         return shown == "from the source"
     if field.required:
         return shown == "required"
-    default = field.load_default
-    if key in BLOCKS_WITH_DEFAULTS:
-        return shown == "see its keys"
-    if callable(default):
-        default = default()
-    match default:
-        case bool():
-            return shown == ("true" if default else "false")
-        case float():
-            return parse_duration(shown) == default
-        case None | "" | () | [] | {}:
-            return shown == "none"
-        case _ if default is missing:
-            return shown == "none"
+    default = default_of(field)
+    match shown:
+        case "none":
+            return default in (None, "", (), {})
+        case "see its keys":
+            return bool(default == type(default)())
         case _:
-            return shown == str(default)
+            is_same: bool = field.deserialize(shown) == default
+            return is_same
+
+
+def default_of(field: fields.Field[Any]) -> Any:
+    """Return what the relay uses where a mapping file does not have the key."""
+    assert isinstance(field.parent, BlockSchema)
+    (declared,) = (each for each in dataclasses.fields(field.parent.block) if each.name == field.name)
+    return declared.default if declared.default_factory is dataclasses.MISSING else declared.default_factory()
+
+
+def test_the_tables_of_keys_are_generated_from_the_declarations() -> None:
+    page = read_text(REFERENCE)
+
+    assert update_page(page) == page, "run `make generated`"
 
 
 def test_the_reference_has_every_key_and_no_other() -> None:
@@ -108,7 +115,9 @@ def test_the_defaults_of_an_authentication_are_the_documented_ones(name: str) ->
 
 
 def test_every_key_has_a_meaning() -> None:
-    assert [key for table in documented_tables() for key, _, meaning in table.rows if not meaning] == []
+    assert [
+        key for table in documented_tables() for key, value, _, meaning in table.rows if not (value and meaning)
+    ] == []
 
 
 def test_what_each_source_sets_is_documented() -> None:

@@ -10,9 +10,10 @@ from docs.markdown import blocks, code, read_text, section, tables
 from docs.site_mappings import integration_of, shortest_file
 
 from relay.clock import now_ms
-from relay.core.integration import Authentication, Env, HmacAuth, StandardWebhooksAuth
+from relay.core.authentication import Authentication, HmacAuth, StandardWebhooksAuth
 from relay.core.mapping import map_payload
 from relay.core.model import Rejected
+from relay.core.references import Env
 from relay.core.signature import SignedRequest, authenticate
 from relay.store.delivery_reader import STATUSES
 from relay.web.openapi.openapi_document import make_document
@@ -21,8 +22,10 @@ WEBHOOK_API = "docs/senders/webhook-api.md"
 AUTHENTICATION = "docs/senders/authentication.md"
 BODY = b'{"sys_id":"9d385017c611228701d22104cc95c371","state":"6"}'
 KEY = Env("KEY")
-SIGNED = HmacAuth("X-Relay-Signature", "sha256", "any", (KEY,), None)
-SIGNED_WITH_TIME = HmacAuth("X-Relay-Signature", "sha256", "any", (KEY,), "X-Relay-Timestamp")
+SIGNED = HmacAuth(header="X-Relay-Signature", algorithm="sha256", encoding="any", secrets=(KEY,))
+SIGNED_WITH_TIME = HmacAuth(
+    header="X-Relay-Signature", algorithm="sha256", encoding="any", secrets=(KEY,), timestamp_header="X-Relay-Timestamp"
+)
 
 
 def test_the_answers_on_the_page_have_the_statuses_of_the_openapi_document() -> None:

@@ -11,9 +11,10 @@ import pytest
 from harness import IEM_PASSWORD, IEM_USER, SYS_ID, simulated_iem
 
 from relay.clock import Clock
-from relay.core.integration import Env, IemBlock, Plain
+from relay.core.mapping_blocks import IemBlock
 from relay.core.outcomes import Delivered, Outcome, Park, Retry
 from relay.core.reasons import Reason
+from relay.core.references import Env, Plain
 from relay.http.caller import Caller
 from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient, Target
@@ -52,7 +53,13 @@ def line(redis: Connection) -> Iterator[Line]:
         client = IemClient(caller, Credentials(IEM_USER, IEM_PASSWORD))
         tokens = TokenCache(TokenStore(redis, "acme"), client, config="c", lifetime=1800, timeout=0.5, clock=Clock())
         iem = IemBlock(
-            Plain(server.url), "ACME", "42", "token", Plain(IEM_USER), Env("PW"), timeout=0.5, max_in_flight=16
+            url=Plain(server.url),
+            customer_id="ACME",
+            integration_id="42",
+            username=Plain(IEM_USER),
+            password=Env("PW"),
+            timeout=0.5,
+            max_in_flight=16,
         )
         with IemService(client, tokens, auth=iem.auth, timeout=iem.timeout, clock=Clock()) as service:
             yield Line(server, service, iem)

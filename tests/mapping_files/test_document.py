@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.mapping_files.document import Document, Position, read_document
+from relay.mapping_files.document import Document, read_document
+from relay.mapping_files.positions import Position
 
 SCRAPS = st.sampled_from(
     [
@@ -29,11 +30,11 @@ SCRAPS = st.sampled_from(
         "%YAML ",
     ]
 )
-TOO_MUCH = "too many values: aliases (*name) that multiply, or one that holds itself"
-TOO_DEEP = "too deep: more than 50 keys and lists inside each other"
-NO_COLON = "a colon with a space after it is missing here (key: value), or quotes around a value"
-INDENTATION = "the indentation does not fit the lines above: begin where the other keys of this block begin"
-IN_QUOTES = "must stand in quotes"
+TOO_MUCH = "too many values: aliases (*name) multiply, or one contains itself"
+TOO_DEEP = "too deep: more than 50 nested blocks and lists"
+NO_COLON = "a colon and a space are missing here (key: value), or quotes around a value"
+INDENTATION = "the indentation does not match the lines above: begin in the same column as the other keys of this block"
+IN_QUOTES = "must be quoted"
 
 
 def faults_of(text: str) -> list[str]:
@@ -131,34 +132,39 @@ def test_an_absent_value_stands_where_its_nearest_ancestor_does() -> None:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("a: 1\na: 2\n", ["2:1: the key 'a' stands twice, first in line 1"]),
-        ("a: 1\nb: {c: 1, d: 2, c: 3}\n", ["2:17: the key 'c' stands twice, first in line 2"]),
-        ("6: 1\n'6': 2\n", ["2:1: the key '6' stands twice, first in line 1"]),
+        ("a: 1\na: 2\n", ["2:1: duplicate key 'a': it is already used in line 1"]),
+        ("a: 1\nb: {c: 1, d: 2, c: 3}\n", ["2:17: duplicate key 'c': it is already used in line 2"]),
+        ("6: 1\n'6': 2\n", ["2:1: duplicate key '6': it is already used in line 1"]),
         (
             "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\na: 4\n",
             [
-                "4:5: the key 'c' stands twice, first in line 3",
-                "5:1: the key 'a' stands twice, first in line 1",
-                "6:1: the key 'a' stands twice, first in line 1",
+                "4:5: duplicate key 'c': it is already used in line 3",
+                "5:1: duplicate key 'a': it is already used in line 1",
+                "6:1: duplicate key 'a': it is already used in line 1",
             ],
         ),
-        ("? [a]\n: b\n", ["1:3: a key must be plain text"]),
+        ("? [a]\n: b\n", ["1:3: a key must be text"]),
         ("", ["1:1: the file is empty"]),
         ("# only a comment\n", ["1:1: the file is empty"]),
-        ("a:\n\tb: c\n", ["2:1: a tab stands where YAML wants spaces: indent with spaces"]),
-        ("a:\n  b: c\n\td: e\n", ["3:1: a tab stands where YAML wants spaces: indent with spaces"]),
-        ("a: b: c\n", ["1:5: a colon where no key can stand: check the indentation, or put the value in quotes"]),
-        ("a: 1\n b: 2\n", ["2:3: a colon where no key can stand: check the indentation, or put the value in quotes"]),
+        ("a:\n\tb: c\n", ["2:1: tabs cannot be used here: indent with spaces"]),
+        ("a:\n  b: c\n\td: e\n", ["3:1: tabs cannot be used here: indent with spaces"]),
+        ("a: b: c\n", ["1:5: a colon that does not follow a key: check the indentation, or quote the value"]),
+        ("a: 1\n b: 2\n", ["2:3: a colon that does not follow a key: check the indentation, or quote the value"]),
         ("a: b\nc\nd: e\n", [f"2:1: {NO_COLON}"]),
         ("a:\n  b:c\n  d: e\n", [f"2:3: {NO_COLON}"]),
         ("a: 1\n" + "x" * 1100 + ": 2\n", [f"2:1: {NO_COLON}"]),
-        ("a: b\n---\nc: d\n", ["2:1: a second document begins here ('---'): one file holds one mapping"]),
-        ("a: *b\n", [f"1:4: text that begins with * {IN_QUOTES}: it would repeat a value marked with &, and none is"]),
+        ("a: b\n---\nc: d\n", ["2:1: a second document begins here ('---'): a mapping file is one document"]),
+        (
+            "a: *b\n",
+            [
+                f"1:4: text that begins with * {IN_QUOTES}: * repeats a value that is named with &, and there is no such name"
+            ],
+        ),
         ("a: [1, 2\nb: 3\n", ["1:4: this [ is not closed: ] is missing"]),
         ("a: {b: 2\n", ["1:4: this { is not closed: } is missing"]),
-        ("a: {b: 1 c: 2}\n", ["1:11: a comma or } is missing before this; or put the value in quotes"]),
+        ("a: {b: 1 c: 2}\n", ["1:11: a comma or } is missing before this, or quotes around the value"]),
         ("a: 'b\n", ["1:4: this quote is not closed"]),
-        ("a: @b\n", ["1:4: no value can begin with this sign: put the value in quotes"]),
+        ("a: @b\n", ["1:4: a value cannot begin with this character: quote the value"]),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text: str, faults: list[str]) -> None:
@@ -168,26 +174,26 @@ def test_what_is_wrong_is_told_with_its_place(text: str, faults: list[str]) -> N
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ('a: "x\nb: y\nc: "z"\n', ["1:4: this quote is closed only in line 3: is one missing here?"]),
-        ("a: 'x\nb: y\nc: 'z'\nd: 1\n", ["1:4: this quote is closed only in line 3: is one missing here?"]),
+        ('a: "x\nb: y\nc: "z"\n', ["1:4: this quote is closed only in line 3: is a quote missing here?"]),
+        ("a: 'x\nb: y\nc: 'z'\nd: 1\n", ["1:4: this quote is closed only in line 3: is a quote missing here?"]),
         ("a:\n  b: 1\n c: 2\n", [f"3:2: {INDENTATION}"]),
         ("a:\n  - b\n -c: 2\n", [f"3:2: {INDENTATION}"]),
         (
             'a: "b" c\n',
-            ["1:8: something stands behind a value that has ended: put all of the value in one pair of quotes"],
+            ["1:8: unexpected text after the end of a value: put the whole value in one pair of quotes"],
         ),
-        ("a: !b!c d\n", [f"1:4: text that begins with ! {IN_QUOTES}: it would tell a type"]),
-        ("a: !<b\n", [f"1:7: text that begins with ! {IN_QUOTES}: it would tell a type"]),
+        ("a: !b!c d\n", [f"1:4: text that begins with ! {IN_QUOTES}: ! begins the name of a type"]),
+        ("a: !<b\n", [f"1:7: text that begins with ! {IN_QUOTES}: ! begins the name of a type"]),
         (
             "a: &b c\nd: &b e\n",
-            [f"2:4: text that begins with & {IN_QUOTES}: it would mark a value, and two have this mark"],
+            [f"2:4: text that begins with & {IN_QUOTES}: & names a value, and this name is already used"],
         ),
-        ("a: |b\n", [f"1:5: text that begins with | or > {IN_QUOTES}, or in the lines below that sign"]),
-        ('a: "\\q"\n', ["1:6: no escape begins like this: in double quotes write \\\\ for \\, or use single quotes"]),
-        ("a: - b\n", ["1:4: a list (- …) cannot begin here: begin it in a line of its own"]),
+        ("a: |b\n", [f"1:5: text that begins with | or > {IN_QUOTES}, or begin on the line below that character"]),
+        ('a: "\\q"\n', ["1:6: unknown escape sequence: in double quotes write \\\\ for \\, or use single quotes"]),
+        ("a: - b\n", ["1:4: a list (- …) cannot begin here: begin it on a line of its own"]),
         (
             "%b\na: c\n",
-            ["2:1: nothing can follow here: is a quote or a bracket closed too early, or this line indented?"],
+            ["2:1: unexpected text: is a quote or bracket closed too early, or this line indented?"],
         ),
         ("[" * 60 + "]" * 60, [f"1:52: {TOO_DEEP}"]),
         ("a: [" + "[" * 2_000, [f"1:53: {TOO_DEEP}"]),
@@ -201,12 +207,12 @@ def test_no_word_of_the_text_and_none_of_yamls_jargon_is_in_a_message(text: str,
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ('a: "b\\ud800"\n', ["1:4: the character U+D800 cannot be used: delete it"]),
-        ('a: b\n"c\\0": d\n', ["2:1: the character U+0000 cannot be used: delete it"]),
-        ('a: ["b\\e"]\n', ["1:5: the character U+001B cannot be used: delete it"]),
+        ('a: "b\\ud800"\n', ["1:4: the character U+D800 is not allowed: delete it"]),
+        ('a: b\n"c\\0": d\n', ["2:1: the character U+0000 is not allowed: delete it"]),
+        ('a: ["b\\e"]\n', ["1:5: the character U+001B is not allowed: delete it"]),
         ('a: "b\\tc\\nd"\n', []),
         ('p: {a: "b\\rc"}\n', []),
-        ('p: {a: "b\\ud800"}\n', ["1:8: the character U+D800 cannot be used: delete it"]),
+        ('p: {a: "b\\ud800"}\n', ["1:8: the character U+D800 is not allowed: delete it"]),
     ],
 )
 def test_a_character_that_no_text_can_have_is_a_fault_at_its_place(text: str, faults: list[str]) -> None:
@@ -219,7 +225,9 @@ def test_a_character_that_no_text_can_have_is_a_fault_at_its_place(text: str, fa
 def test_a_key_that_may_not_be_named_is_not_named() -> None:
     document = read_document("a: {pw: 1, pw: 2}\n", may_name=lambda path: len(path) < 2)
 
-    assert [(one.message, one.key) for one in document.faults] == [("a key stands twice, first in line 1", None)]
+    assert [(one.message, one.key) for one in document.faults] == [
+        ("duplicate key: it is already used in line 1", None)
+    ]
 
 
 def test_of_a_key_that_stands_twice_the_first_counts() -> None:
@@ -297,7 +305,7 @@ def assert_total(text: str) -> None:
     ],
 )
 def test_a_merge_key_is_told_with_what_to_do_instead(text: str, places: list[str]) -> None:
-    message = "merge keys (<<) are not supported: write out here the keys that it stands for"
+    message = "merge keys (<<) are not supported: write the keys out here"
 
     assert faults_of(text) == [f"{place}: {message}" for place in places]
 

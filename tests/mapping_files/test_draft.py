@@ -9,11 +9,12 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.core.integration import BasicAuth, Env, File, HeaderAuth, HmacAuth, Integration, Plain
+from relay.core.authentication import BasicAuth, HeaderAuth, HmacAuth
+from relay.core.integration import SOURCES, Integration
+from relay.core.references import Env, File, Plain
 from relay.mapping_files.draft import QUESTIONS, Draft, env_name, quote, write_draft
 from relay.mapping_files.parser import NAME, parse_mapping_file
 from relay.mapping_files.reference_readers import is_env_name
-from relay.mapping_files.schema import SOURCES
 from relay.mapping_files.sources import load_presets, load_template
 
 NAMES = st.from_regex(NAME, fullmatch=True)
@@ -108,7 +109,9 @@ def test_a_written_file_has_two_or_three_tests_that_pass_and_reads_as_its_source
 
     presets = parse_mapping_file("acme", _shortest(source), load_presets()).integration
     assert presets
-    assert [bool(test.state) + test.ignored * 2 + bool(test.rejected) * 4 for test in one.tests] == [1, 2, 4]
+    assert [
+        bool(test.expect.state) + bool(test.expect.ignored) * 2 + bool(test.expect.rejected) * 4 for test in one.tests
+    ] == [1, 2, 4]
     assert (one.records, one.fields, one.states) == (presets.records, presets.fields, presets.states)
     assert one.sys_id_pattern == presets.sys_id_pattern
 
@@ -127,7 +130,9 @@ def test_each_way_to_authenticate_names_its_secret() -> None:
     ways = {auth: read_back(draft(name="a-b", auth=auth)).authentications for auth in ("basic", "hmac", "header")}
 
     assert ways["basic"] == (BasicAuth("servicenow", Env("A_B_WEBHOOK_PASSWORD")),)
-    assert ways["hmac"] == (HmacAuth("X-Relay-Signature", "sha256", "any", (Env("A_B_WEBHOOK_KEY"),)),)
+    assert ways["hmac"] == (
+        HmacAuth(header="X-Relay-Signature", algorithm="sha256", encoding="any", secrets=(Env("A_B_WEBHOOK_KEY"),)),
+    )
     assert ways["header"] == (HeaderAuth("X-API-Key", Env("A_B_WEBHOOK_KEY")),)
 
 
@@ -165,15 +170,15 @@ def test_every_field_of_a_draft_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("field", "answer", "complaint"),
     [
-        ("name", "Acme_Prod", "'Acme_Prod' is not an integration's name: a-z, 0-9 and -, at most 63"),
+        ("name", "Acme_Prod", "'Acme_Prod' is not a valid integration name: use a-z, 0-9 and -, at most 63"),
         ("source", "servicnow", "did you mean 'servicenow'?"),
         ("auth", "standard-webhooks", "expected one of basic, hmac, header"),
         ("iem_url", "http://iem.example.com", "http would send credentials unencrypted"),
         ("iem_url", "iem.example.com", "expected a URL such as https://iem.example.com"),
         ("iem_url", "https://u:p@iem.example.com", "a base URL must not contain a user, query or fragment"),
         ("virima_url", "http://virima.example.com", "http would send credentials unencrypted"),
-        ("customer_id", "  ", "expected text, found nothing"),
-        ("secrets_from", "secrets", "expected a folder's path from the root"),
+        ("customer_id", "  ", "expected text, found only spaces"),
+        ("secrets_from", "secrets", "expected the absolute path of a folder"),
     ],
 )
 def test_a_wrong_answer_is_told_as_a_mapping_file_tells_it(field: str, answer: str, complaint: str) -> None:

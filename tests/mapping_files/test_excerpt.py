@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from relay.mapping_files.document import Position
 from relay.mapping_files.excerpt import Excerpt, excerpt
 from relay.mapping_files.parser import parse_mapping_file
+from relay.mapping_files.positions import Position
 from relay.mapping_files.sources import load_presets
 
 EXAMPLE = Path(__file__).parents[1].joinpath("full-mapping.yaml").read_text("utf-8")

@@ -102,7 +102,7 @@ def told_of(text: str) -> str:
     """Return everything that is told about a file: messages, excerpts, JSON."""
     file = parse_mapping(Path("acme.yaml"), text.encode())
     (checked,) = inspect([file], SecretReader({}, Redactor()))
-    told = [*checked.complaints(), json.dumps(_as_json(checked))]
+    told = [*checked.formatted_faults(), json.dumps(_as_json(checked))]
     assert file.document
     told += [
         shown.line for one in (*checked.faults, *checked.warnings) if (shown := excerpt(file.document, one.position))

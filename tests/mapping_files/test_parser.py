@@ -11,26 +11,21 @@ from hypothesis import strategies as st
 from jmespath.functions import Functions
 from properties import examples
 
-from relay.core.integration import (
+from relay.core.authentication import BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
+from relay.core.integration import SOURCES, Integration
+from relay.core.mapping_blocks import (
     FIELDS,
-    BasicAuth,
     DedupeBlock,
-    Env,
-    File,
-    HeaderAuth,
-    HmacAuth,
+    Expectation,
     IemBlock,
-    Integration,
     MappingTest,
-    Plain,
     PublishBlock,
     RetryBlock,
-    StandardWebhooksAuth,
     VirimaBlock,
 )
+from relay.core.references import Env, File, Plain
 from relay.mapping_files.document import DocumentPath, read_document
 from relay.mapping_files.parser import parse_mapping_file
-from relay.mapping_files.schema import SOURCES
 from relay.mapping_files.sources import load_presets
 
 #: The example of DESIGN section 4, as it is printed there.
@@ -47,19 +42,19 @@ iem:
 MINIMAL = f"source: servicenow\nauth: none\n{IEM}"
 #: Lines that come behind MINIMAL begin here.
 NEXT = MINIMAL.count("\n") + 1
-NOT_SECRET = "a secret must not stand in this file: write {env: NAME} or {file: PATH} instead"
+NOT_SECRET = "do not write a secret into this file: write {env: NAME} or {file: PATH} instead"
 WANTS_SECRET = "expected a secret: {env: NAME} or {file: PATH}"
-WANTS_STATES = "expected states, such as `6: 6` and `Resolved: 6`, one a line, indented below"
+WANTS_STATES = "expected states, such as `6: 6` and `Resolved: 6`, one per line, indented below"
 NO_DURATION = "is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d"
 #: The keys at the top of a file.
 TOP = (
     "allow_from, auth, dedupe, description, enabled, fields, iem, publish, rate_limit, records, retry, source, states, "
     "sys_id_pattern, tables, tests, unlisted_states, virima"
 )
-NOT_A_NETWORK = "10.0.0.1/8 is an address with the length of a network: write 10.0.0.0/8, or 10.0.0.1 for one address"
+NOT_A_NETWORK = "10.0.0.1/8 has host bits set: write 10.0.0.0/8 for the network, or 10.0.0.1 for one address"
 NO_FUNCTION = f"unknown JMESPath function; known functions: {', '.join(sorted(Functions.FUNCTION_TABLE))}"
 NO_NAME = "unexpected name or value: is a dot or an operator missing before it?"
-WANTS_KEYS = "expected keys and values here (key: value), indented below"
+WANTS_KEYS = "expected keys and values (key: value), indented below"
 
 
 def faults_of(text: str) -> list[str]:
@@ -105,7 +100,11 @@ def test_every_key_of_the_designs_example_is_accepted_and_means_what_it_says() -
     assert integration.authentications == (
         BasicAuth("servicenow", Env("ACME_WEBHOOK_PASSWORD")),
         HmacAuth(
-            "X-Relay-Signature", "sha256", "any", (Env("ACME_HMAC_NEW"), Env("ACME_HMAC_OLD")), "X-Relay-Timestamp"
+            header="X-Relay-Signature",
+            algorithm="sha256",
+            encoding="any",
+            secrets=(Env("ACME_HMAC_NEW"), Env("ACME_HMAC_OLD")),
+            timestamp_header="X-Relay-Timestamp",
         ),
         HeaderAuth("X-API-Key", File("/run/secrets/acme_key")),
         StandardWebhooksAuth((Env("ACME_WHSEC"),)),
@@ -151,7 +150,7 @@ def test_every_key_of_the_designs_example_is_accepted_and_means_what_it_says() -
         heartbeat=300.0, metrics=300.0, events=True, topology=True, backlog_age=900.0
     )
     assert integration.tests == (
-        MappingTest("a resolved incident is relayed", {"sys_id": TICKET, "state": "6"}, state=6),
+        MappingTest("a resolved incident is relayed", {"sys_id": TICKET, "state": "6"}, Expectation(state=6)),
     )
 
 
@@ -250,19 +249,19 @@ tests: [{name: x, payload: {}}]
 
     assert faults_of(text) == [
         "1:9: source: 'servicenov' is not one of servicenow, service-exchange; did you mean 'servicenow'?",
-        "3:5: missing key 'password' under 'auth[0]'",
+        "3:5: missing key 'password' in 'auth[0]'",
         "5:5: unknown key 'pasword'; did you mean 'password'?",
         f"6:26: allow_from: {NOT_A_NETWORK}",
         "7:1: unknown key 'feilds'; did you mean 'fields'?",
         "10:26: state: not a JMESPath expression: it ends too early",
         "12:6: 6: this is not an IEM state: expected a whole number",
-        "13:3: the key '6' stands twice, first in line 12",
-        "14:1: missing key 'integration_id' under 'iem'",
+        "13:3: duplicate key '6': it is already used in line 12",
+        "14:1: missing key 'integration_id' in 'iem'",
         "15:8: url: http would send credentials unencrypted: use https, except for a loopback host",
         f"18:13: password: {NOT_SECRET}",
         f"19:12: timeout: '10' {NO_DURATION}",
-        "20:16: first: is longer than `most`: the first wait is the shortest",
-        "21:9: missing key 'expect' under 'tests[0]'",
+        "20:16: first: must not be longer than `retry.most`",
+        "21:9: missing key 'expect' in 'tests[0]'",
     ]
 
 
@@ -294,16 +293,16 @@ def test_a_misspelt_key_is_named_in_every_block_with_its_place_and_the_key_that_
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("owner: ann", f"1:1: unknown key 'owner'; known here: {TOP}"),
-        ("fields: {close_code: a}", f"1:10: unknown key 'close_code'; known here: {', '.join(sorted(FIELDS))}"),
-        ("tables: {problem: {states: {106: 6}, color: red}}", "1:38: unknown key 'color'; known here: states"),
-        ("dedupe: {ttl: 24h}", "1:10: unknown key 'ttl'; known here: collapse, window"),
-        ("retry: {attempts: 5}", "1:9: unknown key 'attempts'; known here: first, give_up_after, most"),
+        ("owner: ann", f"1:1: unknown key 'owner'; known keys: {TOP}"),
+        ("fields: {close_code: a}", f"1:10: unknown key 'close_code'; known keys: {', '.join(sorted(FIELDS))}"),
+        ("tables: {problem: {states: {106: 6}, color: red}}", "1:38: unknown key 'color'; known keys: states"),
+        ("dedupe: {ttl: 24h}", "1:10: unknown key 'ttl'; known keys: collapse, window"),
+        ("retry: {attempts: 5}", "1:9: unknown key 'attempts'; known keys: first, give_up_after, most"),
         (
             "publish: {logs: true}",
-            "1:11: unknown key 'logs'; known here: backlog_age, events, heartbeat, metrics, topology",
+            "1:11: unknown key 'logs'; known keys: backlog_age, events, heartbeat, metrics, topology",
         ),
-        ("'<<': {enabled: false}", f"1:1: unknown key '<<'; known here: {TOP}"),
+        ("'<<': {enabled: false}", f"1:1: unknown key '<<'; known keys: {TOP}"),
     ],
 )
 def test_an_unknown_key_that_is_near_none_is_told_the_known_ones(line: str, fault: str) -> None:
@@ -313,7 +312,7 @@ def test_an_unknown_key_that_is_near_none_is_told_the_known_ones(line: str, faul
 def test_an_empty_mapping_names_every_missing_key() -> None:
     assert faults_of("{}") == ["1:1: missing key 'source'", "1:1: missing key 'auth'", "1:1: missing key 'iem'"]
     assert behind_minimal("virima: {}") == [
-        f"1:1: missing key '{key}' under 'virima'" for key in ("url", "username", "password", "lookup")
+        f"1:1: missing key '{key}' in 'virima'" for key in ("url", "username", "password", "lookup")
     ]
 
 
@@ -322,11 +321,11 @@ def test_an_empty_mapping_names_every_missing_key() -> None:
     [
         (
             "{type: basic}",
-            ["2:9: missing key 'username' under 'auth[0]'", "2:9: missing key 'password' under 'auth[0]'"],
+            ["2:9: missing key 'username' in 'auth[0]'", "2:9: missing key 'password' in 'auth[0]'"],
         ),
-        ("{type: hmac}", ["2:9: missing key 'header' under 'auth[0]'", "2:9: missing key 'secret' under 'auth[0]'"]),
-        ("{type: header}", ["2:9: missing key 'header' under 'auth[0]'", "2:9: missing key 'value' under 'auth[0]'"]),
-        ("{type: standard-webhooks}", ["2:9: missing key 'secret' under 'auth[0]'"]),
+        ("{type: hmac}", ["2:9: missing key 'header' in 'auth[0]'", "2:9: missing key 'secret' in 'auth[0]'"]),
+        ("{type: header}", ["2:9: missing key 'header' in 'auth[0]'", "2:9: missing key 'value' in 'auth[0]'"]),
+        ("{type: standard-webhooks}", ["2:9: missing key 'secret' in 'auth[0]'"]),
         ("{}", ["2:9: auth: missing key 'type': one of basic, hmac, header, standard-webhooks"]),
         (
             "{tpye: basic, username: a}",
@@ -350,12 +349,12 @@ def test_each_way_to_authenticate_names_what_it_lacks(auth: str, faults: list[st
     ("auth", "fault"),
     [
         ("auth:", "2:1: the key 'auth' has no value"),
-        ("auth: []", "2:7: auth: expected a list with at least one way to authenticate, or the word none"),
-        ("auth: None", "2:7: auth: expected a list with at least one way to authenticate, or the word none"),
-        ("auth: basic", "2:7: auth: expected a list with at least one way to authenticate, or the word none"),
+        ("auth: []", "2:7: auth: expected a list with at least one authentication method, or the word none"),
+        ("auth: None", "2:7: auth: expected a list with at least one authentication method, or the word none"),
+        ("auth: basic", "2:7: auth: expected a list with at least one authentication method, or the word none"),
         (
             "auth: {type: basic}",
-            "2:7: auth: expected a list with at least one way to authenticate, or the word none",
+            "2:7: auth: expected a list with at least one authentication method, or the word none",
         ),
         ("", "1:1: missing key 'auth'"),
     ],
@@ -367,16 +366,16 @@ def test_a_file_that_lets_nobody_or_anybody_in_by_mistake_is_refused(auth: str, 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (MINIMAL + "source: servicenow\n", "9:1: the key 'source' stands twice, first in line 1"),
-        (MINIMAL + "states: {6: 6, 7: 6, 6: 7}\n", "9:22: the key '6' stands twice, first in line 9"),
-        (MINIMAL.replace("{env: ", "{env: A, env: "), "8:22: the key 'env' stands twice, first in line 8"),
-        (MINIMAL + "\tenabled: true\n", "9:1: a tab stands where YAML wants spaces: indent with spaces"),
-        (MINIMAL + "---\n" + MINIMAL, "9:1: a second document begins here ('---'): one file holds one mapping"),
+        (MINIMAL + "source: servicenow\n", "9:1: duplicate key 'source': it is already used in line 1"),
+        (MINIMAL + "states: {6: 6, 7: 6, 6: 7}\n", "9:22: duplicate key '6': it is already used in line 9"),
+        (MINIMAL.replace("{env: ", "{env: A, env: "), "8:22: duplicate key 'env': it is already used in line 8"),
+        (MINIMAL + "\tenabled: true\n", "9:1: tabs cannot be used here: indent with spaces"),
+        (MINIMAL + "---\n" + MINIMAL, "9:1: a second document begins here ('---'): a mapping file is one document"),
         (
             MINIMAL + "description: a: b\n",
-            "9:15: a colon where no key can stand: check the indentation, or put the value in quotes",
+            "9:15: a colon that does not follow a key: check the indentation, or quote the value",
         ),
-        (MINIMAL + "? [a, b]\n: c\n", "9:3: a key must be plain text"),
+        (MINIMAL + "? [a, b]\n: c\n", "9:3: a key must be text"),
         ("", "1:1: the file is empty"),
         ("~", "1:1: expected keys and values (key: value) at the top of the file"),
         ("- source: servicenow", "1:1: expected keys and values (key: value) at the top of the file"),
@@ -394,7 +393,7 @@ def test_a_file_with_exploding_aliases_is_told_so_and_nothing_else() -> None:
     faults = faults_of("\n".join(levels) + "\n" + MINIMAL)
 
     assert len(faults) == 1
-    assert "aliases (*name) that multiply" in faults[0]
+    assert "aliases (*name) multiply" in faults[0]
 
 
 def test_an_alias_that_does_not_multiply_is_good() -> None:
@@ -425,7 +424,7 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("records:", "1:1: the key 'records' has no value"),
         ("fields: state", f"1:9: fields: {WANTS_KEYS}"),
         ("fields:", "1:1: the key 'fields' has no value"),
-        ("fields: {state: []}", "1:17: state: an empty list: name at least one path"),
+        ("fields: {state: []}", "1:17: state: the list is empty: it needs at least one path"),
         ("fields: {state: {a: b}}", "1:17: state: expected a JMESPath expression"),
         ("fields: {version: null}", "1:10: the key 'version' has no value"),
         ("fields: {state: [state, [b]]}", "1:25: state: expected a JMESPath expression"),
@@ -442,10 +441,13 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ),
         ("sys_id_pattern: []", "1:17: sys_id_pattern: expected a regular expression"),
         ("tables: problem", "1:9: tables: expected tables, such as `problem: {states: {106: 6}}`"),
-        ("tables: {problem: {106: 6}}", "1:10: missing key 'states' under 'tables.problem'"),
+        ("tables: {problem: {106: 6}}", "1:10: missing key 'states' in 'tables.problem'"),
         ("tables: {problem: }", f"1:18: problem: {WANTS_KEYS}"),
         ("tables: {problem: {states: 6}}", f"1:28: states: {WANTS_STATES}"),
-        ("tables: {incident: {states: {6: 6}}}", "1:20: incident: the incident's states stand in `states` at the top"),
+        (
+            "tables: {incident: {states: {6: 6}}}",
+            "1:20: incident: write the states of incidents in the top-level key `states`",
+        ),
         ("unlisted_states: drop", "1:18: unlisted_states: expected one of ignore, reject"),
         ("dedupe:", "1:1: the key 'dedupe' has no value"),
         ("dedupe: 24h", f"1:9: dedupe: {WANTS_KEYS}"),
@@ -454,7 +456,7 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("dedupe: {collapse: 1}", "1:20: collapse: expected true or false"),
         ("retry: {first: 5}", f"1:16: first: '5' {NO_DURATION}"),
         ("retry: {first: [5s]}", "1:16: first: expected a duration, such as 30s or 24h"),
-        ("retry: {first: 20m}", "1:16: first: is longer than `most`: the first wait is the shortest"),
+        ("retry: {first: 20m}", "1:16: first: must not be longer than `retry.most`"),
         ("retry: {give_up_after: 91d}", "1:24: give_up_after: 91d is out of bounds: 1s to 90d"),
         ("publish: true", f"1:10: publish: {WANTS_KEYS}"),
         ("publish: {heartbeat: 5}", f"1:22: heartbeat: '5' {NO_DURATION}"),
@@ -462,10 +464,10 @@ def test_an_alias_that_does_not_multiply_is_good() -> None:
         ("  max_in_flight: 0", "1:18: max_in_flight: 0 is out of bounds: 1 to 256"),
         ("  max_in_flight: many", "1:18: max_in_flight: this is not a whole number, such as 6"),
         ("  auth: bearer", "1:9: auth: expected one of token, basic"),
-        ("  ca_file: ''", "1:12: ca_file: expected text, found nothing"),
+        ("  ca_file: ''", "1:12: ca_file: expected text, found only spaces"),
         (
             "tests: {}",
-            "1:8: tests: expected a list of examples, each with a name, a payload and what to expect",
+            "1:8: tests: expected a list, with the keys name, payload, expect in each item",
         ),
         ("tests: [resolved]", f"1:9: tests: {WANTS_KEYS}"),
     ],
@@ -484,14 +486,14 @@ def test_a_value_of_the_wrong_kind_is_told_with_its_key_and_place(line: str, fau
         ("{6: 6.0}", ["1:13: 6: '6.0' is not an IEM state: expected a whole number"]),
         ("{6: }", ["1:12: 6: this is not an IEM state: expected a whole number"]),
         ("{6: [6]}", ["1:13: 6: this is not an IEM state: expected a whole number"]),
-        ("{6: 6, 6.0: 6}", ["1:21: 6.0: '6.0' is the same state as '6': keep one of the two"]),
-        ("{6: 6, 06: 7}", ["1:20: 06: '06' is the same state as '6': keep one of the two"]),
-        ("{On Hold: 3, onhold: 3}", ["1:30: onhold: 'onhold' is the same state as 'On Hold': keep one of the two"]),
+        ("{6: 6, 6.0: 6}", ["1:21: 6.0: '6.0' is the same state as '6': delete one of them"]),
+        ("{6: 6, 06: 7}", ["1:20: 06: '06' is the same state as '6': delete one of them"]),
+        ("{On Hold: 3, onhold: 3}", ["1:30: onhold: 'onhold' is the same state as 'On Hold': delete one of them"]),
         (
             "{Resolved: x, RESOLVED: 6, 7: y}",
             [
                 "1:20: Resolved: this is not an IEM state: expected a whole number",
-                "1:33: RESOLVED: 'RESOLVED' is the same state as 'Resolved': keep one of the two",
+                "1:33: RESOLVED: 'RESOLVED' is the same state as 'Resolved': delete one of them",
                 "1:39: 7: this is not an IEM state: expected a whole number",
             ],
         ),
@@ -546,7 +548,7 @@ def test_a_place_in_an_expression_of_several_lines_is_told(written: str, place: 
 def test_a_place_behind_an_escape_is_told_by_its_number() -> None:
     faults = behind_minimal("fields:", r'  number: "a\x20b"')
 
-    assert faults == [f"2:11: number: not a JMESPath expression: {NO_NAME} (at its character 3)"]
+    assert faults == [f"2:11: number: not a JMESPath expression: {NO_NAME} (at character 3 of the value)"]
 
 
 @pytest.mark.parametrize(
@@ -569,18 +571,18 @@ def test_a_jmespath_expression_that_can_never_work_is_refused(expression: str, a
 @pytest.mark.parametrize(
     ("lines", "warning"),
     [
-        (("allow_from: [10.0.0.0/8, 0.0.0.0/0]",), "1:26: lets any address in: the others have no effect"),
+        (("allow_from: [10.0.0.0/8, 0.0.0.0/0]",), "1:26: allows any address: the other networks have no effect"),
         (
             ("retry: {first: 5m, give_up_after: 1m}",),
-            "1:20: is shorter than `retry.first`: it is given up before the first retry",
+            "1:20: is shorter than `retry.first`: deliveries are given up before the first retry",
         ),
-        (("publish: {events: off}",), "1:1: no effect: nothing in it is switched on"),
+        (("publish: {events: off}",), "1:1: has no effect: none of its keys is switched on"),
         (
             (
                 "fields: {table: nowhere}",
                 "virima: {url: 'http://localhost', username: a, password: {env: A}, lookup: session, ca_file: a}",
             ),
-            "2:85: no effect: `virima.url` is http, and nothing is verified there",
+            "2:85: has no effect: `virima.url` is http, without certificates",
         ),
     ],
 )
@@ -593,7 +595,7 @@ def test_keys_that_cancel_each_other_are_warned_of(lines: tuple[str, ...], warni
     [
         (
             "{type: hmac, header: X-A, timestamp_header: x-a, secret: {env: A}}",
-            "is the header of the signature, too",
+            "is also the header of the signature",
         ),
         ("{type: header, header: X_KEY, value: {env: A}}", "'X_KEY' never arrives"),
     ],
@@ -611,14 +613,14 @@ def test_the_same_way_to_authenticate_twice_is_warned_of() -> None:
     one = "{type: header, header: X-Key, value: {env: A}}"
 
     assert warnings_of(MINIMAL.replace("auth: none", f"auth: [{one}, {one}]")) == [
-        "2:56: no effect: the same stands further up"
+        "2:56: has no effect: the list already contains the same method"
     ]
 
 
 def test_tables_without_a_path_to_the_table_are_warned_of() -> None:
     exchange = MINIMAL.replace("servicenow", "service-exchange") + "tables: {problem: {states: {1: 6}}}\n"
 
-    assert warnings_of(exchange) == ["9:1: no effect: no record names its table without a path in `fields.table`"]
+    assert warnings_of(exchange) == ["9:1: has no effect: without a path in `fields.table`, no record names its table"]
 
 
 @pytest.mark.parametrize("text", [EXAMPLE, MINIMAL], ids=["the design's", "the shortest"])
@@ -652,21 +654,21 @@ def test_what_cancels_out_is_told_beside_faults() -> None:
     assert [one.position.line for one in parsed.faults] == [2, 2, 10]
     assert [f"{one.position.line}: {one.message}" for one in parsed.warnings] == [
         "2: 'X_KEY' never arrives: web servers drop headers with an underscore",
-        "9: no effect: nothing in it is switched on",
+        "9: has no effect: none of its keys is switched on",
     ]
 
 
 def test_a_user_name_that_nobody_can_send_is_warned_of() -> None:
     text = MINIMAL.replace("none", "[{type: basic, username: 'a:b', password: {env: A}}]")
 
-    assert warnings_of(text) == ["2:22: nobody can send a user name with a colon (RFC 7617)"]
+    assert warnings_of(text) == ["2:22: contains a colon, which a user name cannot (RFC 7617)"]
 
 
 def test_failing_tests_are_told_beside_faults_of_the_text() -> None:
     tests = "tests: [{name: a, payload: {}, expect: {state: 6}}]\n"
 
     assert [one.partition(": ")[2][:12] for one in faults_of(MINIMAL + "source: servicenow\n" + tests)] == [
-        "the key 'sou",
+        "duplicate ke",
         "tests: 'a' e",
     ]
 
@@ -675,7 +677,7 @@ def test_failing_tests_are_told_beside_faults_of_the_text() -> None:
 def test_a_header_that_http_cannot_have_is_a_fault(header: str) -> None:
     (*_, fault) = faults_of(MINIMAL.replace("none", f"[{{type: header, header: {header}, value: {{env: A}}}}]"))
 
-    assert fault.startswith("2:31: header: expected a name as HTTP has them, such as X-API-Key")
+    assert fault.startswith("2:31: header: expected an HTTP name, such as X-API-Key")
 
 
 @pytest.mark.parametrize(
@@ -685,30 +687,30 @@ def test_a_header_that_http_cannot_have_is_a_fault(header: str) -> None:
             "  password: ",
             "  password ",
             [
-                "3:1: missing key 'password' under 'iem'",
-                "8:3: unknown key; a colon with a space after it is missing behind 'password'",
+                "3:1: missing key 'password' in 'iem'",
+                "8:3: unknown key; a colon and a space are missing after 'password'",
             ],
         ),
         (
             "  username: ",
             "  username relay: ",
             [
-                "3:1: missing key 'username' under 'iem'",
-                "7:3: unknown key; a colon with a space after it is missing behind 'username'",
+                "3:1: missing key 'username' in 'iem'",
+                "7:3: unknown key; a colon and a space are missing after 'username'",
             ],
         ),
         (
             "  username: relay@example.com\n  password: {env: ACME_IEM_PASSWORD}",
             "  username: relay\n    password hunter2",
             [
-                "3:1: missing key 'password' under 'iem'",
-                "8:5: the value above goes on here: is a colon with a space after it missing?",
+                "3:1: missing key 'password' in 'iem'",
+                "8:5: the value above continues here: are a colon and a space missing?",
             ],
         ),
         (
             "{env: ACME_IEM_PASSWORD}",
             "&hunter2",
-            ["8:3: the key 'password' has no value: text that begins with & or ! must stand in quotes"],
+            ["8:3: the key 'password' has no value: text that begins with & or ! must be quoted"],
         ),
     ],
 )
@@ -753,7 +755,7 @@ def test_an_unknown_or_repeated_key_among_credentials_is_named_only_if_it_is_lik
         ("{env: A, file: hunter2}", WANTS_SECRET),
         ("{env: [hunter2]}", WANTS_SECRET),
         ("{file: ''}", WANTS_SECRET),
-        ("{env: hunter2!}", "not the name of an environment variable: letters, digits and _"),
+        ("{env: hunter2!}", "not the name of an environment variable: use letters, digits and _"),
     ],
 )
 def test_a_plain_secret_is_refused_in_every_place_and_never_told(
@@ -824,7 +826,7 @@ def test_a_url_is_https_or_loopback_or_stands_elsewhere(url: str) -> None:
         ("https://iem.example.com/?", "a base URL must not contain a user, query or fragment"),
         ("https://:443", "expected a URL such as https://iem.example.com"),
         ("https://a\\\\b", "expected a URL such as https://iem.example.com"),
-        ("", "expected text, found nothing"),
+        ("", "expected text, found only spaces"),
     ],
 )
 def test_any_other_url_is_refused_with_its_reason_and_without_its_secret(url: str, problem: str) -> None:
@@ -866,7 +868,7 @@ tests:
         (
             f"{{sys_id: {TICKET}, state: 6}}",
             "{rejected: sys_id}",
-            "expects rejected for sys_id, but the payload is relayed with state 6",
+            "expects rejected because of sys_id, but the payload is relayed with state 6",
         ),
         (
             f"{{sys_id: {TICKET}, state: 3}}",
@@ -881,7 +883,7 @@ tests:
         (
             "{state: 6}",
             "{rejected: state}",
-            f"expects rejected for state, but the payload is rejected ({NO_ID})",
+            f"expects rejected because of state, but the payload is rejected ({NO_ID})",
         ),
         (
             f"[{{sys_id: {TICKET}, state: 6}}, {{sys_id: {TICKET}, state: 3}}]",
@@ -901,19 +903,19 @@ def test_a_test_that_fails_is_a_fault_at_its_place(payload: str, expect: str, co
 @pytest.mark.parametrize(
     ("test", "faults"),
     [
-        ("{}", [f"2:5: missing key '{key}' under 'tests[0]'" for key in ("name", "payload", "expect")]),
-        ("{name: '', payload: 6, expect: {state: 6}}", ["2:12: name: expected text, found nothing"]),
+        ("{}", [f"2:5: missing key '{key}' in 'tests[0]'" for key in ("name", "payload", "expect")]),
+        ("{name: '', payload: 6, expect: {state: 6}}", ["2:12: name: expected text, found only spaces"]),
         (
             "{name: x, payload: 6, expect: {}}",
-            ["2:35: expect: expected one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`"],
+            ["2:35: expect: expected exactly one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`"],
         ),
         (
             "{name: x, payload: 6, expect: {state: 6, ignored: true}}",
-            ["2:35: expect: expected one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`"],
+            ["2:35: expect: expected exactly one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`"],
         ),
         (
             "{name: x, payload: 6, expect: {ignored: false}}",
-            ["2:45: ignored: write `ignored: true`, or the state that is expected"],
+            ["2:45: ignored: write `ignored: true`, or the expected state"],
         ),
         ("{name: x, payload: 6, expect: {state: six}}", ["2:43: state: this is not a whole number, such as 6"]),
         (

@@ -10,8 +10,9 @@ import pytest
 from store.bench import MAPPING
 
 from relay.mapping_files.catalogue import Catalogue
-from relay.mapping_files.document import Fault, Position
+from relay.mapping_files.document import Fault
 from relay.mapping_files.folder import MappingFile
+from relay.mapping_files.positions import Position
 from relay.mapping_files.reloader import MissingSecrets, Reloader
 from relay.operations.dry_run import DryRun
 from relay.store.connection import Connection
@@ -132,7 +133,7 @@ def test_a_bad_edit_keeps_the_last_good_version_at_work(folder: Path, process: P
     assert process.broken == ["acme"]
     found = process.catalogue.find("acme")
     assert found is not None
-    assert found.complaints()[0].startswith(f"{folder}/acme.yaml:")
+    assert found.formatted_faults()[0].startswith(f"{folder}/acme.yaml:")
 
 
 def test_a_mended_file_is_taken(folder: Path, process: Process) -> None:
@@ -279,7 +280,7 @@ def test_a_pipe_or_a_very_long_file_is_a_fault_of_its_own_and_holds_nothing_up(f
     process.look(2)
 
     assert process.customers["acme"] == "two"
-    complaints = [one.complaints()[0].partition(": ")[2] for one in process.catalogue.broken()]
+    complaints = [one.formatted_faults()[0].partition(": ")[2] for one in process.catalogue.broken()]
     assert complaints == [
         "the file cannot be read: it is larger than 128 KiB",
         "the file cannot be read: it is not a regular file",

@@ -24,8 +24,9 @@ from virima.site import (
 )
 
 from relay.clock import Clock
-from relay.core.integration import Env, Plain, VirimaBlock
+from relay.core.mapping_blocks import VirimaBlock
 from relay.core.model import Update
+from relay.core.references import Env, Plain
 from relay.http.credentials import Credentials
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
@@ -48,7 +49,14 @@ class Site:
         self.redis = redis
         self.server = server
         self.mode: Mode = mode
-        block = VirimaBlock(Plain("http://127.0.0.1:9"), Plain("u"), Env("PW"), mode, CACHE, TIMEOUT)
+        block = VirimaBlock(
+            url=Plain("http://127.0.0.1:9"),
+            username=Plain("u"),
+            password=Env("PW"),
+            lookup=mode,
+            cache=CACHE,
+            timeout=TIMEOUT,
+        )
         self.bench = Bench(redis, replace(make_integration(), virima=block))
 
     def process(

@@ -11,7 +11,7 @@ from harness import IEM_PASSWORD, IEM_USER, AtOnce, iem_of, simulated_iem
 
 from relay.clock import Clock
 from relay.core.ids import make_id
-from relay.core.integration import PublishBlock
+from relay.core.mapping_blocks import PublishBlock
 from relay.http.caller import Caller
 from relay.http.credentials import Credentials
 from relay.iem.calls import IemClient
@@ -318,7 +318,7 @@ def test_a_changed_mapping_does_not_repeat_publications(site: Publishers) -> Non
     site.set_deliveries("dead", 1)
     site.run_for(10)
     publisher.update_lanes(
-        [site.lane("one", PublishBlock(60.0, None, events=True, topology=True, backlog_age=60.0))], []
+        [site.lane("one", PublishBlock(heartbeat=60.0, events=True, topology=True, backlog_age=60.0))], []
     )
     site.run_for(10)
 

@@ -1,7 +1,7 @@
-"""What each ITSM source's records look like by default: data files, merged under an integration's own keys.
+"""The presets: what the records of each ITSM source look like by default. A mapping file's own keys override them.
 
-To add a source: add `<source>.yaml` here and its name to `SOURCES` in `relay.mapping_files.schema`. `new/` holds the
-templates of new mapping files: one per source, and the blocks that they share.
+To add a source, add `<source>.yaml` here and its name to `Source` in `relay.core.integration`. `new/` has the templates of new
+mapping files: one per source, and the blocks that they share.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from relay.core.integration import SOURCES
 from relay.mapping_files.document import read_document
-from relay.mapping_files.schema import SOURCES
 
 
 @cache
 def load_presets() -> Mapping[str, Mapping[str, Any]]:
-    """Return each source's defaults of `records`, `fields`, `sys_id_pattern` and `states`, unparsed."""
+    """Return the defaults of `records`, `fields`, `sys_id_pattern` and `states` by source, unparsed."""
     return {
         source: read_document(files(__name__).joinpath(f"{source}.yaml").read_text("utf-8")).tree for source in SOURCES
     }
 
 
 def load_template(name: str) -> str:
-    """Return a template of a new mapping file: of a source, or of a block such as `auth-basic`."""
+    """Return a template of a new mapping file: for a source, or for a block such as `auth-basic`."""
     return files(__name__).joinpath("new", f"{name}.yaml").read_text("utf-8")

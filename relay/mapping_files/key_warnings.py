@@ -1,4 +1,4 @@
-"""Keys of a mapping file that cancel each other, or that can have no effect: most likely not what was meant."""
+"""Warnings about keys that have no effect, or that contradict each other: probably not what was intended."""
 
 from __future__ import annotations
 
@@ -7,70 +7,65 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from relay.core.integration import (
-    Authentication,
-    BasicAuth,
-    HeaderAuth,
-    HmacAuth,
-    IemBlock,
-    Plain,
-    PublishBlock,
-    RetryBlock,
-    VirimaBlock,
-)
+from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth
+from relay.core.mapping_blocks import IemBlock, PublishBlock, RetryBlock, VirimaBlock
+from relay.core.references import Plain
 from relay.mapping_files.document import DocumentPath
 
-Contradiction = tuple[DocumentPath, str]
+KeyWarning = tuple[DocumentPath, str]
 
 
-def contradictions_of(loaded: Mapping[str, Any]) -> Iterator[Contradiction]:
-    """Yield the path of each such key, and what is the matter with it.
+def warnings_of(loaded: Mapping[str, Any]) -> Iterator[KeyWarning]:
+    """Yield the path of each such key with a message.
 
-    `loaded`: the blocks of a file by their names in `Integration`, as many of them as have no fault.
+    `loaded`: the parts of a file without faults, by their names in `Integration`.
     """
     yield from _of_networks(loaded.get("allow_from", ()))
     yield from _of_senders(loaded.get("authentications", ()))
     fields = loaded.get("fields")
     if loaded.get("tables") and fields is not None and not fields.get("table"):
-        yield ("tables",), "no effect: no record names its table without a path in `fields.table`"
+        yield ("tables",), "has no effect: without a path in `fields.table`, no record names its table"
     retry = loaded.get("retry")
     if isinstance(retry, RetryBlock) and retry.give_up_after < retry.first:
-        yield ("retry", "give_up_after"), "is shorter than `retry.first`: it is given up before the first retry"
+        yield (
+            ("retry", "give_up_after"),
+            "is shorter than `retry.first`: deliveries are given up before the first retry",
+        )
     for block in ("iem", "virima"):
         service = loaded.get(block)
         if isinstance(service, IemBlock | VirimaBlock) and service.ca_file and _is_http(service):
-            yield (block, "ca_file"), f"no effect: `{block}.url` is http, and nothing is verified there"
+            yield (block, "ca_file"), f"has no effect: `{block}.url` is http, without certificates"
     publish = loaded.get("publish")
     if isinstance(publish, PublishBlock) and not any(
         (publish.heartbeat, publish.metrics, publish.events, publish.topology)
     ):
-        yield ("publish",), "no effect: nothing in it is switched on"
+        yield ("publish",), "has no effect: none of its keys is switched on"
 
 
-def _of_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Iterator[Contradiction]:
-    everybody = [index for index, network in enumerate(networks) if network.prefixlen == 0]
-    for index in everybody:
-        alike = {one.version for one in networks} == {networks[index].version}
-        if alike and len(networks) > 1:
-            yield ("allow_from", index), "lets any address in: the others have no effect"
+def _of_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Iterator[KeyWarning]:
+    if len(networks) < 2 or len({network.version for network in networks}) > 1:
+        return
+    for index, network in enumerate(networks):
+        if network.prefixlen == 0:
+            yield ("allow_from", index), "allows any address: the other networks have no effect"
 
 
-def _of_senders(methods: Sequence[Authentication | None]) -> Iterator[Contradiction]:
+def _of_senders(methods: Sequence[Authentication | None]) -> Iterator[KeyWarning]:
     seen: Counter[object] = Counter()
     for index, method in enumerate(methods):
         if method is None:
             continue
         seen[method] += 1
         if seen[method] == 2:
-            yield ("auth", index), "no effect: the same stands further up"
+            yield ("auth", index), "has no effect: the list already contains the same method"
         for key, header in _headers_of(method):
             if "_" in header:
                 yield ("auth", index, key), f"'{header}' never arrives: web servers drop headers with an underscore"
         if isinstance(method, HmacAuth) and (method.timestamp_header or "").lower() == method.header.lower():
-            message = "is the header of the signature, too: no webhook can carry both in it"
+            message = "is also the header of the signature: a webhook cannot send both in one header"
             yield ("auth", index, "timestamp_header"), message
         if isinstance(method, BasicAuth) and ":" in method.username:
-            yield ("auth", index, "username"), "nobody can send a user name with a colon (RFC 7617)"
+            yield ("auth", index, "username"), "contains a colon, which a user name cannot (RFC 7617)"
 
 
 def _headers_of(method: object) -> Iterator[tuple[str, str]]:
