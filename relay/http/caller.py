@@ -37,9 +37,9 @@ COMMON_HEADERS: Mapping[str, str] = {"User-Agent": f"itsm-webhook-relay/{__versi
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a call, or why there is none. The repr shows nothing of the content."""
+    """The answer to a call, or the reason for its absence. The repr shows nothing of the content."""
 
-    #: None: there was no answer.
+    #: None: no answer arrived.
     status: int | None
     #: The body, if it arrived completely and is a JSON object.
     content: Mapping[str, Any] | None = field(default=None, repr=False)

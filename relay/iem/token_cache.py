@@ -52,7 +52,7 @@ class TokenCache:
         self._confirmed = ""
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
-        """Return the token; if there is none, wait until `deadline` (monotonic) for this or another process to fetch one."""
+        """Return the token. Without a token, wait until `deadline` (monotonic) for this or another process to fetch one."""
         asked_at = self._clock.now_ms()
         # A probe follows the refusal that it repeats, even within the same millisecond.
         asked_at += 1 if is_probe else 0

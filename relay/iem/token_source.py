@@ -30,7 +30,7 @@ class TokenSource(Protocol):
     """Provides the token of one account, and learns how IEM received it."""
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
-        """Return the token; if there is none, fetch one before `deadline` on the monotonic clock."""
+        """Return the token. Without a token, fetch one before `deadline` on the monotonic clock."""
 
     def confirm(self, value: str) -> None:
         """Note that IEM accepted `value`."""
@@ -55,7 +55,7 @@ class ProcessToken:
         self._renew_at = 0.0
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:  # noqa: ARG002 - part of the protocol
-        """Return the token; fetch one if there is none. A refusal is not remembered: the next call tries again."""
+        """Return the token. Without a token, fetch one. A refusal is not remembered: the next call tries again."""
         with self._lock:
             now = self._clock.now_ms() / 1000
             if self._value and now < self._renew_at:

@@ -1,4 +1,4 @@
-"""Which updates are the same one, and which is the newer (DESIGN section 4, "The verdict on an update")."""
+"""Identities of updates, and the order of versions: see docs/mapping-files/ordering-and-deduplication.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def update_of(*, version: str | None = None, updated_at: int | None = None, iem_
     return Update(TicketFields(TICKET, "6", version=version, updated_at=updated_at), iem_state)
 
 
-def test_a_version_is_the_identity_before_a_date_and_a_key() -> None:
+def test_a_version_takes_precedence_over_a_date_and_a_key() -> None:
     versioned = identify(update_of(version="7", updated_at=1_000), "key")
 
     assert versioned == identify(update_of(version="7", updated_at=2_000), "another key")
@@ -47,7 +47,7 @@ def test_without_a_version_the_date_is_the_identity() -> None:
     assert dated.dated
 
 
-def test_without_both_the_idempotency_key_is_the_identity() -> None:
+def test_without_version_and_date_the_idempotency_key_is_the_identity() -> None:
     keyed = identify(update_of(), "key")
 
     assert keyed == identify(update_of(), "key")
@@ -57,7 +57,7 @@ def test_without_both_the_idempotency_key_is_the_identity() -> None:
 
 
 @pytest.mark.parametrize("key", [None, ""])
-def test_without_all_of_them_only_ticket_and_state_are_left(key: str | None) -> None:
+def test_without_any_of_them_the_state_is_the_identity(key: str | None) -> None:
     bare = identify(update_of(), key)
 
     assert bare == identify(update_of(), None)
@@ -67,14 +67,16 @@ def test_without_all_of_them_only_ticket_and_state_are_left(key: str | None) -> 
 @pytest.mark.parametrize(
     ("version", "updated_at", "key"), [("7", None, None), (None, 7, None), (None, None, "7"), (None, None, None)]
 )
-def test_another_iem_state_is_another_identity(version: str | None, updated_at: int | None, key: str | None) -> None:
+def test_a_different_iem_state_is_a_different_identity(
+    version: str | None, updated_at: int | None, key: str | None
+) -> None:
     resolved = identify(update_of(version=version, updated_at=updated_at, iem_state=6), key)
     reopened = identify(update_of(version=version, updated_at=updated_at, iem_state=2), key)
 
     assert resolved != reopened
 
 
-def test_a_version_a_date_and_a_key_that_read_alike_are_three_identities() -> None:
+def test_an_equal_version_date_and_key_are_three_identities() -> None:
     identities = {
         identify(update_of(version="7"), None),
         identify(update_of(updated_at=7), None),
@@ -86,7 +88,7 @@ def test_a_version_a_date_and_a_key_that_read_alike_are_three_identities() -> No
 
 @settings(deadline=None)
 @given(st.text(st.characters()))
-def test_any_key_makes_a_short_identity(key: str) -> None:
+def test_the_identity_of_any_key_is_short(key: str) -> None:
     identity = identify(update_of(), key)
 
     assert len(identity.text) <= 32
@@ -102,13 +104,13 @@ def test_any_key_makes_a_short_identity(key: str) -> None:
         (Identity("6:-", dated=False), 60.0, 60.0),
     ],
 )
-def test_an_identity_without_version_and_date_is_known_for_ten_minutes_at_most(
+def test_an_undated_identity_is_remembered_for_at_most_ten_minutes(
     identity: Identity, window: float, expected: float
 ) -> None:
     assert identity_window(identity, window) == expected
 
 
-def test_ten_minutes_are_the_limit_of_an_undated_identity() -> None:
+def test_the_limit_of_an_undated_identity_is_ten_minutes() -> None:
     assert UNDATED_WINDOW == 600
 
 
@@ -125,19 +127,19 @@ def test_ten_minutes_are_the_limit_of_an_undated_identity() -> None:
         ("9" * 40, "1040" + "9" * 40),
     ],
 )
-def test_a_versions_key_is_its_sign_the_length_of_its_whole_part_and_its_digits(version: str | None, key: str) -> None:
+def test_a_version_key_is_sign_length_and_digits(version: str | None, key: str) -> None:
     assert version_key(version) == key
 
 
 @settings(max_examples=examples(500), deadline=None)
 @given(VERSIONS, VERSIONS)
-def test_keys_of_versions_sort_as_the_numbers_do(one: str, other: str) -> None:
-    key, other_key = version_key(version_of(one)), version_key(version_of(other))
+def test_version_keys_sort_like_the_numbers(first: str, second: str) -> None:
+    key, other_key = version_key(version_of(first)), version_key(version_of(second))
 
-    assert (key < other_key, key == other_key) == (Decimal(one) < Decimal(other), Decimal(one) == Decimal(other))
+    assert (key < other_key, key == other_key) == (Decimal(first) < Decimal(second), Decimal(first) == Decimal(second))
 
 
 @settings(deadline=None)
 @given(VERSIONS)
-def test_any_version_is_newer_than_none(version: str) -> None:
+def test_any_version_key_sorts_after_the_empty_one(version: str) -> None:
     assert version_key(version_of(version)) > version_key(None)

@@ -1,4 +1,4 @@
-"""What a ticket id looks like: what `re` takes, in a time that is bounded."""
+"""Patterns of ticket ids: the syntax of `re`, with a limited time for each match."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from properties import examples
 
 from relay.core.id_pattern import PatternError, TooSlowError, compile_pattern
 
-#: Takes days, whatever reads it: `regex` sees through the simpler ones.
+#: A match takes days in `re` and in `regex`, which optimises simpler patterns.
 SLOW = "^(a|aa)+$"
 TOO_LARGE = "the repeats are too long: an id has at most 255 characters"
 SLOW_ID = "a" * 200 + "!"
@@ -60,14 +60,14 @@ SCRAPS = st.sampled_from(
         (SLOW, "a" * 200, True),
     ],
 )
-def test_a_pattern_matches_where_it_is_found(pattern: str, text: str, is_match: bool) -> None:
+def test_a_pattern_matches_anywhere_in_the_text(pattern: str, text: str, is_match: bool) -> None:
     assert compile_pattern(pattern).matches(text) is is_match
 
 
 @settings(max_examples=examples(400), deadline=None)
 @given(st.lists(SCRAPS, max_size=8).map("".join), st.sampled_from(["a", "ab", "AB", "a1 b", "{2}", "[a", "é"]))
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_every_pattern_of_re_is_taken_and_means_the_same(pattern: str, text: str) -> None:
+def test_patterns_of_re_are_accepted_and_match_the_same(pattern: str, text: str) -> None:
     try:
         expected = re.search(pattern, text) is not None
     except re.error:
@@ -78,17 +78,17 @@ def test_every_pattern_of_re_is_taken_and_means_the_same(pattern: str, text: str
     assert compile_pattern(pattern).matches(text) is expected
 
 
-def test_a_pattern_that_takes_too_long_is_given_up_and_lets_other_threads_go_on() -> None:
+def test_a_slow_pattern_times_out_without_blocking_other_threads() -> None:
     pattern = compile_pattern(SLOW)
     done = threading.Event()
     turns = 0
 
-    def go_on() -> None:
+    def count_turns() -> None:
         nonlocal turns
         while not done.wait(0.001):
             turns += 1
 
-    thread = threading.Thread(target=go_on)
+    thread = threading.Thread(target=count_turns)
     thread.start()
     began = time.monotonic()
     with pytest.raises(TooSlowError):
@@ -119,7 +119,7 @@ def test_patterns_are_compared_by_their_text() -> None:
         ("a{9999999999999}", None, TOO_LARGE),
     ],
 )
-def test_a_pattern_that_is_none_says_why_and_where(pattern: str, at: int | None, problem: str) -> None:
+def test_the_error_of_an_invalid_pattern_says_why_and_where(pattern: str, at: int | None, problem: str) -> None:
     with pytest.raises(PatternError) as caught:
         compile_pattern(pattern)
 
@@ -129,7 +129,7 @@ def test_a_pattern_that_is_none_says_why_and_where(pattern: str, at: int | None,
 @pytest.mark.parametrize(
     "pattern", ["(?:(?:(?:a{100}){100}){100}){100}", "((a{9}b){99,999}[c]{9}){99}", "[(]{9999}{2}", "a{20000}"]
 )
-def test_repeats_that_multiply_are_refused_before_they_are_written_out(pattern: str) -> None:
+def test_multiplying_repeats_are_refused_before_they_are_expanded(pattern: str) -> None:
     with pytest.raises(PatternError) as caught:
         compile_pattern(pattern)
 
@@ -140,11 +140,11 @@ def test_repeats_that_multiply_are_refused_before_they_are_written_out(pattern: 
     "pattern",
     [r"^(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})$", r"^[()\]]{255}\({255}$", "^.{1,255}$", "(((a{9}){9}){9})"],
 )
-def test_usual_repeats_are_taken(pattern: str) -> None:
+def test_common_repeats_are_accepted(pattern: str) -> None:
     assert compile_pattern(pattern).pattern == pattern
 
 
-def test_groups_too_deep_are_refused() -> None:
+def test_deeply_nested_groups_are_refused() -> None:
     with pytest.raises(PatternError, match="nested too deeply"):
         compile_pattern("(" * 600 + "a" + ")" * 600)
 
@@ -152,7 +152,7 @@ def test_groups_too_deep_are_refused() -> None:
 @pytest.mark.parametrize(
     "pattern", ["^[0-9a-f]{32}$", "^SX-[0-9]{7}$", "^(INC|REQ)?[0-9]+$", r"^[A-Z]+-\d+$", r"^\(x\)+$", "[)+]+"]
 )
-def test_a_usual_pattern_is_never_too_slow_however_busy_the_process_is(pattern: str) -> None:
+def test_a_simple_pattern_never_times_out_in_a_busy_process(pattern: str) -> None:
     compiled = compile_pattern(pattern)
     outcomes: set[object] = set()
 
@@ -175,5 +175,5 @@ def test_a_usual_pattern_is_never_too_slow_however_busy_the_process_is(pattern: 
 @pytest.mark.parametrize(
     "pattern", ["^(a+)+$", "^(a|aa)*$", "(a{2}){3}", r"(a)\1", "a+b+c+", "(?P<x>a)(?P=x)", "^(a){1,}$"]
 )
-def test_a_pattern_that_could_take_long_is_watched(pattern: str) -> None:
+def test_a_pattern_that_can_be_slow_has_a_timeout(pattern: str) -> None:
     assert compile_pattern(pattern)._plain is None

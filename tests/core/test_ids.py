@@ -1,4 +1,4 @@
-"""Ids are ULIDs: they sort by time."""
+"""Ids are ULIDs, which sort by time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ TIMES = st.integers(min_value=0, max_value=2**48 - 1)
 ENTROPY = st.binary(min_size=10, max_size=10)
 
 
-def test_the_time_is_written_as_the_ulid_specification_writes_it() -> None:
-    an_id = make_id(1_469_918_176_385, bytes(10))
+def test_the_time_is_encoded_as_the_ulid_specification_says() -> None:
+    delivery_id = make_id(1_469_918_176_385, bytes(10))
 
-    assert an_id == "01ARYZ6S410000000000000000"
+    assert delivery_id == "01ARYZ6S410000000000000000"
 
 
 @pytest.mark.parametrize(
@@ -27,31 +27,31 @@ def test_the_time_is_written_as_the_ulid_specification_writes_it() -> None:
         (1, bytes(9) + b"\x01", "0000000001" + "0" * 15 + "1"),
     ],
 )
-def test_an_id_is_128_bits_in_crockfords_alphabet(at_ms: int, entropy: bytes, expected: str) -> None:
+def test_ids_have_128_bits_in_crockfords_alphabet(at_ms: int, entropy: bytes, expected: str) -> None:
     assert make_id(at_ms, entropy) == expected
 
 
 @settings(deadline=None)
 @given(TIMES, ENTROPY)
-def test_an_id_has_an_ids_form_and_tells_its_time(at_ms: int, entropy: bytes) -> None:
-    an_id = make_id(at_ms, entropy)
+def test_ids_are_recognised_and_contain_their_time(at_ms: int, entropy: bytes) -> None:
+    delivery_id = make_id(at_ms, entropy)
 
-    assert len(an_id) == LENGTH
-    assert is_id(an_id)
-    assert id_time(an_id) == at_ms
+    assert len(delivery_id) == LENGTH
+    assert is_id(delivery_id)
+    assert id_time(delivery_id) == at_ms
 
 
 @settings(deadline=None)
 @given(TIMES, TIMES, ENTROPY, ENTROPY)
-def test_ids_sort_by_their_time(first: int, second: int, one: bytes, other: bytes) -> None:
+def test_ids_sort_by_their_time(first: int, second: int, entropy: bytes, other_entropy: bytes) -> None:
     if first < second:
-        assert make_id(first, one) < make_id(second, other)
+        assert make_id(first, entropy) < make_id(second, other_entropy)
 
 
 @settings(deadline=None)
 @given(ENTROPY, ENTROPY)
-def test_ids_of_one_moment_differ_as_their_entropy_does(one: bytes, other: bytes) -> None:
-    assert (make_id(NOW, one) == make_id(NOW, other)) == (one == other)
+def test_ids_of_one_moment_differ_by_their_entropy(entropy: bytes, other_entropy: bytes) -> None:
+    assert (make_id(NOW, entropy) == make_id(NOW, other_entropy)) == (entropy == other_entropy)
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_ids_of_one_moment_differ_as_their_entropy_does(one: bytes, other: bytes
         "٠" * 26,
     ],
 )
-def test_anything_else_is_no_id(text: str) -> None:
+def test_other_texts_are_not_ids(text: str) -> None:
     assert not is_id(text)

@@ -47,7 +47,7 @@ def notices_of(
     return [(notice.problem, notice.reported.is_over) for notice in find_notices(now, reported, AGE)]
 
 
-def test_retried_ticket_that_is_retried_is_not_reported_as_an_outage() -> None:
+def test_a_ticket_that_is_retried_is_not_reported_as_an_outage() -> None:
     retried_ticket = replace(IDLE, pending=1, retrying=1, oldest=LONG_AGO)
 
     assert judge_health(retried_ticket, IDLE.counts, AGE)[0] is Health.AMBER

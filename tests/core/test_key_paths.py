@@ -1,4 +1,4 @@
-"""Where a value must stand for a path to find it."""
+"""The key paths at which an expression finds a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relay.core.paths import compile_path
 
 
 @pytest.mark.parametrize(
-    ("expression", "places"),
+    ("expression", "paths"),
     [
         ("state", [KeyPath(("state",))]),
         ("a.b.c", [KeyPath(("a", "b", "c"))]),
@@ -31,34 +31,34 @@ from relay.core.paths import compile_path
         ("[*].b", [KeyPath((), ("b",))]),
     ],
 )
-def test_names_lists_and_alternatives_have_places(expression: str, places: list[KeyPath]) -> None:
-    assert key_paths_of(expression) == places
+def test_names_lists_and_alternatives_have_key_paths(expression: str, paths: list[KeyPath]) -> None:
+    assert key_paths_of(expression) == paths
 
 
 @pytest.mark.parametrize(
     "expression",
     ["a[0]", "a[?b]", "a[].b[]", "to_number(a)", "'incident'", "`6`", "{a: b}", "[a]", "a && b", "!a", "a.*", "a == b"],
 )
-def test_what_is_more_has_none(expression: str) -> None:
+def test_other_expressions_have_no_key_path(expression: str) -> None:
     assert key_paths_of(expression) == []
 
 
 @pytest.mark.parametrize("expression", ["", "a[", "[" * 5000, "__proto__.a"])
-def test_nor_has_what_is_none_or_cannot_be_written_in_javascript(expression: str) -> None:
+def test_invalid_and_unsafe_expressions_have_no_key_path(expression: str) -> None:
     assert key_paths_of(expression) == []
 
 
 @given(keys=st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=4))
-def test_what_stands_in_a_place_is_found_there(keys: list[str]) -> None:
+def test_the_expression_finds_a_value_at_its_key_path(keys: list[str]) -> None:
     quoted = ".".join(_quote(key) for key in keys)
 
-    for place in key_paths_of(quoted):
+    for path in key_paths_of(quoted):
         value: Any = "found"
-        for key in reversed(place.keys):
+        for key in reversed(path.keys):
             value = {key: value}
         assert compile_path(quoted).search(value) == "found"
 
 
 def _quote(name: str) -> str:
-    escaped = "".join(f"\\u{ord(one):04x}" if ord(one) < 32 or one in '"\\' else one for one in name)
+    escaped = "".join(f"\\u{ord(letter):04x}" if ord(letter) < 32 or letter in '"\\' else letter for letter in name)
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""What a webhook's payload says of its tickets, by the mapping (DESIGN section 4). Real senders' shapes: test_payload_corpus."""
+"""Mapping of payloads to updates. `test_payload_corpus` has the payloads of real senders."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ iem:
   username: relay@example.com
   password: {env: ACME_IEM_PASSWORD}
 """
-#: A mapping whose every field is found by an expression that can go wrong.
+#: A mapping in which every field has an expression that can fail.
 ADVENTUROUS = (
     MINIMAL
     + """\
@@ -59,11 +59,11 @@ def integration_of(text: str) -> Integration:
 
 
 def map_one(record: Any, *lines: str) -> Mapped:
-    """Return what `record` comes to by MINIMAL with `lines` behind it."""
+    """Map `record` by MINIMAL with `lines` appended."""
     return map_record(integration_of(MINIMAL + "\n".join(lines)), record)
 
 
-def facts_of(mapped: Mapped) -> TicketFields:
+def ticket_of(mapped: Mapped) -> TicketFields:
     assert isinstance(mapped, Update | Ignored)
     return mapped.ticket
 
@@ -93,22 +93,22 @@ def fields_of(mapped: Mapped) -> list[str]:
         ("records[].incident", {"records": [{"incident": {"a": 1}}, {"problem": {"a": 2}}]}, [{"a": 1}]),
     ],
 )
-def test_records_are_what_the_mapping_finds_one_or_several(expression: str, payload: Any, records: list[Any]) -> None:
+def test_the_mapping_finds_one_or_several_records(expression: str, payload: Any, records: list[Any]) -> None:
     integration = integration_of(f"{MINIMAL}records: '{expression}'\n")
 
     assert find_records(integration, payload) == records
 
 
-def test_each_record_comes_to_its_own_result_in_order() -> None:
+def test_each_record_has_its_own_result_in_order() -> None:
     payload = [{"sys_id": TICKET, "state": "6"}, {"sys_id": OTHER_TICKET, "state": "2"}, {"state": "6"}]
 
     mapped = map_payload(integration_of(MINIMAL), payload)
 
-    assert [type(one) for one in mapped] == [Update, Ignored, Rejected]
+    assert [type(result) for result in mapped] == [Update, Ignored, Rejected]
 
 
 @pytest.mark.parametrize("payload", [None, []])
-def test_a_payload_without_a_record_is_one_rejection_that_keeps_it(payload: Any) -> None:
+def test_a_payload_without_a_record_is_one_rejection(payload: Any) -> None:
     mapped = map_payload(integration_of(MINIMAL), payload)
 
     problem = "no record at `result || @` (the mapping's `records`)"
@@ -126,20 +126,20 @@ def test_a_payload_without_a_record_is_one_rejection_that_keeps_it(payload: Any)
         ([{}], "a list", "a list"),
     ],
 )
-def test_a_record_that_is_no_object_is_rejected_and_kept(record: Any, kind: str, shown: str) -> None:
+def test_a_record_that_is_not_an_object_is_rejected(record: Any, kind: str, shown: str) -> None:
     problem = f"expected an object with fields, not {kind}"
 
     assert map_one(record) == Rejected((FieldError("records", problem, shown),), record)
 
 
-def test_the_limit_of_records_is_the_designs() -> None:
+def test_the_limit_of_records_is_500() -> None:
     assert MAX_RECORDS == 500
 
 
 # Fields
 
 
-def test_every_field_is_found_where_the_mapping_says() -> None:
+def test_every_field_is_found_by_its_path() -> None:
     record = {
         "id": {"value": TICKET.upper(), "link": "https://…"},
         "ticket": {"status": "done", "table": "incident"},
@@ -180,10 +180,10 @@ def test_every_field_is_found_where_the_mapping_says() -> None:
         ({}, None),
     ],
 )
-def test_of_several_paths_the_first_that_yields_a_value_wins(record: dict[str, Any], resolved_by: str | None) -> None:
+def test_the_first_path_that_finds_a_value_wins(record: dict[str, Any], resolved_by: str | None) -> None:
     mapped = map_one({"sys_id": TICKET, "state": "6", **record})
 
-    assert facts_of(mapped).resolved_by == resolved_by
+    assert ticket_of(mapped).resolved_by == resolved_by
 
 
 @pytest.mark.parametrize("field", ["number", "version", "updated_at", "resolved_by", "table"])
@@ -227,7 +227,7 @@ def test_an_optional_field_without_a_value_is_absent(field: str, nothing: Any) -
         ("NaN", None),
     ],
 )
-def test_a_version_is_a_decimal_number_in_its_shortest_spelling(text: str | None, version: str | None) -> None:
+def test_a_version_is_normalised_to_its_shortest_spelling(text: str | None, version: str | None) -> None:
     assert version_of(text) == version
 
 
@@ -242,8 +242,8 @@ def test_a_version_is_a_decimal_number_in_its_shortest_spelling(text: str | None
     ],
     ids=repr,
 )
-def test_a_version_is_the_value_and_never_the_label(raw: Any, version: str | None) -> None:
-    assert facts_of(map_one({"sys_id": TICKET, "state": "6", "sys_mod_count": raw})).version == version
+def test_a_version_is_never_read_from_a_label(raw: Any, version: str | None) -> None:
+    assert ticket_of(map_one({"sys_id": TICKET, "state": "6", "sys_mod_count": raw})).version == version
 
 
 @pytest.mark.parametrize(
@@ -257,8 +257,8 @@ def test_a_version_is_the_value_and_never_the_label(raw: Any, version: str | Non
     ],
     ids=repr,
 )
-def test_a_date_is_the_value_and_never_the_label_of_the_users_zone(raw: Any, updated_at: int | None) -> None:
-    assert facts_of(map_one({"sys_id": TICKET, "state": "6", "sys_updated_on": raw})).updated_at == updated_at
+def test_a_date_is_never_read_from_a_label(raw: Any, updated_at: int | None) -> None:
+    assert ticket_of(map_one({"sys_id": TICKET, "state": "6", "sys_updated_on": raw})).updated_at == updated_at
 
 
 @pytest.mark.parametrize(
@@ -276,20 +276,18 @@ def test_a_date_is_the_value_and_never_the_label_of_the_users_zone(raw: Any, upd
     ],
     ids=repr,
 )
-def test_a_record_without_a_usable_sys_id_is_rejected_with_what_was_found(
-    sys_id: Any, problem: str, shown: str | None
-) -> None:
+def test_a_record_without_a_valid_sys_id_is_rejected(sys_id: Any, problem: str, shown: str | None) -> None:
     record = {"sys_id": sys_id, "state": "6"}
 
     assert map_one(record) == Rejected((FieldError("sys_id", problem, shown),), record)
 
 
-def test_an_id_that_is_longer_than_any_is_rejected_whatever_the_pattern() -> None:
+def test_ids_that_are_too_long_are_rejected_by_any_pattern() -> None:
     assert fields_of(map_one({"sys_id": "x" * 256, "state": "6"}, "sys_id_pattern: ''")) == ["sys_id"]
     assert isinstance(map_one({"sys_id": "x" * 255, "state": "6"}, "sys_id_pattern: ''"), Update)
 
 
-def test_an_id_on_which_the_pattern_takes_too_long_is_rejected_and_says_so() -> None:
+def test_ids_that_make_the_pattern_slow_are_rejected() -> None:
     mapped = map_one({"sys_id": "a" * 200 + "!", "state": "6"}, "sys_id_pattern: '^(a|aa)+$'")
 
     assert isinstance(mapped, Rejected)
@@ -300,7 +298,7 @@ def test_an_id_on_which_the_pattern_takes_too_long_is_rejected_and_says_so() -> 
     )
 
 
-def test_all_that_is_wrong_with_a_record_is_told_at_once() -> None:
+def test_all_errors_of_a_record_are_reported_together() -> None:
     mapped = map_one({"number": "INC0010023"})
 
     assert isinstance(mapped, Rejected)
@@ -310,8 +308,8 @@ def test_all_that_is_wrong_with_a_record_is_told_at_once() -> None:
     ]
 
 
-def test_long_texts_are_kept_up_to_a_length() -> None:
-    ticket = facts_of(map_one({"sys_id": TICKET, "state": "x" * 300, "number": "y" * 300, "resolved_by": "z" * 300}))
+def test_long_texts_are_cut() -> None:
+    ticket = ticket_of(map_one({"sys_id": TICKET, "state": "x" * 300, "number": "y" * 300, "resolved_by": "z" * 300}))
 
     assert (ticket.itsm_state, ticket.number, ticket.resolved_by) == ("x" * 255, "y" * 255, "z" * 255)
 
@@ -320,7 +318,7 @@ def test_long_texts_are_kept_up_to_a_length() -> None:
 
 
 @pytest.mark.parametrize("state", [6, "6", 6.0, " 6 ", "06", {"value": "6", "display_value": "Resolved"}], ids=repr)
-def test_a_listed_state_is_relayed_however_it_is_spelt(state: Any) -> None:
+def test_a_listed_state_is_relayed_in_any_spelling(state: Any) -> None:
     mapped = map_one({"sys_id": TICKET, "state": state})
 
     assert isinstance(mapped, Update)
@@ -328,7 +326,7 @@ def test_a_listed_state_is_relayed_however_it_is_spelt(state: Any) -> None:
 
 
 @pytest.mark.parametrize("label", ["On Hold", "on hold", "ONHOLD", "  On   Hold  ", "On\u00a0Hold"])
-def test_a_label_matches_without_regard_to_case_and_spaces(label: str) -> None:
+def test_a_label_matches_regardless_of_case_and_spaces(label: str) -> None:
     mapped = map_one({"sys_id": TICKET, "state": label}, "states: {On Hold: 3}")
 
     assert isinstance(mapped, Update)
@@ -352,7 +350,7 @@ def test_the_value_of_a_state_is_tried_before_its_label(state: Any, iem_state: i
     assert mapped.iem_state == iem_state
 
 
-def test_an_unlisted_state_is_ignored_with_its_reason_and_its_facts() -> None:
+def test_an_unlisted_state_is_ignored_with_its_reason() -> None:
     mapped = map_one({"sys_id": TICKET, "state": {"value": "3", "display_value": "On Hold"}, "sys_mod_count": "9"})
 
     assert mapped == Ignored(
@@ -360,7 +358,7 @@ def test_an_unlisted_state_is_ignored_with_its_reason_and_its_facts() -> None:
     )
 
 
-def test_an_unlisted_state_is_rejected_where_the_mapping_says_so() -> None:
+def test_an_unlisted_state_is_rejected_if_the_mapping_says_so() -> None:
     record = {"sys_id": TICKET, "state": "3"}
 
     mapped = map_one(record, "unlisted_states: reject")
@@ -401,14 +399,14 @@ def test_each_table_has_its_own_states_and_an_unlisted_table_has_none(
     assert isinstance(mapped, Update | Ignored)
 
 
-def test_a_record_of_another_table_tells_where_its_state_would_have_to_be_listed() -> None:
+def test_the_reason_for_another_table_says_where_to_list_the_state() -> None:
     mapped = map_one({"sys_id": TICKET, "sys_class_name": "change_request", "state": "3"})
 
     assert isinstance(mapped, Ignored)
     assert mapped.reason == "state 3 of table change_request is not listed in the mapping's `tables`"
 
 
-# Totality
+# Any JSON
 
 TEXTS = st.text(st.characters(), max_size=6) | st.sampled_from(
     [TICKET, "6", "Resolved", "null", "${current.state}", "problem", "7.50", "2026-11-22 10:20:30", "-1e999"]
@@ -439,18 +437,18 @@ RECORDS = st.fixed_dictionaries(
 @pytest.mark.parametrize("text", [MINIMAL, EXAMPLE, ADVENTUROUS], ids=["minimal", "example", "adventurous"])
 @settings(max_examples=examples(150), deadline=None)
 @given(PAYLOADS | RECORDS | st.lists(RECORDS))
-def test_anything_that_json_holds_is_relayed_ignored_or_rejected_for_a_field(text: str, payload: Any) -> None:
+def test_any_json_value_is_relayed_ignored_or_rejected(text: str, payload: Any) -> None:
     integration = integration_of(text)
 
     mapped = map_payload(integration, payload)
 
     assert len(mapped) == max(1, len(find_records(integration, payload)))
-    for one in mapped:
-        check(one)
+    for result in mapped:
+        check(result)
 
 
 def check(mapped: Mapped) -> None:
-    """An update is complete and storable; a rejection names fields, and shows no more of a value than a glimpse."""
+    """Check that an update is complete and can be stored, and that a rejection names fields and shows only short values."""
     match mapped:
         case Update(ticket=ticket, iem_state=iem_state):
             assert 0 < len(ticket.sys_id) <= 255

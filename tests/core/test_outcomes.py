@@ -1,4 +1,4 @@
-"""What an answer of IEM means: a row per line of DESIGN section 7's table, and every status there is."""
+"""The outcome of each answer of IEM in docs/iem/response-handling.md, and of every HTTP status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from relay.core.reasons import Reason
 Auth = Literal["token", "basic"]
 OUTCOMES = (Delivered, Retry, Park, Dead)
 STATUSES = range(100, 600)
-#: What IEM's guide says, what others say, and what nobody would say.
+#: Messages of IEM's guide, of other systems, and impossible ones.
 MESSAGES = (
     None,
     "",
@@ -88,7 +88,7 @@ NOT_ASSOCIATED = "User is not associated with the customer"
     ],
     ids=repr,
 )
-def test_an_answer_to_a_push_means_what_the_table_says(answer: IemAnswer, outcome: Outcome, auth: Auth) -> None:
+def test_an_answer_to_a_push_has_its_outcome(answer: IemAnswer, outcome: Outcome, auth: Auth) -> None:
     assert classify_push(answer, auth) == outcome
 
 
@@ -104,7 +104,7 @@ def test_an_answer_to_a_push_means_what_the_table_says(answer: IemAnswer, outcom
         None,
     ],
 )
-def test_a_401_blames_the_token_but_under_basic_authentication_the_credentials(message: str | None) -> None:
+def test_a_401_refuses_the_token_or_with_basic_auth_the_credentials(message: str | None) -> None:
     answer = IemAnswer(401, message)
 
     assert classify_push(answer, "token") == RefusedToken()
@@ -120,7 +120,7 @@ def test_a_401_blames_the_token_but_under_basic_authentication_the_credentials(m
         (NOT_ASSOCIATED.lower(), Reason.USER_NOT_ASSOCIATED),
     ],
 )
-def test_a_known_refusal_is_known_whatever_its_case_and_full_stop(message: str, reason: Reason) -> None:
+def test_a_refusal_is_recognised_in_any_case_with_or_without_full_stop(message: str, reason: Reason) -> None:
     assert classify_push(IemAnswer(401, message), "token") == Park(reason)
 
 
@@ -141,9 +141,7 @@ def test_a_known_refusal_is_known_whatever_its_case_and_full_stop(message: str, 
     ],
     ids=repr,
 )
-def test_an_answer_to_a_publish_call_means_the_same_but_for_its_success(
-    answer: IemAnswer, outcome: Outcome | RefusedToken
-) -> None:
+def test_an_answer_to_a_publish_call_has_its_outcome(answer: IemAnswer, outcome: Outcome | RefusedToken) -> None:
     assert classify_publish(answer) == outcome
 
 
@@ -167,9 +165,7 @@ def test_an_answer_to_a_publish_call_means_the_same_but_for_its_success(
     ],
     ids=repr,
 )
-def test_an_answer_of_the_token_endpoint_without_a_token_means_what_the_table_says(
-    answer: IemAnswer, outcome: Outcome
-) -> None:
+def test_an_answer_of_the_token_call_has_its_outcome(answer: IemAnswer, outcome: Outcome) -> None:
     assert classify_token(answer) == outcome
 
 
@@ -184,29 +180,31 @@ def test_every_status_has_an_outcome_whatever_the_message(message: str | None) -
         assert isinstance(classify_publish(answer), (*OUTCOMES, RefusedToken)), status
 
 
-def test_no_status_but_200_is_a_delivery() -> None:
-    pushed = [one for one in STATUSES if classify_push(IemAnswer(one, "Success"), "token") == Delivered()]
+def test_only_200_means_delivered() -> None:
+    pushed = [status for status in STATUSES if classify_push(IemAnswer(status, "Success"), "token") == Delivered()]
     published = [
-        one for one in STATUSES if classify_publish(IemAnswer(one, "Data published successfully")) == Delivered()
+        status
+        for status in STATUSES
+        if classify_publish(IemAnswer(status, "Data published successfully")) == Delivered()
     ]
 
     assert pushed == published == [200]
 
 
-def test_no_status_but_401_asks_for_another_token() -> None:
-    answers = [IemAnswer(one, "Invalid access token") for one in STATUSES]
+def test_only_401_refuses_the_token() -> None:
+    answers = [IemAnswer(status, "Invalid access token") for status in STATUSES]
 
-    assert [one.status for one in answers if classify_push(one, "token") == RefusedToken()] == [401]
-    assert [one.status for one in answers if classify_push(one, "basic") == RefusedToken()] == []
+    assert [answer.status for answer in answers if classify_push(answer, "token") == RefusedToken()] == [401]
+    assert [answer.status for answer in answers if classify_push(answer, "basic") == RefusedToken()] == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, None])
-def test_a_token_that_the_endpoint_did_not_grant_is_never_a_delivery(status: int | None) -> None:
+def test_a_token_call_never_means_delivered(status: int | None) -> None:
     assert classify_token(IemAnswer(status, "")) != Delivered()
 
 
 @pytest.mark.parametrize("status", [100, 201, 202, 204, 206, 402, 406, 409, 410, 418, 451])
-def test_a_status_outside_the_table_is_retried_as_unexpected(status: int) -> None:
+def test_an_unlisted_status_is_retried_as_unexpected(status: int) -> None:
     assert classify_push(IemAnswer(status, "Success"), "token") == Retry(Reason.UNEXPECTED_ANSWER)
 
 
@@ -217,7 +215,7 @@ def test_a_status_outside_the_table_is_retried_as_unexpected(status: int) -> Non
     retry_after=st.none() | st.floats(),
     auth=st.sampled_from(("token", "basic")),
 )
-def test_any_answer_at_all_has_an_outcome(
+def test_any_answer_has_an_outcome(
     *, status: int | None, message: str | None, retry_after: float | None, auth: Auth
 ) -> None:
     answer = IemAnswer(status, message, retry_after)
@@ -226,7 +224,7 @@ def test_any_answer_at_all_has_an_outcome(
     assert isinstance(classify_token(answer), OUTCOMES)
 
 
-def test_the_reasons_that_speak_of_iem_as_a_whole_are_the_designs() -> None:
+def test_the_reasons_that_count_as_down() -> None:
     assert sorted(reason for reason in Reason if reason.row.counts_as_down) == [
         "rate_limited",
         "server_error",
@@ -235,7 +233,7 @@ def test_the_reasons_that_speak_of_iem_as_a_whole_are_the_designs() -> None:
     ]
 
 
-def test_the_outcomes_that_drop_the_cached_token_are_the_designs() -> None:
+def test_the_reasons_that_drop_the_cached_token() -> None:
     assert sorted(reason for reason in Reason if reason.row.drops_token) == [
         "redirected",
         "token_refused",

@@ -1,4 +1,4 @@
-"""Field paths: JMESPath, and a shorter way for plain names that must come to the same."""
+"""Field paths: JMESPath, and the direct evaluation of plain names, which must find the same."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PAYLOADS = st.recursive(
         ("to_string(state)", {"state": 6}, "6"),
     ],
 )
-def test_a_path_finds_what_jmespath_finds(expression: str, payload: Any, found: Any) -> None:
+def test_a_path_finds_the_same_as_jmespath(expression: str, payload: Any, found: Any) -> None:
     assert compile_path(expression).search(payload) == found
 
 
@@ -61,7 +61,7 @@ def test_a_path_finds_what_jmespath_finds(expression: str, payload: Any, found: 
     ),
     PAYLOADS,
 )
-def test_plain_names_and_choices_find_what_jmespath_finds_by_them(expression: str, payload: Any) -> None:
+def test_names_and_alternatives_find_the_same_as_jmespath(expression: str, payload: Any) -> None:
     assert compile_path(expression).search(payload) == jmespath.search(expression, payload)
 
 
@@ -87,10 +87,10 @@ def test_plain_names_and_choices_find_what_jmespath_finds_by_them(expression: st
 @pytest.mark.parametrize(
     "state", [None, True, 6, "6", "", [], ["6", 6], [None], {}, {"a": []}, [{"a": 1}, {"a": "x"}]], ids=repr
 )
-def test_a_function_that_does_not_suit_a_payload_finds_nothing_and_raises_nothing(expression: str, state: Any) -> None:
+def test_a_function_that_does_not_fit_a_payload_finds_nothing(expression: str, state: Any) -> None:
     path = compile_path(expression)
 
-    path.search({"state": state})  # whatever it finds: it returns
+    path.search({"state": state})  # it can find anything, but must return
 
 
 def test_a_function_on_the_wrong_type_finds_nothing() -> None:
@@ -139,7 +139,7 @@ def test_paths_are_compared_by_their_expressions() -> None:
         (" && ".join("a" * 3_000), 0, "the JMESPath expression is nested too deeply"),
     ],
 )
-def test_an_expression_that_is_none_says_why_and_where(expression: str, at: int, complaint: str) -> None:
+def test_the_error_of_an_invalid_expression_says_why_and_where(expression: str, at: int, complaint: str) -> None:
     with pytest.raises(PathError, match="JMESPath") as caught:
         compile_path(expression)
 
@@ -148,7 +148,7 @@ def test_an_expression_that_is_none_says_why_and_where(expression: str, at: int,
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.text("ab.[]{}()?*&|!=<>@'\",:0-#$ \\", max_size=20))
-def test_any_expression_compiles_or_is_a_value_error(expression: str) -> None:
+def test_any_text_compiles_or_raises_a_path_error(expression: str) -> None:
     try:
         path = compile_path(expression)
     except ValueError as error:
@@ -190,7 +190,7 @@ CALLS = st.recursive(
 
 @settings(max_examples=examples(500), deadline=None)
 @given(CALLS, PAYLOADS)
-def test_any_call_of_a_function_finds_a_value_of_json_or_nothing(expression: str, payload: Any) -> None:
+def test_any_function_call_finds_a_json_value_or_nothing(expression: str, payload: Any) -> None:
     try:
         path = compile_path(expression)
     except PathError:

@@ -1,4 +1,4 @@
-"""Reading a webhook's body: strict JSON, and a sentence for what senders get wrong (contracts/servicenow.md)."""
+"""Parsing the body of a webhook: strict JSON, and explanations of the errors in docs/development/servicenow-contract.md."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCRAPS = st.sampled_from(
 )
 
 
-def complaint_of(body: bytes) -> str:
+def error_of(body: bytes) -> str:
     with pytest.raises(PayloadError) as caught:
         parse_body(body)
     return str(caught.value)
@@ -71,13 +71,13 @@ def complaint_of(body: bytes) -> str:
         (b"1" * 40, int("1" * 40)),
     ],
 )
-def test_json_is_read_as_what_it_says(body: bytes, value: Any) -> None:
+def test_json_is_parsed(body: bytes, value: Any) -> None:
     assert parse_body(body) == value
 
 
 @settings(deadline=None)
 @given(VALUES, st.booleans(), st.booleans())
-def test_any_json_value_reads_back(value: Any, ascii_only: bool, byte_order_mark: bool) -> None:
+def test_any_json_value_is_read_back(value: Any, ascii_only: bool, byte_order_mark: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
 
     assert parse_body(text.encode("utf-8-sig" if byte_order_mark else "utf-8")) == value
@@ -86,7 +86,7 @@ def test_any_json_value_reads_back(value: Any, ascii_only: bool, byte_order_mark
 @pytest.mark.parametrize(
     ("body", "line", "column", "cause"),
     [
-        # a trailing comma: Python 3.13 points at the comma, older ones at what stands behind it
+        # a trailing comma: Python 3.13 points at the comma, earlier versions at the text after it
         ('{"state":"6",}', 1, (13, 14), TRAILING),
         ('{\n "state": "6",}', 2, (14, 15), TRAILING),
         ('[{"state":"6"},]', 1, (15, 16), TRAILING),
@@ -123,22 +123,22 @@ def test_any_json_value_reads_back(value: Any, ascii_only: bool, byte_order_mark
         ('{"note":"caf\\u00', 1, (13, 14), CUT_OFF),
         ('[{"state":"6"}', 1, (15,), CUT_OFF),
         ("{", 1, (2,), CUT_OFF),
-        # lines are counted from the body's very beginning
+        # lines are counted from the start of the body
         ('\r\n\r\n{"state":"6",\r\n"number":}', 4, (10,), "there is no value after this colon"),
         ("\n\n\n{'state':'6'}", 4, (2,), "need double quotes, not single quotes"),
     ],
 )
-def test_the_well_known_causes_are_named_with_their_line_and_column(
+def test_common_errors_are_explained_with_line_and_column(
     body: str, line: int, column: tuple[int, ...], cause: str
 ) -> None:
-    complaint = complaint_of(body.encode())
+    error = error_of(body.encode())
 
-    assert complaint.startswith(tuple(f"line {line} column {one}: " for one in column)), complaint
-    assert cause in complaint
+    assert error.startswith(tuple(f"line {line} column {number}: " for number in column)), error
+    assert cause in error
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "error"),
     [
         (b"", "the body is empty: send the record as a JSON object"),
         (b" \r\n", "the body is empty: send the record as a JSON object"),
@@ -160,8 +160,8 @@ def test_the_well_known_causes_are_named_with_their_line_and_column(
         (b"[1]]", "line 1 column 4: unexpected text after the end of the JSON value: send one JSON value"),
     ],
 )
-def test_what_is_not_json_says_why(body: bytes, complaint: str) -> None:
-    assert complaint_of(body) == complaint
+def test_the_error_of_invalid_json_says_why(body: bytes, error: str) -> None:
+    assert error_of(body) == error
 
 
 @pytest.mark.parametrize(
@@ -182,30 +182,30 @@ def test_what_is_not_json_says_why(body: bytes, complaint: str) -> None:
         b"// x\n1",
     ],
 )
-def test_whatever_else_is_not_json_tells_its_line_and_column(body: bytes) -> None:
-    assert re.match(r"line \d+ column \d+: ", complaint_of(body))
+def test_other_errors_have_their_line_and_column(body: bytes) -> None:
+    assert re.match(r"line \d+ column \d+: ", error_of(body))
 
 
-def test_a_number_of_too_many_digits_is_refused() -> None:
-    assert complaint_of(b"[" + b"6" * 5_000 + b"]").startswith("a number is too long")
+def test_a_number_with_too_many_digits_is_refused() -> None:
+    assert error_of(b"[" + b"6" * 5_000 + b"]").startswith("a number is too long")
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_a_body_may_be_nested_up_to_the_limit_and_no_deeper(opening: bytes) -> None:
+def test_a_body_can_be_nested_up_to_the_limit(opening: bytes) -> None:
     closing = b"]" if opening == b"[" else b"}"
-    good = opening * MAX_DEPTH + b"1" + closing * MAX_DEPTH
+    deepest = opening * MAX_DEPTH + b"1" + closing * MAX_DEPTH
     too_deep = opening * (MAX_DEPTH + 1) + b"1" + closing * (MAX_DEPTH + 1)
 
-    assert parse_body(good)
-    assert complaint_of(too_deep) == "the body is nested deeper than 64 levels"
+    assert parse_body(deepest)
+    assert error_of(too_deep) == "the body is nested deeper than 64 levels"
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[{" * 50_000, b'"' + b"[" * 100_000])
-def test_a_very_deep_body_is_refused_without_being_read(body: bytes) -> None:
-    assert complaint_of(body)
+def test_a_very_deep_body_is_refused_before_it_is_parsed(body: bytes) -> None:
+    assert error_of(body)
 
 
-def test_brackets_inside_strings_are_no_depth() -> None:
+def test_brackets_inside_strings_do_not_count_as_depth() -> None:
     brackets = "[{" * 1_000
 
     assert parse_body(json.dumps({"notes": brackets, 'quoted \\" [': ["]"]}).encode()) == {
@@ -214,11 +214,11 @@ def test_brackets_inside_strings_are_no_depth() -> None:
     }
 
 
-def test_siblings_are_no_depth() -> None:
+def test_siblings_do_not_count_as_depth() -> None:
     assert len(parse_body(json.dumps([{"state": [6]}] * 1_000).encode())) == 1_000
 
 
-def test_a_body_that_is_cut_off_anywhere_says_so() -> None:
+def test_a_body_that_is_cut_off_anywhere_is_reported_as_incomplete() -> None:
     record = {
         "sys_id": TICKET,
         "state": {"value": 6.25e-7, "display_value": "Résolu"},
@@ -230,26 +230,26 @@ def test_a_body_that_is_cut_off_anywhere_says_so() -> None:
     }
     whole = json.dumps({"result": [record]})
 
-    silent = [end for end in range(1, len(whole)) if CUT_OFF not in complaint_of(whole[:end].encode())]
+    silent = [end for end in range(1, len(whole)) if CUT_OFF not in error_of(whole[:end].encode())]
 
     assert silent == []
 
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.binary())
-def test_any_bytes_are_json_or_a_payload_error(body: bytes) -> None:
+def test_any_bytes_are_json_or_raise_a_payload_error(body: bytes) -> None:
     assert_total(body)
 
 
 @settings(max_examples=examples(1_000), deadline=None)
 @given(st.lists(SCRAPS, max_size=30).map("".join))
-def test_scraps_of_json_are_json_or_a_payload_error(text: str) -> None:
+def test_fragments_of_json_are_json_or_raise_a_payload_error(text: str) -> None:
     assert_total(text.encode())
 
 
 @settings(max_examples=examples(300), deadline=None)
 @given(VALUES.map(json.dumps), st.data())
-def test_json_with_a_piece_taken_out_is_json_or_a_payload_error(text: str, data: st.DataObject) -> None:
+def test_json_with_a_gap_is_json_or_raises_a_payload_error(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
 
@@ -257,7 +257,7 @@ def test_json_with_a_piece_taken_out_is_json_or_a_payload_error(text: str, data:
 
 
 def assert_total(body: bytes) -> None:
-    """What is read is strict JSON that can be kept as UTF-8; what is not raises PayloadError and nothing else."""
+    """Check that `body` is strict JSON that UTF-8 can store, or raises a PayloadError."""
     try:
         value = parse_body(body)
     except PayloadError:
@@ -274,5 +274,5 @@ def assert_total(body: bytes) -> None:
         (b'["\\ud83d\\ude80"]', ["\U0001f680"]),
     ],
 )
-def test_half_of_a_character_costs_no_resolution(body: bytes, payload: object) -> None:
+def test_a_lone_surrogate_is_replaced(body: bytes, payload: object) -> None:
     assert parse_body(body) == payload

@@ -1,4 +1,4 @@
-"""Payloads as real senders send them, byte for byte (tests/payloads), each with all that it must come to (expected.yaml)."""
+"""Payloads of real senders, byte for byte (tests/payloads), each with its expected results (expected.yaml)."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def integration_of(case: dict[str, Any]) -> Integration:
     return parsed.integration
 
 
-def tell(mapped: Mapped) -> dict[str, Any]:
-    """Return `mapped` in the words of expected.yaml."""
+def as_expected(mapped: Mapped) -> dict[str, Any]:
+    """Return `mapped` in the form of expected.yaml."""
     match mapped:
         case Update(ticket=ticket, iem_state=iem_state):
-            return {"update": {**tell_facts(ticket), "iem_state": iem_state}}
+            return {"update": {**as_fields(ticket), "iem_state": iem_state}}
         case Ignored(ticket=ticket, reason=reason):
-            return {"ignored": {**tell_facts(ticket), "reason": reason}}
+            return {"ignored": {**as_fields(ticket), "reason": reason}}
         case Rejected(errors=errors):
             return {"rejected": [error.as_dict() for error in errors]}
 
 
-def tell_facts(ticket: TicketFields) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(ticket).items() if value is not None and name != "via"}
-    return told if ticket.updated_at is None else {**told, "updated_at": format_time(ticket.updated_at)}
+def as_fields(ticket: TicketFields) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(ticket).items() if value is not None and name != "via"}
+    return fields if ticket.updated_at is None else {**fields, "updated_at": format_time(ticket.updated_at)}
 
 
 def name_of(case: dict[str, Any]) -> str:
@@ -61,16 +61,16 @@ def name_of(case: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "results" in case], ids=name_of)
-def test_a_payload_comes_to_what_is_expected_of_it(case: dict[str, Any]) -> None:
+def test_each_payload_has_the_expected_result(case: dict[str, Any]) -> None:
     body = (FOLDER / case["file"]).read_bytes()
 
     mapped = map_payload(integration_of(case), parse_body(body))
 
-    assert [tell(one) for one in mapped] == case["results"]
+    assert [as_expected(result) for result in mapped] == case["results"]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "unreadable" in case], ids=name_of)
-def test_a_broken_body_says_what_is_wrong_with_it_and_where(case: dict[str, Any]) -> None:
+def test_each_broken_body_has_the_expected_error(case: dict[str, Any]) -> None:
     body = (FOLDER / case["file"]).read_bytes()
 
     with pytest.raises(PayloadError) as caught:
@@ -80,7 +80,7 @@ def test_a_broken_body_says_what_is_wrong_with_it_and_where(case: dict[str, Any]
     assert str(caught.value) in (details if isinstance(details, list) else [details])
 
 
-def test_every_payload_has_an_expectation_and_every_expectation_a_payload() -> None:
+def test_payloads_and_expectations_match_one_to_one() -> None:
     files = {path.name for path in FOLDER.iterdir() if path.suffix in {".json", ".txt"}}
 
     assert files == {case["file"] for case in CASES}

@@ -1,4 +1,4 @@
-"""The last net: no secret that was read is left in a text."""
+"""Redaction: no secret that was read remains in a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relay.core.redact import MARK, Redactor
 
 SECRET = "hunter2-and-more"
-#: Without the letters of the mark: a secret that is a part of it could not be told from it.
+#: Without the letters of the mark, because a secret that is part of the mark cannot be distinguished from it.
 SECRETS = st.text("bfhjkqs0123456789ü/+", min_size=4, max_size=12)
 
 
@@ -33,12 +33,12 @@ def redactor_of(*secrets: str) -> Redactor:
         (SECRET.upper(), SECRET.upper()),
     ],
 )
-def test_a_secret_is_blotted_out_wherever_it_stands(text: str, redacted: str) -> None:
+def test_a_secret_is_redacted_anywhere_in_a_text(text: str, redacted: str) -> None:
     assert redactor_of(SECRET).redact(text) == redacted
 
 
 @pytest.mark.parametrize("secret", [SECRET, "abcd", "abcde", "abcdef", "pässwörd"])
-def test_a_secret_in_base64_is_blotted_out_too_padded_or_not(secret: str) -> None:
+def test_a_secret_in_base64_is_redacted_with_and_without_padding(secret: str) -> None:
     padded = base64.b64encode(secret.encode()).decode()
     bare = padded.rstrip("=")
 
@@ -49,41 +49,39 @@ def test_a_secret_in_base64_is_blotted_out_too_padded_or_not(secret: str) -> Non
 
 
 @given(secret=st.text(min_size=8, max_size=20), before=st.text(max_size=9), after=st.text(max_size=4))
-def test_nothing_of_a_secret_can_be_read_in_the_base64_of_what_it_is_a_part_of(
-    secret: str, before: str, after: str
-) -> None:
+def test_a_secret_is_redacted_in_the_base64_of_a_longer_text(secret: str, before: str, after: str) -> None:
     whole = f"{before}:{secret}{after}".encode()
 
     redacted = redactor_of(secret).redact(f"Basic {base64.b64encode(whole).decode()}")
 
     assert MARK in redacted
-    # At each end a letter or two are left that hold some bits of the secret, and some of its neighbour.
+    # At each end, one or two characters remain that contain bits of the secret and of its neighbour.
     left = redacted.removeprefix("Basic ").replace(MARK, "").rstrip("=")
     assert len(left) <= (len(before.encode()) + len(after.encode())) * 4 / 3 + 6
 
 
-def test_a_secret_that_holds_another_one_is_blotted_out_whole() -> None:
+def test_a_secret_that_contains_another_is_redacted_completely() -> None:
     redactor = redactor_of("hunter2", "hunter2-and-more")
 
     assert redactor.redact("hunter2-and-more, hunter2") == f"{MARK}, {MARK}"
 
 
 @pytest.mark.parametrize("short", ["", "a", "abc"])
-def test_a_secret_too_short_to_be_one_blots_out_no_ordinary_words(short: str) -> None:
+def test_a_very_short_secret_redacts_no_ordinary_words(short: str) -> None:
     assert redactor_of(short).redact("abc of a cab") == "abc of a cab"
 
 
-def test_a_secret_that_is_added_twice_changes_nothing() -> None:
+def test_adding_a_secret_twice_changes_nothing() -> None:
     assert redactor_of(SECRET, SECRET).redact(f"<{SECRET}>") == f"<{MARK}>"
 
 
-def test_a_redactor_that_knows_nothing_leaves_a_text_as_it_is() -> None:
+def test_a_redactor_without_secrets_changes_nothing() -> None:
     assert Redactor().redact(SECRET) == SECRET
 
 
 @settings(deadline=None)
 @given(st.lists(SECRETS, min_size=1, max_size=4), st.lists(st.text("xyz ", max_size=5), min_size=5, max_size=5))
-def test_no_known_secret_is_left_in_any_text(secrets: list[str], between: list[str]) -> None:
+def test_no_secret_remains_in_any_text(secrets: list[str], between: list[str]) -> None:
     text = "".join(part for pair in zip(between, secrets, strict=False) for part in pair)
 
     redacted = redactor_of(*secrets).redact(text)

@@ -1,4 +1,4 @@
-"""When to try again: delays of retries and of probes (DESIGN sections 4 and 7)."""
+"""The delays of retries and of probes: see docs/iem/response-handling.md."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from relay.core.retry import (
 )
 
 DEFAULT = RetryBlock(first=5.0, most=600.0, give_up_after=172_800.0)
-MIDDLE = 0.5  # the chance that leaves a delay as it is
+MIDDLE = 0.5  # the chance that does not change a delay
 
 
 @pytest.mark.parametrize(
     ("attempts", "delay"),
     [(0, 5), (1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 160), (7, 320), (8, 600), (9, 600), (10_000, 600)],
 )
-def test_delays_double_from_the_first_to_the_longest(attempts: int, delay: float) -> None:
+def test_delays_double_from_first_to_most(attempts: int, delay: float) -> None:
     assert retry_delay(DEFAULT, attempts, None, MIDDLE) == delay
 
 
 @pytest.mark.parametrize(("chance", "delay"), [(0.0, 8.0), (0.5, 10.0), (1.0, 12.0)])
-def test_jitter_shortens_or_stretches_a_delay_by_a_fifth_at_most(chance: float, delay: float) -> None:
+def test_jitter_changes_a_delay_by_at_most_a_fifth(chance: float, delay: float) -> None:
     assert JITTER == 0.2
     assert retry_delay(DEFAULT, 2, None, chance) == pytest.approx(delay)
 
@@ -38,7 +38,7 @@ def test_jitter_shortens_or_stretches_a_delay_by_a_fifth_at_most(chance: float, 
     ("retry_after", "delay"),
     [(None, 5), (0, 5), (-60, 5), (4.9, 5), (5.1, 5.1), (120, 120), (600, 600), (86_400, 600), (float("inf"), 600)],
 )
-def test_retry_after_counts_between_our_own_delay_and_the_longest(retry_after: float | None, delay: float) -> None:
+def test_retry_after_applies_between_the_own_delay_and_most(retry_after: float | None, delay: float) -> None:
     assert retry_delay(DEFAULT, 1, retry_after, MIDDLE) == delay
 
 
@@ -50,7 +50,7 @@ def test_retry_after_counts_between_our_own_delay_and_the_longest(retry_after: f
     retry_after=st.none() | st.floats(allow_nan=True, allow_infinity=True),
     chance=st.floats(0, 1),
 )
-def test_a_delay_is_never_longer_than_the_longest_nor_shorter_than_jitter_makes_the_first(
+def test_a_delay_stays_between_the_jittered_first_and_most(
     *, first: float, factor: float, attempts: int, retry_after: float | None, chance: float
 ) -> None:
     schedule = RetryBlock(first, first * factor, 172_800.0)
@@ -61,7 +61,7 @@ def test_a_delay_is_never_longer_than_the_longest_nor_shorter_than_jitter_makes_
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_probes_of_a_parked_integration_are_as_far_apart_as_its_reason_wants(reason: Reason) -> None:
+def test_the_probe_schedule_depends_on_the_reason(reason: Reason) -> None:
     expected = {Reason.DOWN: (5.0, 300.0), Reason.WRONG_CREDENTIALS: (300.0, 3_600.0)}
 
     schedule = reason.row.probes
@@ -69,5 +69,5 @@ def test_probes_of_a_parked_integration_are_as_far_apart_as_its_reason_wants(rea
     assert (schedule.first, schedule.most) == expected.get(reason, (30.0, 900.0))
 
 
-def test_the_limits_of_patience_are_the_designs() -> None:
+def test_the_limits_before_parking_and_giving_up() -> None:
     assert (NOT_FOUND_PATIENCE, FAILURES_TO_PARK, UNKNOWN_TICKETS_TO_PARK) == (600.0, 5, 5)

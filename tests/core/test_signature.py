@@ -1,4 +1,4 @@
-"""Is this webhook from whom it says? Published vectors, rotation, freshness; malformed input is a no, never an exception."""
+"""Authentication of senders: published vectors, changes of secrets, timestamps. Malformed input fails without an exception."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HMAC_STAMPED = HmacAuth(
 STANDARD = StandardWebhooksAuth((ELSEWHERE,))
 METHODS = (BASIC, API_KEY, BARE_AUTHORIZATION, BEARER, HMAC, HMAC_HEX, HMAC_BASE64, HMAC_STAMPED, STANDARD)
 
-#: contracts/servicenow.md: key sample_key, data sample_data.
+#: The vector of docs/development/servicenow-contract.md: key sample_key, data sample_data.
 SERVICENOW_BASE64 = "4VWUI48lJvmGSF6MYmOVWA9c0hfu55Ur+3e+fUFFFr4="
 SERVICENOW_HEX = "e15594238f2526f986485e8c626395580f5cd217eee7952bfb77be7d414516be"
 
@@ -56,14 +56,14 @@ def basic(user_and_password: bytes) -> str:
     return "Basic " + base64.b64encode(user_and_password).decode()
 
 
-def recognised(
+def authenticated(
     method: Authentication, headers: dict[str, str], *secrets: bytes, body: bytes = BODY, at: float = NOW
 ) -> bool:
     return authenticate(method, secrets, SignedRequest(headers, body, at)) is not None
 
 
 @pytest.mark.parametrize(
-    ("authorization", "good"),
+    ("authorization", "is_valid"),
     [
         (basic(b"servicenow:s3cret"), True),
         (basic(b"servicenow:s3cret").replace("Basic ", "basic   "), True),
@@ -83,18 +83,18 @@ def recognised(
         ("", False),
     ],
 )
-def test_basic_authentication_wants_user_and_password(authorization: str, good: bool) -> None:
-    assert recognised(BASIC, {"authorization": authorization}, b"s3cret") == good
+def test_basic_authentication_checks_user_and_password(authorization: str, is_valid: bool) -> None:
+    assert authenticated(BASIC, {"authorization": authorization}, b"s3cret") == is_valid
 
 
-def test_basic_authentication_takes_colons_and_letters_of_the_world_in_a_password() -> None:
+def test_a_basic_password_can_contain_colons_and_any_letters() -> None:
     password = "pä:ss:wörd".encode()
 
-    assert recognised(BASIC, {"authorization": basic(b"servicenow:" + password)}, password)
+    assert authenticated(BASIC, {"authorization": basic(b"servicenow:" + password)}, password)
 
 
 @pytest.mark.parametrize(
-    ("method", "headers", "good"),
+    ("method", "headers", "is_valid"),
     [
         (API_KEY, {"x-api-key": "k3y"}, True),
         (API_KEY, {"x-api-key": "k3y "}, False),
@@ -111,12 +111,14 @@ def test_basic_authentication_takes_colons_and_letters_of_the_world_in_a_passwor
         (BEARER, {}, False),
     ],
 )
-def test_a_key_stands_in_its_header_behind_its_scheme(method: HeaderAuth, headers: dict[str, str], good: bool) -> None:
-    assert recognised(method, headers, b"k3y") == good
+def test_an_api_key_follows_its_scheme_in_its_header(
+    method: HeaderAuth, headers: dict[str, str], is_valid: bool
+) -> None:
+    assert authenticated(method, headers, b"k3y") == is_valid
 
 
 @pytest.mark.parametrize(
-    ("method", "signature", "good"),
+    ("method", "signature", "is_valid"),
     [
         (HMAC, SERVICENOW_BASE64, True),
         (HMAC, SERVICENOW_HEX, True),
@@ -136,34 +138,34 @@ def test_a_key_stands_in_its_header_behind_its_scheme(method: HeaderAuth, header
         (HMAC, "", False),
     ],
 )
-def test_servicenows_own_vector_is_understood(method: HmacAuth, signature: str, good: bool) -> None:
+def test_the_published_vector_of_servicenow_is_valid(method: HmacAuth, signature: str, is_valid: bool) -> None:
     headers = {"x-relay-signature": signature}
 
-    assert recognised(method, headers, b"sample_key", body=b"sample_data") == good
+    assert authenticated(method, headers, b"sample_key", body=b"sample_data") == is_valid
 
 
 @pytest.mark.parametrize(("algorithm", "length"), [("sha1", 20), ("sha256", 32), ("sha512", 64)])
 @pytest.mark.parametrize("prefixed", [False, True])
-def test_each_algorithm_is_understood_in_hex_and_in_base64(algorithm: str, length: int, prefixed: bool) -> None:
-    method = HmacAuth(header="X-Relay-Signature", algorithm=algorithm, encoding="any", secrets=(ELSEWHERE,))  # type: ignore[arg-type] # one of the three
+def test_each_algorithm_is_accepted_in_hex_and_base64(algorithm: str, length: int, prefixed: bool) -> None:
+    method = HmacAuth(header="X-Relay-Signature", algorithm=algorithm, encoding="any", secrets=(ELSEWHERE,))  # type: ignore[arg-type] # a valid algorithm
     digest = hmac.digest(b"s3cret", BODY, algorithm)
     prefix = f"{algorithm}=" if prefixed else ""
 
     assert len(digest) == length
-    assert recognised(method, {"x-relay-signature": prefix + digest.hex()}, b"s3cret")
-    assert recognised(method, {"x-relay-signature": prefix + base64.b64encode(digest).decode()}, b"s3cret")
-    assert not recognised(method, {"x-relay-signature": prefix + digest.hex()}, b"s3cret", body=BODY + b" ")
+    assert authenticated(method, {"x-relay-signature": prefix + digest.hex()}, b"s3cret")
+    assert authenticated(method, {"x-relay-signature": prefix + base64.b64encode(digest).decode()}, b"s3cret")
+    assert not authenticated(method, {"x-relay-signature": prefix + digest.hex()}, b"s3cret", body=BODY + b" ")
 
 
-def test_the_signature_is_over_the_raw_bytes_whatever_they_are() -> None:
+def test_the_signature_covers_the_raw_bytes() -> None:
     body = b"\xef\xbb\xbf{\xff\x00,}\r\n"
     signature = hmac.digest(b"s3cret", body, hashlib.sha256).hex()
 
-    assert recognised(HMAC, {"x-relay-signature": signature}, b"s3cret", body=body)
+    assert authenticated(HMAC, {"x-relay-signature": signature}, b"s3cret", body=body)
 
 
 @pytest.mark.parametrize("method", [BASIC, API_KEY, HMAC])
-def test_while_secrets_are_changed_over_either_is_good(method: Authentication) -> None:
+def test_each_of_several_secrets_is_accepted(method: Authentication) -> None:
     def headers_with(secret: bytes) -> dict[str, str]:
         signature = hmac.digest(secret, BODY, hashlib.sha256).hex()
         return {
@@ -172,48 +174,51 @@ def test_while_secrets_are_changed_over_either_is_good(method: Authentication) -
             "x-relay-signature": signature,
         }
 
-    assert recognised(method, headers_with(b"new"), b"new", b"old")
-    assert recognised(method, headers_with(b"old"), b"new", b"old")
-    assert not recognised(method, headers_with(b"older"), b"new", b"old")
+    assert authenticated(method, headers_with(b"new"), b"new", b"old")
+    assert authenticated(method, headers_with(b"old"), b"new", b"old")
+    assert not authenticated(method, headers_with(b"older"), b"new", b"old")
 
 
 @pytest.mark.parametrize(
-    ("age", "good"), [(0, True), (TIMESTAMP_TOLERANCE, True), (-TIMESTAMP_TOLERANCE, True), (301, False), (-301, False)]
+    ("age", "is_valid"),
+    [(0, True), (TIMESTAMP_TOLERANCE, True), (-TIMESTAMP_TOLERANCE, True), (301, False), (-301, False)],
 )
-def test_a_signed_timestamp_is_good_for_five_minutes(age: int, good: bool) -> None:
+def test_a_signed_timestamp_is_valid_for_five_minutes(age: int, is_valid: bool) -> None:
     timestamp = str(int(NOW) - age)
     signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
     headers = {"x-relay-timestamp": timestamp, "x-relay-signature": signature}
 
-    assert recognised(HMAC_STAMPED, headers, b"s3cret") == good
+    assert authenticated(HMAC_STAMPED, headers, b"s3cret") == is_valid
 
 
-def test_a_signed_timestamp_may_be_in_milliseconds_as_javascript_tells_it() -> None:
+def test_a_signed_timestamp_can_be_in_milliseconds() -> None:
     timestamp = str(int(NOW * 1000) - 60_000)
     signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
 
-    assert recognised(HMAC_STAMPED, {"x-relay-timestamp": timestamp, "x-relay-signature": signature}, b"s3cret")
+    assert authenticated(HMAC_STAMPED, {"x-relay-timestamp": timestamp, "x-relay-signature": signature}, b"s3cret")
 
 
 @pytest.mark.parametrize(
     "timestamp", ["", "now", "-1", "1e9", "1795342830.0", " 1795342830", "١٧٩٥٣٤٢٨٣٠", "9" * 14, "9" * 5_000]
 )
-def test_a_timestamp_that_is_no_unix_time_is_refused_however_well_signed(timestamp: str) -> None:
+def test_a_timestamp_that_is_not_a_unix_time_is_refused(timestamp: str) -> None:
     signature = hmac.digest(b"s3cret", timestamp.encode() + b"." + BODY, hashlib.sha256).hex()
     headers = {"x-relay-timestamp": timestamp, "x-relay-signature": signature}
 
-    assert not recognised(HMAC_STAMPED, headers, b"s3cret")
+    assert not authenticated(HMAC_STAMPED, headers, b"s3cret")
 
 
-def test_where_a_timestamp_is_wanted_a_signature_over_the_body_alone_is_refused() -> None:
+def test_a_signature_without_the_required_timestamp_is_refused() -> None:
     signature = hmac.digest(b"s3cret", BODY, hashlib.sha256).hex()
 
-    assert not recognised(HMAC_STAMPED, {"x-relay-signature": signature}, b"s3cret")
-    assert not recognised(HMAC_STAMPED, {"x-relay-signature": signature, "x-relay-timestamp": str(int(NOW))}, b"s3cret")
+    assert not authenticated(HMAC_STAMPED, {"x-relay-signature": signature}, b"s3cret")
+    assert not authenticated(
+        HMAC_STAMPED, {"x-relay-signature": signature, "x-relay-timestamp": str(int(NOW))}, b"s3cret"
+    )
 
 
 @pytest.mark.parametrize(
-    ("signature", "good"),
+    ("signature", "is_valid"),
     [
         (PUBLISHED_SIGNATURE, True),
         (f"v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc= v2,other {PUBLISHED_SIGNATURE}", True),
@@ -225,18 +230,18 @@ def test_where_a_timestamp_is_wanted_a_signature_over_the_body_alone_is_refused(
         ("", False),
     ],
 )
-def test_the_published_vector_of_standard_webhooks_is_understood(signature: str, good: bool) -> None:
+def test_the_published_vector_of_standard_webhooks_is_valid(signature: str, is_valid: bool) -> None:
     headers = {**PUBLISHED_HEADERS, "webhook-signature": signature}
 
-    assert recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT) == good
+    assert authenticated(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT) == is_valid
 
 
-def test_the_secret_of_standard_webhooks_is_good_without_its_prefix_and_beside_others() -> None:
+def test_a_standard_webhooks_secret_works_without_prefix_and_among_others() -> None:
     bare = PUBLISHED_SECRET.removeprefix(b"whsec_")
 
-    assert recognised(STANDARD, PUBLISHED_HEADERS, bare, body=PUBLISHED_BODY, at=PUBLISHED_AT)
-    assert recognised(STANDARD, PUBLISHED_HEADERS, b"whsec_b3RoZXI=", bare, body=PUBLISHED_BODY, at=PUBLISHED_AT)
-    assert not recognised(STANDARD, PUBLISHED_HEADERS, b"whsec_b3RoZXI=", body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert authenticated(STANDARD, PUBLISHED_HEADERS, bare, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert authenticated(STANDARD, PUBLISHED_HEADERS, b"whsec_b3RoZXI=", bare, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert not authenticated(STANDARD, PUBLISHED_HEADERS, b"whsec_b3RoZXI=", body=PUBLISHED_BODY, at=PUBLISHED_AT)
 
 
 @pytest.mark.parametrize(
@@ -249,42 +254,42 @@ def test_the_secret_of_standard_webhooks_is_good_without_its_prefix_and_beside_o
         {"webhook-timestamp": "soon"},
     ],
 )
-def test_id_and_timestamp_of_standard_webhooks_are_signed(changed: dict[str, str]) -> None:
+def test_standard_webhooks_sign_id_and_timestamp(changed: dict[str, str]) -> None:
     headers = {**PUBLISHED_HEADERS, **changed}
 
-    assert not recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert not authenticated(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
 
 
-def test_a_webhook_without_an_id_is_refused_however_well_signed() -> None:
+def test_a_standard_webhook_without_webhook_id_is_refused() -> None:
     key = base64.b64decode(PUBLISHED_SECRET.removeprefix(b"whsec_"))
     signature = base64.b64encode(hmac.digest(key, b".1614265330." + PUBLISHED_BODY, hashlib.sha256)).decode()
     headers = {"webhook-timestamp": "1614265330", "webhook-signature": f"v1,{signature}"}
 
-    assert not recognised(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
-    assert not recognised(
+    assert not authenticated(STANDARD, headers, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT)
+    assert not authenticated(
         STANDARD, {**headers, "webhook-id": ""}, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=PUBLISHED_AT
     )
 
 
-@pytest.mark.parametrize(("late", "good"), [(300, True), (301, False), (-301, False)])
-def test_a_replay_of_standard_webhooks_is_refused_after_five_minutes(late: int, good: bool) -> None:
+@pytest.mark.parametrize(("late", "is_valid"), [(300, True), (301, False), (-301, False)])
+def test_a_standard_webhook_is_refused_after_five_minutes(late: int, is_valid: bool) -> None:
     at = PUBLISHED_AT + late
 
-    assert recognised(STANDARD, PUBLISHED_HEADERS, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=at) == good
+    assert authenticated(STANDARD, PUBLISHED_HEADERS, PUBLISHED_SECRET, body=PUBLISHED_BODY, at=at) == is_valid
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
-def test_without_headers_or_without_secrets_nobody_is_recognised(method: Authentication) -> None:
+def test_without_headers_or_secrets_authentication_fails(method: Authentication) -> None:
     empty = hmac.digest(b"", BODY, hashlib.sha256).hex()
     headers = {"authorization": "", "x-api-key": "", "x-relay-signature": empty, **PUBLISHED_HEADERS}
 
-    assert not recognised(method, {}, b"s3cret")
-    assert not recognised(method, headers)
+    assert not authenticated(method, {}, b"s3cret")
+    assert not authenticated(method, headers)
 
 
 @pytest.mark.parametrize(("method", "headers"), [(API_KEY, {"x-api-key": ""}), (BEARER, {"authorization": "Bearer "})])
-def test_an_empty_secret_recognises_nobody(method: Authentication, headers: dict[str, str]) -> None:
-    assert not recognised(method, headers, b"")
+def test_an_empty_secret_authenticates_no_sender(method: Authentication, headers: dict[str, str]) -> None:
+    assert not authenticated(method, headers, b"")
 
 
 @pytest.mark.parametrize(
@@ -295,9 +300,7 @@ def test_an_empty_secret_recognises_nobody(method: Authentication, headers: dict
         (HMAC, {"x-relay-signature": hmac.digest(b"s3cret", BODY, hashlib.sha256).hex()}, "hmac:X-Relay-Signature"),
     ],
 )
-def test_a_sender_is_named_by_the_way_that_recognised_it_and_never_by_a_secret(
-    method: Authentication, headers: dict[str, str], sender: str
-) -> None:
+def test_the_name_of_a_sender_contains_no_secret(method: Authentication, headers: dict[str, str], sender: str) -> None:
     assert authenticate(method, [b"s3cret"], SignedRequest(headers, BODY, NOW)) == sender
 
 
@@ -320,7 +323,7 @@ HEADERS = st.dictionaries(st.sampled_from(NAMES), HEADER_TEXTS)
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from(METHODS), HEADERS, st.binary(max_size=50), st.lists(st.binary(max_size=20), max_size=3))
-def test_malformed_headers_recognise_nobody_and_never_raise(
+def test_malformed_headers_fail_without_raising(
     method: Authentication, headers: dict[str, str], body: bytes, secrets: list[bytes]
 ) -> None:
     unguessable = [b"unguessable \xff" + secret for secret in secrets]
@@ -330,7 +333,7 @@ def test_malformed_headers_recognise_nobody_and_never_raise(
 
 SECRET_KEYS = st.binary(min_size=1, max_size=40)
 BODIES = st.binary(max_size=60) | st.just(BODY)
-#: What somebody between sender and relay could make of a header.
+#: Changes that can happen to a header between sender and relay.
 SLIPS = st.sampled_from(
     ["", " ", ",", "=", "A", "0", "\x00", "\x7f", "\xa0", "é", "\u202e", "v1,", "sha256=", "Bearer "]
 )
@@ -343,7 +346,7 @@ def stamped(moved: int = 0) -> str:
 def signed_headers(
     method: Authentication, secret: bytes, body: bytes, timestamp: str, message_id: str
 ) -> dict[str, str]:
-    """Return what a sender sends who has the secret, by the specifications and without the code under test."""
+    """Return the headers of a sender that has the secret, by the specifications, without the code under test."""
     match method:
         case BasicAuth():
             return {"authorization": basic(b"servicenow:" + secret)}
@@ -373,23 +376,21 @@ def as_configured(method: Authentication, secret: bytes) -> bytes:
     st.integers(-TIMESTAMP_TOLERANCE, TIMESTAMP_TOLERANCE),
     st.text(st.characters(codec="latin-1"), min_size=1),
 )
-def test_whoever_has_the_secret_is_recognised_and_whoever_has_another_is_not(
+def test_only_the_right_secret_authenticates(
     method: Authentication, secret: bytes, other: bytes, body: bytes, moved: int, message_id: str
 ) -> None:
-    secret, other = (one.strip(b" \t") or b"s3cret" for one in (secret, other))
+    secret, other = (text.strip(b" \t") or b"s3cret" for text in (secret, other))
     headers = signed_headers(method, secret, body, stamped(moved), message_id)
 
-    assert recognised(method, headers, as_configured(method, secret), body=body)
-    # HMAC fills a short key up with zeros (RFC 2104): those are one key.
+    assert authenticated(method, headers, as_configured(method, secret), body=body)
+    # HMAC pads a short key with zeros (RFC 2104), so these keys are equal.
     if secret.rstrip(b"\0") != other.rstrip(b"\0"):
-        assert not recognised(method, headers, as_configured(method, other), body=body)
+        assert not authenticated(method, headers, as_configured(method, other), body=body)
 
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from(METHODS), st.data())
-def test_a_header_with_anything_changed_recognises_nobody_unless_it_means_the_same(
-    method: Authentication, data: st.DataObject
-) -> None:
+def test_a_changed_header_fails_unless_it_means_the_same(method: Authentication, data: st.DataObject) -> None:
     headers = signed_headers(method, b"s3cret\xff", BODY, stamped(), "msg_1")
     name = data.draw(st.sampled_from(sorted(headers)))
     value = headers[name]
@@ -397,56 +398,58 @@ def test_a_header_with_anything_changed_recognises_nobody_unless_it_means_the_sa
     end = data.draw(st.integers(start, min(len(value), start + 2)))
     changed = value[:start] + data.draw(SLIPS) + value[end:]
 
-    known = recognised(method, {**headers, name: changed}, as_configured(method, b"s3cret\xff"))
+    known = authenticated(method, {**headers, name: changed}, as_configured(method, b"s3cret\xff"))
 
     assert not known or meaning_of(name, changed, method) & meaning_of(name, value, method)
 
 
 def meaning_of(name: str, value: str, method: Authentication) -> set[str]:
-    """Return what a header can be read as: all of it that a change may not touch."""
+    """Return all meanings of a header: what a change must not alter."""
     unused = isinstance(method, HmacAuth) and name == "x-relay-timestamp" and not method.timestamp_header
     if unused:
         return {""}
     if name == "webhook-signature":
-        return {spelt(part.removeprefix("v1,")) for part in value.split() if part.startswith("v1,")}
+        return {canonical(part.removeprefix("v1,")) for part in value.split() if part.startswith("v1,")}
     if name == "authorization" and (
         isinstance(method, BasicAuth) or (isinstance(method, HeaderAuth) and method.scheme)
     ):
         scheme, _, rest = value.partition(" ")
-        return {scheme.lower() + " " + (spelt(rest) if isinstance(method, BasicAuth) else rest.strip(" \t"))}
+        return {scheme.lower() + " " + (canonical(rest) if isinstance(method, BasicAuth) else rest.strip(" \t"))}
     if name == "x-relay-signature":
         bare = value.strip().lower().removeprefix("sha256=")
-        return {"".join(bare.split())} if method in (HMAC, HMAC_HEX, HMAC_STAMPED) else {spelt(value.strip()[-44:])}
+        return {"".join(bare.split())} if method in (HMAC, HMAC_HEX, HMAC_STAMPED) else {canonical(value.strip()[-44:])}
     return {value}
 
 
-def spelt(text: str) -> str:
-    """Return base64 without what two spellings of the same bytes may differ in."""
+def canonical(text: str) -> str:
+    """Return base64 without the characters in which two spellings of the same bytes can differ."""
     return base64.b64encode(base64.b64decode(text.strip().rstrip("=") + "==")).decode()
 
 
 @given(st.sampled_from(METHODS), st.binary(max_size=60), st.data())
-def test_a_signature_is_of_one_body_only(method: Authentication, body: bytes, data: st.DataObject) -> None:
+def test_a_signature_is_valid_for_one_body_only(method: Authentication, body: bytes, data: st.DataObject) -> None:
     headers = signed_headers(method, b"s3cret", body, stamped(), "msg_1")
     at = data.draw(st.integers(0, len(body)))
     changed = body[:at] + data.draw(st.binary(min_size=1, max_size=3)) + body[at:]
 
-    assert recognised(method, headers, as_configured(method, b"s3cret"), body=changed) == isinstance(
+    assert authenticated(method, headers, as_configured(method, b"s3cret"), body=changed) == isinstance(
         method, BasicAuth | HeaderAuth
     )
 
 
 @given(st.sampled_from([HMAC_STAMPED, STANDARD]), st.integers(0, 10**13 - 1))
-def test_a_signed_time_is_good_within_five_minutes_and_never_else(method: Authentication, at: int) -> None:
+def test_a_signed_time_is_valid_only_within_five_minutes(method: Authentication, at: int) -> None:
     headers = signed_headers(method, b"s3cret", BODY, str(at), "msg_1")
     seconds = at / 1000 if at >= 10**11 else at
 
-    assert recognised(method, headers, as_configured(method, b"s3cret")) == (abs(seconds - NOW) <= TIMESTAMP_TOLERANCE)
+    assert authenticated(method, headers, as_configured(method, b"s3cret")) == (
+        abs(seconds - NOW) <= TIMESTAMP_TOLERANCE
+    )
 
 
-def test_a_key_with_letters_of_the_world_comes_as_the_bytes_that_were_sent() -> None:
+def test_a_key_with_any_letters_is_compared_as_bytes() -> None:
     sent = "schlüssel-à".encode()
 
-    assert recognised(API_KEY, {"x-api-key": sent.decode("latin-1")}, sent)
-    assert recognised(BEARER, {"authorization": f"Bearer {sent.decode('latin-1')}"}, sent)
-    assert not recognised(API_KEY, {"x-api-key": "schlüssel-à"}, sent)
+    assert authenticated(API_KEY, {"x-api-key": sent.decode("latin-1")}, sent)
+    assert authenticated(BEARER, {"authorization": f"Bearer {sent.decode('latin-1')}"}, sent)
+    assert not authenticated(API_KEY, {"x-api-key": "schlüssel-à"}, sent)

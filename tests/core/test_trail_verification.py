@@ -1,4 +1,4 @@
-"""A sealed trail tells the first record that was edited, removed, added or moved; and a chain, who made it."""
+"""The verification of a sealed trail finds the first record that was edited, removed, added or moved, and wrong seals."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def found(report: TrailReport) -> tuple[str, str]:
     return report.finding.kind, report.finding.record
 
 
-def test_what_nobody_touched_is_good() -> None:
+def test_an_unchanged_trail_is_valid() -> None:
     records = trail(10)
 
     report = check(records, chain(records, [4, 3]))
@@ -58,7 +58,7 @@ def test_what_nobody_touched_is_good() -> None:
     assert report == TrailReport("acme", seals=2, sealed=7, unsealed=3, first="1000-0", last="1003-0", anchored=True)
 
 
-def test_without_a_seal_nothing_is_vouched_for() -> None:
+def test_a_trail_without_seals_is_unsealed() -> None:
     assert check(trail(3), []) == TrailReport("acme", unsealed=3)
 
 
@@ -86,7 +86,7 @@ def test_an_added_record_is_named(second: int) -> None:
     seals = chain(records, [5, 5])
     added = {**records[0], "id": f"{1_000 + second}-9", "n": "more"}
     records.append(added)
-    records.sort(key=lambda one: id_order(one["id"]))
+    records.sort(key=lambda record: id_order(record["id"]))
 
     report = check(records, seals)
 
@@ -97,7 +97,7 @@ def test_an_added_record_is_named(second: int) -> None:
 
 
 @given(st.permutations(range(6)).filter(lambda order: list(order) != list(range(6))))
-def test_moved_records_are_found(order: list[int]) -> None:
+def test_reordered_records_are_found(order: list[int]) -> None:
     records = trail(6)
     seals = chain(records, [6])
     contents = [{**records[place], "id": records[number]["id"]} for number, place in enumerate(order)]
@@ -106,7 +106,7 @@ def test_moved_records_are_found(order: list[int]) -> None:
     assert found(check(contents, seals)) == ("moved", records[first]["id"])
 
 
-def test_a_record_that_was_put_to_another_place_is_moved() -> None:
+def test_a_record_with_another_id_is_moved() -> None:
     records = trail(6)
     seals = chain(records, [6])
     moved = records.pop(1)
@@ -116,7 +116,7 @@ def test_a_record_that_was_put_to_another_place_is_moved() -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_seal_that_was_removed_is_missed(which: int) -> None:
+def test_a_removed_seal_is_found(which: int) -> None:
     records = trail(9)
     seals = chain(records, [3, 3, 3])
     del seals[which]
@@ -130,7 +130,7 @@ def test_a_seal_that_was_removed_is_missed(which: int) -> None:
         assert report.finding.sentence.startswith(f"seal {which + 1} is missing")
 
 
-def test_a_chain_that_was_made_anew_without_the_key_is_found() -> None:
+def test_a_chain_that_was_made_again_without_the_key_is_found() -> None:
     records = trail(6)
     chain(records, [3, 3])
     records[2]["type"] = "forged"
@@ -163,7 +163,7 @@ def test_keys_can_change_and_seals_name_theirs() -> None:
     assert KEY.secret not in repr(KEY.name)
 
 
-def test_a_trimmed_head_hangs_on_its_anchor() -> None:
+def test_a_trimmed_chain_continues_from_its_anchor() -> None:
     records = trail(9)
     seals = chain(records, [3, 3, 3])
     anchor = make_anchor(OTHER, seals[0])
@@ -176,7 +176,7 @@ def test_a_trimmed_head_hangs_on_its_anchor() -> None:
     assert found(check(records[6:], seals[2:], KEY, OTHER, anchor=forged)) == ("seal", "")
 
 
-def test_another_integrations_chain_is_not_taken_for_this_ones() -> None:
+def test_the_chain_of_another_integration_is_refused() -> None:
     records = trail(3)
     other = make_seal(KEY, "globex", None, records)
 
@@ -191,7 +191,7 @@ def test_an_edited_seal_is_found(change: dict[str, Any]) -> None:
     assert found(check(records, [seals[0], replace(seals[1], **change)])) == ("seal", "")
 
 
-def test_members_that_are_null_count_as_absent_and_their_order_for_nothing() -> None:
+def test_null_members_and_the_order_of_members_do_not_matter() -> None:
     record = {"id": "1-0", "integration": "acme", "at": "t", "type": "dead", "reason": None}
 
     assert digest_of(record) == digest_of({"type": "dead", "at": "t", "id": "2-0"})

@@ -32,7 +32,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "10", "s", "-1s", "+1s", "1 hour", "10M", "10S", "1h30m", "1e3s", ".5s", "1.s", "1,5h", "∞"]
 )
-def test_anything_else_is_no_duration_and_the_message_shows_how_to_write_one(text: str) -> None:
+def test_the_error_of_an_invalid_duration_shows_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d"):
         parse_duration(text)
 
@@ -58,13 +58,13 @@ def test_anything_else_is_no_duration_and_the_message_shows_how_to_write_one(tex
         (1_000_000.5, "1000000.5s"),
     ],
 )
-def test_a_duration_is_told_in_its_largest_whole_unit(seconds: float, text: str) -> None:
+def test_a_duration_is_formatted_in_its_largest_whole_unit(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
 @settings(deadline=None)
 @given(st.floats(min_value=0, max_value=90 * 86_400))
-def test_a_duration_that_was_told_reads_back_to_the_millisecond(seconds: float) -> None:
+def test_a_formatted_duration_is_read_back_to_the_millisecond(seconds: float) -> None:
     assert abs(parse_duration(format_duration(seconds)) - seconds) <= 0.000_501
 
 
@@ -84,12 +84,12 @@ def test_a_duration_that_was_told_reads_back_to_the_millisecond(seconds: float) 
         (" 1KiB ", 1_024),
     ],
 )
-def test_a_size_is_bytes_or_a_number_and_a_unit(text: str, size: int) -> None:
+def test_a_size_is_in_bytes_or_has_a_unit(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "KiB", "-1", "1.5MiB", "1 KiBs", "1kib", "256K", "1TB"])
-def test_anything_else_is_no_size_and_the_message_shows_how_to_write_one(text: str) -> None:
+def test_the_error_of_an_invalid_size_shows_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size: write bytes, or a number and a unit, such as 256KiB or 1MiB"):
         parse_size(text)
 
@@ -112,30 +112,30 @@ def refusal(parse: Callable[[str], float], text: str) -> str | None:
 
 @settings(max_examples=examples(300))
 @given(ANY_TEXT)
-def test_any_text_is_a_finite_duration_or_a_short_sentence(text: str) -> None:
-    told = refusal(parse_duration, text)
+def test_any_text_is_a_finite_duration_or_a_short_error(text: str) -> None:
+    error = refusal(parse_duration, text)
 
-    if told is None:
+    if error is None:
         assert 0 <= parse_duration(text) < 1e36
     else:
-        assert "is not a duration: write" in told
-        assert len(told) < 300
+        assert "is not a duration: write" in error
+        assert len(error) < 300
 
 
 @settings(max_examples=examples(300))
 @given(ANY_TEXT)
-def test_any_text_is_a_size_that_can_be_counted_or_a_short_sentence(text: str) -> None:
-    told = refusal(parse_size, text)
+def test_any_text_is_a_limited_size_or_a_short_error(text: str) -> None:
+    error = refusal(parse_size, text)
 
-    if told is None:
+    if error is None:
         assert 0 <= parse_size(text) <= 2**60
     else:
-        assert "is not a size: write" in told
-        assert len(told) < 300
+        assert "is not a size: write" in error
+        assert len(error) < 300
 
 
 @given(st.integers(0, 10**9), st.sampled_from([("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("kB", 10**3), ("MB", 10**6)]))
-def test_a_size_is_its_number_times_its_unit(number: int, unit: tuple[str, int]) -> None:
+def test_a_size_is_the_number_times_the_unit(number: int, unit: tuple[str, int]) -> None:
     name, factor = unit
 
     assert parse_size(f"{number}{name}") == number * factor

@@ -1,4 +1,4 @@
-"""Base URLs: what is taken is what `requests` goes to, in the clear to this machine only."""
+"""Base URLs: `requests` connects to every accepted one, and only loopback hosts can use plain http."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEAR_MISSES = st.tuples(SCHEMES, USERS, HOSTS, PORTS, PATHS).map("".join)
 
 @settings(max_examples=examples(1_000), deadline=None)
 @given(NEAR_MISSES | st.text(st.characters(), max_size=60))
-def test_any_text_is_an_address_that_requests_goes_to_or_a_sentence_without_it(text: str) -> None:
+def test_any_text_is_a_url_for_requests_or_an_error_that_does_not_quote_it(text: str) -> None:
     fault = check_url(text)
 
     if fault is not None:
@@ -43,7 +43,7 @@ def test_any_text_is_an_address_that_requests_goes_to_or_a_sentence_without_it(t
     try:
         prepared = requests.Request("GET", text + "/gbp/push/ACME").prepare()
     except requests.RequestException:
-        return  # it is told as unreachable
+        return  # it is reported as unreachable
     assert prepared.url
     parts, goes_to = urlsplit(text), urlsplit(prepared.url)
     assert goes_to.scheme == parts.scheme
@@ -54,7 +54,7 @@ def test_any_text_is_an_address_that_requests_goes_to_or_a_sentence_without_it(t
 
 
 @given(NEAR_MISSES)
-def test_the_place_of_a_good_url_is_the_same_with_and_without_a_slash_behind_it(text: str) -> None:
+def test_a_trailing_slash_makes_no_difference(text: str) -> None:
     if check_url(text) is None:
         assert normalised_url(text) == normalised_url(text.rstrip("/") + "/")
 
@@ -62,12 +62,12 @@ def test_the_place_of_a_good_url_is_the_same_with_and_without_a_slash_behind_it(
 @pytest.mark.parametrize(
     "host", ["example.com", "127.0.0.2", "[::2]", "localhost.", "0.0.0.0", "127.0.0.1.example.com"]
 )
-def test_nothing_but_this_machine_is_taken_in_the_clear(host: str) -> None:
+def test_http_is_accepted_for_loopback_only(host: str) -> None:
     assert check_url(f"http://{host}") is not None
     assert check_url("http://127.0.0.1:8080") is None
 
 
 def as_ascii(host: str) -> str:
-    """Return a host as it goes over the wire."""
+    """Return a host as it is sent."""
     prepared = requests.Request("GET", f"https://{f'[{host}]' if ':' in host else host}/").prepare()
     return urlsplit(prepared.url or "").hostname or ""

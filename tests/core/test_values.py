@@ -1,4 +1,4 @@
-"""What a payload's value means (DESIGN section 4, "normalised")."""
+"""Normalisation of payload values: see docs/mapping-files/value-normalisation.md."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_every_spelling_of_state_6_is_state_6(raw: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_value_is_none(raw: Any) -> None:
+def test_texts_without_a_value_give_none(raw: Any) -> None:
     assert normalise(raw) is None
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_value_is_none(raw: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_scalar_or_a_value_with_its_label_is_a_value(raw: Any, value: Value) -> None:
+def test_a_scalar_or_an_object_with_a_label_is_a_value(raw: Any, value: Value) -> None:
     assert normalise(raw) == value
 
 
@@ -113,13 +113,13 @@ def test_a_scalar_or_a_value_with_its_label_is_a_value(raw: Any, value: Value) -
     ("value", "text"),
     [(Value("6", "Resolved"), "6"), (Value(None, "Resolved"), "Resolved"), (Value("6"), "6")],
 )
-def test_the_text_of_a_value_is_its_label_only_where_it_has_no_value(value: Value, text: str) -> None:
+def test_the_text_is_the_label_only_without_a_value(value: Value, text: str) -> None:
     assert value.text == text
 
 
 @settings(deadline=None)
 @given(ANYTHING)
-def test_anything_at_all_is_a_value_or_none(raw: Any) -> None:
+def test_any_json_is_a_value_or_none(raw: Any) -> None:
     value = normalise(raw)
 
     assert value is None or value.text.strip()
@@ -127,7 +127,7 @@ def test_anything_at_all_is_a_value_or_none(raw: Any) -> None:
 
 @settings(deadline=None)
 @given(ANYTHING)
-def test_a_value_that_is_normalised_again_stays_the_same(raw: Any) -> None:
+def test_normalising_twice_changes_nothing(raw: Any) -> None:
     value = normalise(raw)
 
     if value is not None:
@@ -158,13 +158,13 @@ def test_a_value_that_is_normalised_again_stays_the_same(raw: Any) -> None:
         ("9" * 5_000, "9" * 5_000),
     ],
 )
-def test_a_state_is_matched_by_its_number_or_by_its_label_without_case_and_spaces(text: str, key: str) -> None:
+def test_a_state_key_is_the_number_or_the_normalised_label(text: str, key: str) -> None:
     assert state_key(text) == key
 
 
 @settings(deadline=None)
 @given(st.integers(-(10**30), 10**30), st.sampled_from(["", ".", ".0", ".000"]), st.integers(0, 1))
-def test_a_whole_number_is_one_state_however_it_is_spelt(number: int, decimals: str, zeros: int) -> None:
+def test_all_spellings_of_a_whole_number_have_one_state_key(number: int, decimals: str, zeros: int) -> None:
     sign, digits = ("-", str(-number)) if number < 0 else ("", str(number))
 
     assert state_key(f"{sign}{'0' * zeros}{digits}{decimals}") == str(number)
@@ -172,7 +172,7 @@ def test_a_whole_number_is_one_state_however_it_is_spelt(number: int, decimals: 
 
 @settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "Zs"])))
-def test_the_key_of_a_label_is_its_own_key(label: str) -> None:
+def test_the_key_of_a_state_key_is_itself(label: str) -> None:
     key = state_key(label)
 
     assert state_key(key) == key
@@ -214,7 +214,7 @@ def test_a_table_is_matched_by_its_name_or_its_label(text: str) -> None:
         ("9999-12-31T23:59:59-14:00", 253_402_351_199_000),
     ],
 )
-def test_a_date_and_time_is_utc_where_it_names_no_zone(text: str, milliseconds: int) -> None:
+def test_a_date_without_a_zone_is_utc(text: str, milliseconds: int) -> None:
     assert parse_date_time(text) == milliseconds
 
 
@@ -237,7 +237,7 @@ def test_a_date_and_time_is_utc_where_it_names_no_zone(text: str, milliseconds: 
         "٢٠٢٦-11-22 10:20:30",
     ],
 )
-def test_anything_else_is_no_date_to_order_by(text: str) -> None:
+def test_other_texts_are_not_dates(text: str) -> None:
     assert parse_date_time(text) is None
 
 
@@ -261,15 +261,15 @@ def test_any_text_is_a_date_or_none(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 4_102_444_799_999))  # until 2100
-def test_a_time_that_was_told_reads_back(at_ms: int) -> None:
+def test_a_formatted_time_is_read_back(at_ms: int) -> None:
     assert parse_date_time(format_time(at_ms)) == at_ms
 
 
-def test_a_time_is_told_in_utc_with_milliseconds() -> None:
+def test_a_time_is_formatted_in_utc_with_milliseconds() -> None:
     assert format_time(MOMENT + 7) == "2026-11-22T10:20:30.007Z"
 
 
-#: Dates at the ends of time, with offsets that carry them out of it, and slips of the pen.
+#: Dates at the limits, with offsets that exceed them, and typing errors.
 DATES = st.builds(
     "{}-{:02}-{:02}{}{:02}:{:02}:{:02}{}{}".format,
     st.sampled_from(["0000", "0001", "1969", "2026", "9999", "10000", "٢٠٢٦"]),
@@ -286,21 +286,21 @@ DATES = st.builds(
 
 @settings(max_examples=examples(500), deadline=None)
 @given(DATES)
-def test_any_date_that_is_read_can_be_told_again(text: str) -> None:
+def test_any_date_that_is_read_can_be_formatted(text: str) -> None:
     at_ms = parse_date_time(text)
 
     if at_ms is not None:
-        told = parse_date_time(format_time(at_ms))
+        parsed = parse_date_time(format_time(at_ms))
 
-        assert told == min(max(at_ms, -62_135_596_800_000), 253_402_300_799_999)
+        assert parsed == min(max(at_ms, -62_135_596_800_000), 253_402_300_799_999)
 
 
-@given(st.integers(-62_135_683_200_000, 253_402_387_199_999))  # a day more than there is
-def test_any_moment_of_a_date_is_told_with_four_digits_of_a_year(at_ms: int) -> None:
+@given(st.integers(-62_135_683_200_000, 253_402_387_199_999))  # one day beyond the limits
+def test_any_formatted_date_has_a_year_of_four_digits(at_ms: int) -> None:
     assert len(format_time(at_ms)) == len("2026-11-22T10:20:30.000Z")
 
 
 @pytest.mark.parametrize("at_ms", [-62_135_683_200_001, 253_402_387_200_000, 10**300])
-def test_a_moment_of_no_date_is_not_told(at_ms: int) -> None:
+def test_a_moment_that_no_date_has_raises(at_ms: int) -> None:
     with pytest.raises(OverflowError):
         format_time(at_ms)

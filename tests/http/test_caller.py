@@ -1,4 +1,4 @@
-"""One bounded HTTP exchange: cookies that are handed in, methods, sizes, and what is on the wire."""
+"""HTTP exchanges: the caller's cookies, methods, sizes, TLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from relay.http.cookies import SessionCookies
 
 
 class _Echo(BaseHTTPRequestHandler):
-    """Tells what it was asked, and sets the cookie that `X-Set` asks for."""
+    """Records its requests, and sets the cookie in `X-Set`."""
 
     protocol_version = "HTTP/1.1"
     asked: list[tuple[str, str, str | None, bytes]] = []  # noqa: RUF012 - emptied by the fixture
@@ -27,15 +27,15 @@ class _Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked.append((self.command, self.path, self.headers["Cookie"], body))
-        told = gzip.compress(b'{"ok": "' + b"x" * int(self.headers.get("X-Size", 0)) + b'"}')
+        body = gzip.compress(b'{"ok": "' + b"x" * int(self.headers.get("X-Size", 0)) + b'"}')
         self.send_response(int(self.headers.get("X-Status", 200)))
         for name in ("X-Set", "X-Retry"):
             if value := self.headers[name]:
                 self.send_header({"X-Set": "Set-Cookie", "X-Retry": "Retry-After"}[name], value)
         self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(told)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(told)
+        self.wfile.write(body)
 
     do_POST = do_GET  # noqa: N815 - the name that the base class looks for
 
@@ -45,7 +45,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
-    """A server that listens."""
+    """A server on a free port."""
     _Echo.asked.clear()
     made = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -56,7 +56,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 @pytest.fixture
 def caller(server: ThreadingHTTPServer) -> Iterator[Caller]:
-    """A caller of it."""
+    """A caller of the server."""
     made = Caller(f"http://127.0.0.1:{server.server_port}/base/", ca_file=None, connections=2)
     yield made
     made.close()
@@ -69,21 +69,21 @@ def call(
     return caller.exchange("GET", "/a", headers=sent, body=None, timeout=2, cookies=cookies, keep_in=keep_in)
 
 
-def test_get_and_post_go_below_the_base_url(caller: Caller) -> None:
+def test_get_and_post_use_paths_below_the_base_url(caller: Caller) -> None:
     call(caller)
     caller.exchange("POST", "/b", headers={}, body=b"{}", timeout=2)
 
     assert _Echo.asked == [("GET", "/base/a", None, b""), ("POST", "/base/b", None, b"{}")]
 
 
-def test_without_a_jar_no_cookie_is_kept(caller: Caller) -> None:
+def test_cookies_are_not_kept_by_default(caller: Caller) -> None:
     call(caller, X_Set="a=1; Path=/")
     call(caller)
 
     assert [cookie for _, _, cookie, _ in _Echo.asked] == [None, None]
 
 
-def test_cookies_are_sent_from_one_jar_and_kept_in_another(caller: Caller) -> None:
+def test_cookies_of_one_session_are_sent_and_of_another_are_stored(caller: Caller) -> None:
     first, second = SessionCookies(), SessionCookies()
     call(caller, keep_in=first, X_Set="a=1; Path=/")
     call(caller, cookies=first, keep_in=second, X_Set="b=2; Path=/")
@@ -94,7 +94,7 @@ def test_cookies_are_sent_from_one_jar_and_kept_in_another(caller: Caller) -> No
     assert (repr(first), repr(second)) == ("SessionCookies(1 cookies)", "SessionCookies(1 cookies)")
 
 
-def test_a_cookie_that_the_answer_ends_is_sent_no_more(caller: Caller) -> None:
+def test_an_expired_cookie_is_no_longer_sent(caller: Caller) -> None:
     cookies = SessionCookies()
     call(caller, keep_in=cookies, X_Set="a=1; Path=/")
     assert caller.has_cookies_for("/a", cookies)
@@ -104,14 +104,14 @@ def test_a_cookie_that_the_answer_ends_is_sent_no_more(caller: Caller) -> None:
     assert not caller.has_cookies_for("/a", cookies)
 
 
-def test_cookies_of_a_refusal_are_kept_too(caller: Caller) -> None:
+def test_cookies_of_a_refusal_are_stored_too(caller: Caller) -> None:
     cookies = SessionCookies()
 
     assert call(caller, keep_in=cookies, X_Set="a=1; Path=/", X_Status="500").status == 500
     assert caller.has_cookies_for("/a", cookies)
 
 
-def test_cookies_that_another_jar_holds_are_dropped(caller: Caller) -> None:
+def test_cookies_of_another_session_are_removed(caller: Caller) -> None:
     first, second = SessionCookies(), SessionCookies()
     for cookies, values in ((first, ("a=1", "b=1")), (second, ("a=1", "b=2", "c=3"))):
         for value in values:
@@ -123,18 +123,18 @@ def test_cookies_that_another_jar_holds_are_dropped(caller: Caller) -> None:
     assert _Echo.asked[-1][2] == "b=2; c=3"
 
 
-def test_a_small_answer_that_unpacks_to_a_large_one_is_too_long(caller: Caller) -> None:
+def test_an_answer_that_decompresses_to_too_much_is_refused(caller: Caller) -> None:
     assert call(caller, X_Size=str(MAX_ANSWER)) == Reply(200, fault="an answer of more than 1 MiB")
     assert call(caller, X_Size="9") == Reply(200, {"ok": "x" * 9})
 
 
-def test_what_retry_after_asks_for_is_told(caller: Caller) -> None:
+def test_retry_after_is_in_the_reply(caller: Caller) -> None:
     assert call(caller, X_Status="503", X_Retry="7").retry_after == 7
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=str)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-def test_tls_is_of_version_1_2_or_newer(server: ThreadingHTTPServer, tmp_path: Path, version: ssl.TLSVersion) -> None:
+def test_tls_before_1_2_is_refused(server: ThreadingHTTPServer, tmp_path: Path, version: ssl.TLSVersion) -> None:
     key, certificate = private_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -160,7 +160,7 @@ def test_tls_is_of_version_1_2_or_newer(server: ThreadingHTTPServer, tmp_path: P
 
 
 @pytest.mark.parametrize("trusts", [True, False])
-def test_a_server_with_a_private_ca_is_trusted_only_by_its_file(
+def test_a_private_ca_is_trusted_only_with_its_file(
     server: ThreadingHTTPServer, tmp_path: Path, *, trusts: bool
 ) -> None:
     key, certificate = private_certificate(tmp_path)
@@ -177,7 +177,7 @@ def test_a_server_with_a_private_ca_is_trusted_only_by_its_file(
     caller.close()
 
 
-def test_what_follows_an_answer_is_not_the_answer_to_the_next_request(tmp_path: Path) -> None:
+def test_data_after_an_answer_is_not_the_next_answer(tmp_path: Path) -> None:
     key, certificate = private_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -190,7 +190,7 @@ def test_what_follows_an_answer_is_not_the_answer_to_the_next_request(tmp_path: 
             while True:
                 with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
                     connection.recv(1 << 16)
-                    # In one record of TLS; what is read at once ends before `stale`.
+                    # In one TLS record; the first read ends before `stale`.
                     connection.sendall(own.ljust(8192) + stale)
                     while connection.recv(1 << 16):
                         connection.sendall(own)

@@ -1,4 +1,4 @@
-"""Whatever bytes a service answers with: a reply that says what is known, within its bounds, and no exception."""
+"""Any bytes that a service answers give a reply within the limits, and no exception."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def caller(server: RawServer) -> Iterator[Caller]:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers())
-def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: RawServer, caller: Caller, sent: bytes) -> None:
+def test_any_bytes_give_a_reply_and_sendable_cookies(server: RawServer, caller: Caller, sent: bytes) -> None:
     cookies = SessionCookies()
     server.always(sent)
 
@@ -61,9 +61,7 @@ def test_any_bytes_are_a_reply_and_cookies_that_can_be_sent(server: RawServer, c
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.dictionaries(MEMBERS, JSON, max_size=4))
-def test_secret_members_are_dropped_however_deep_they_stand(
-    server: RawServer, caller: Caller, content: dict[str, Any]
-) -> None:
+def test_secret_members_are_dropped_at_any_depth(server: RawServer, caller: Caller, content: dict[str, Any]) -> None:
     body = json.dumps(content).encode()
     server.always(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
@@ -75,9 +73,11 @@ def test_secret_members_are_dropped_however_deep_they_stand(
 def without(value: Any) -> Any:
     match value:
         case dict():
-            return {name: without(one) for name, one in value.items() if name.lower() not in {"password", "sessionid"}}
+            return {
+                name: without(member) for name, member in value.items() if name.lower() not in {"password", "sessionid"}
+            }
         case list():
-            return [without(one) for one in value]
+            return [without(item) for item in value]
         case _:
             return value
 
@@ -85,14 +85,14 @@ def without(value: Any) -> Any:
 @settings(max_examples=examples(500), deadline=None)
 @given(NUMBERS | DATES | st.text(st.characters(codec="latin-1")))
 @example("0\x1f")
-def test_any_retry_after_is_seconds_from_now_or_nothing(text: str) -> None:
+def test_any_retry_after_gives_seconds_or_none(text: str) -> None:
     seconds = _retry_after(text, NOW)
 
     assert seconds is None or 0 <= seconds < 1e12
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants them so
-def test_a_date_of_http_is_read_as_it_was_written(moment: datetime) -> None:
+def test_an_http_date_is_read_back(moment: datetime) -> None:
     at = moment.replace(microsecond=0)
 
     assert _read_date(format_datetime(at, usegmt=True)) == at.timestamp()

@@ -1,4 +1,4 @@
-"""Outbound calls through a proxy: none unless a setting says so, and then TLS still ends at the service itself."""
+"""Outbound calls through a proxy: only if a setting says so, and TLS still ends at the service."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PASSWORD = "pr0xy-s3cret"
 
 @dataclass
 class Proxy:
-    """A proxy that knows CONNECT (RFC 9110 section 9.3.6) alone, and one user."""
+    """A proxy with one user that implements only CONNECT (RFC 9110 section 9.3.6)."""
 
     answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
     drips: bool = False
@@ -49,7 +49,7 @@ class Proxy:
         return f"http://clerk:{PASSWORD}@127.0.0.1:{self.listener.getsockname()[1]}"
 
     def serve(self) -> None:
-        """Take one connection after the other, until the listener is closed."""
+        """Serve connections one after another until the listener is closed."""
         while True:
             try:
                 client = self.open_ones.enter_context(self.listener.accept()[0])
@@ -58,7 +58,7 @@ class Proxy:
             threading.Thread(target=self.connect, args=(client,), daemon=True).start()
 
     def connect(self, client: socket.socket) -> None:
-        """Do what one client asks for."""
+        """Serve a client."""
         with suppress(OSError), client.makefile("rb", buffering=0) as file:
             lines = list(iter(file.readline, b"\r\n"))
             self.heads.append(b"".join(lines).decode())
@@ -74,7 +74,7 @@ class Proxy:
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes, until it ends."""
+    """Copy data until the end."""
     with suppress(OSError):
         while data := source.recv(1 << 16):
             target.sendall(data)
@@ -116,7 +116,7 @@ def iem(tmp_path: Path) -> Iterator[SecureIem]:
 
 
 def terminate_tls(front: socket.socket, context: ssl.SSLContext, server: SimulatorServer, stack: ExitStack) -> None:
-    """Pass connections on to the simulator, as a balancer with a certificate does."""
+    """Forward connections to the simulator, as a load balancer with a certificate does."""
     port = int(server.url.rsplit(":", 1)[1])
     while True:
         try:
@@ -138,22 +138,24 @@ def call(iem: SecureIem, proxy: str | None, timeout: float = 5) -> Reply:
         caller.close()
 
 
-def test_tls_ends_at_the_service_and_the_proxy_alone_gets_its_password(iem: SecureIem, proxy: Proxy) -> None:
+def test_tls_ends_at_the_service_and_only_the_proxy_gets_its_password(iem: SecureIem, proxy: Proxy) -> None:
     reply = call(iem, proxy.url)
 
     assert reply.status is not None
     assert [head.splitlines()[0] for head in proxy.heads] == [f"CONNECT 127.0.0.1:{iem.port} HTTP/1.0"]
     assert "proxy-authorization: basic " in proxy.heads[0].lower()
-    assert not any("proxy" in name.lower() for one in iem.server.request_log.exchanges for name in one.headers)
+    assert not any(
+        "proxy" in name.lower() for exchange in iem.server.request_log.exchanges for name in exchange.headers
+    )
 
 
-def test_a_proxy_that_refuses_is_told(iem: SecureIem, proxy: Proxy) -> None:
+def test_a_refusal_by_the_proxy_is_in_the_reply(iem: SecureIem, proxy: Proxy) -> None:
     proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
     assert call(iem, proxy.url) == Reply(None, fault="ProxyError: the proxy refused with HTTP 407")
 
 
-def test_a_proxy_that_drips_holds_nobody_longer_than_the_deadline(iem: SecureIem, proxy: Proxy) -> None:
+def test_a_proxy_that_drips_cannot_exceed_the_deadline(iem: SecureIem, proxy: Proxy) -> None:
     proxy.drips = True
     began = time.monotonic()
 
@@ -161,7 +163,7 @@ def test_a_proxy_that_drips_holds_nobody_longer_than_the_deadline(iem: SecureIem
     assert time.monotonic() - began < 2
 
 
-def test_the_environment_alone_sends_nothing_through_a_proxy(
+def test_a_proxy_in_the_environment_is_ignored_by_default(
     iem: SecureIem, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
@@ -180,7 +182,9 @@ def test_the_environment_alone_sends_nothing_through_a_proxy(
         ("http://127.0.0.1:8080", None),
     ],
 )
-def test_the_environment_names_a_proxy_for_some(url: str, found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_a_proxy_for_some_urls(
+    url: str, found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", "proxy:3128")
     monkeypatch.setenv("http_proxy", "proxy:3128")
     monkeypatch.setenv("no_proxy", "inside.example.com,10.0.0.0/8")
@@ -189,7 +193,7 @@ def test_the_environment_names_a_proxy_for_some(url: str, found: str | None, mon
 
 
 @pytest.mark.parametrize("proxies", ["environment", "none"])
-def test_a_setting_sends_calls_through_the_proxy_of_the_environment(
+def test_the_setting_uses_the_proxy_of_the_environment(
     iem: SecureIem, proxy: Proxy, tmp_path: Path, redis: Connection, redis_url: str, proxies: str
 ) -> None:
     relay = Relay(tmp_path, redis_url)

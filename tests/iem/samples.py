@@ -1,4 +1,4 @@
-"""A body of each kind, as IEM's guide shows them (section 5)."""
+"""An example of each body from IEM's guide (section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt, with its token calls and pushes, against a simulated IEM on a socket."""
+"""Attempts with their token calls and pushes, against a simulated IEM on a socket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNREACHABLE = Retry(Reason.UNREACHABLE)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An IEM service, and the IEM at its other end."""
+    """An IEM service, and the simulated IEM that it calls."""
 
     server: SimulatorServer
     service: IemService
@@ -72,7 +72,7 @@ def refuse(line: Line, *, count: int | None = None) -> None:
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["first push ever", "token from the cache"])
-def test_a_refused_token_is_replaced_and_the_push_made_once_more_in_the_same_attempt(line: Line, *, warm: bool) -> None:
+def test_a_refused_token_is_replaced_within_the_same_attempt(line: Line, *, warm: bool) -> None:
     if warm:
         line.attempt()
     before = line.calls("/api/v1/user/token"), line.calls("/gbp/push/")
@@ -85,7 +85,7 @@ def test_a_refused_token_is_replaced_and_the_push_made_once_more_in_the_same_att
     assert line.calls("/api/v1/user/token") - before[0] == (1 if warm else 2)
 
 
-def test_a_new_token_that_is_refused_parks_and_nobody_fetches_a_third_one(line: Line) -> None:
+def test_a_refused_new_token_parks_without_a_third_fetch(line: Line) -> None:
     refuse(line)
 
     with ThreadPoolExecutor(12) as pool:
@@ -95,7 +95,7 @@ def test_a_new_token_that_is_refused_parks_and_nobody_fetches_a_third_one(line: 
     assert line.calls("/api/v1/user/token") == 2
 
 
-def test_a_probe_after_a_refusal_asks_anew(line: Line) -> None:
+def test_a_probe_after_a_refusal_fetches_again(line: Line) -> None:
     refuse(line)
     line.attempt()
     line.server.faults.clear()
@@ -115,7 +115,7 @@ def test_a_probe_after_a_refusal_asks_anew(line: Line) -> None:
     ],
     ids=["dripping body", "dripping head", "no answer", "too long an answer", "dropped", "dropped after applying"],
 )
-def test_an_attempt_is_over_in_time_whatever_iem_does(line: Line, fault: SimulatedFault) -> None:
+def test_an_attempt_ends_in_time_whatever_iem_does(line: Line, fault: SimulatedFault) -> None:
     line.attempt()
     line.server.faults.add(fault)
 
@@ -126,7 +126,7 @@ def test_an_attempt_is_over_in_time_whatever_iem_does(line: Line, fault: Simulat
     assert time.monotonic() - began < longest_attempt(line.iem)
 
 
-def test_connections_are_kept_and_a_closed_one_is_of_no_consequence(line: Line) -> None:
+def test_connections_are_reused_and_closed_ones_are_replaced(line: Line) -> None:
     line.server.faults.add(SimulatedFault(headers={"Connection": "close"}, count=1, path="/gbp/push/"))
 
     assert [line.attempt() for _ in range(3)] == [Delivered()] * 3
@@ -150,7 +150,7 @@ def test_a_proxy_in_the_environment_is_not_used(line: Line, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "body", ['{"msg":"Success"}', '{"detail":"Success"}', '{"message":"","detail":"Success"}', "Success"]
 )
-def test_success_is_said_in_message_alone(line: Line, body: str) -> None:
+def test_only_the_member_message_means_success(line: Line, body: str) -> None:
     line.server.faults.add(SimulatedFault(status=200, body=body, path="/gbp/push/"))
 
     assert line.attempt() == Retry(Reason.UNEXPECTED_ANSWER)

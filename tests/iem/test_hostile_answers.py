@@ -1,4 +1,4 @@
-"""Whatever IEM, or what stands before it, answers: an outcome of the table, a token that can be sent, or none."""
+"""Any answer of IEM, or of a proxy in front of it, gives an outcome or a token that can be sent."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def client(server: RawServer) -> Iterator[IemClient]:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers(GRANTS | SAID))
-def test_any_answer_to_a_fetch_is_a_token_for_one_cookie_or_an_outcome(
+def test_any_answer_to_a_fetch_is_a_valid_token_or_an_outcome(
     server: RawServer, client: IemClient, sent: bytes
 ) -> None:
     server.always(sent)
@@ -83,7 +83,7 @@ def test_any_answer_to_a_fetch_is_a_token_for_one_cookie_or_an_outcome(
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers(SAID | st.lists(SCRAPS, max_size=9).map(lambda parts: "".join(parts).encode())))
-def test_nothing_but_200_and_success_delivers(server: RawServer, client: IemClient, sent: bytes) -> None:
+def test_only_200_with_success_means_delivered(server: RawServer, client: IemClient, sent: bytes) -> None:
     server.always(sent)
 
     answer = client.push(Target("ACME", "42"), SYS_ID, 6, "t0ken", timeout=2)
@@ -120,14 +120,14 @@ CLAIMS = st.one_of(
 @given(
     st.lists(CLAIMS.map(lambda claims: base64.urlsafe_b64encode(claims).decode().rstrip("=")), max_size=4).map(".".join)
 )
-def test_any_token_tells_an_end_that_can_be_or_none(token: str) -> None:
+def test_any_token_has_a_plausible_expiry_or_none(token: str) -> None:
     ends = read_expiry(token)
 
     assert ends is None or 0 < ends < 1e11
 
 
 @given(st.integers(1, 10**11 - 1), st.dictionaries(st.text(max_size=3), st.text(max_size=3)))
-def test_the_end_of_a_jwt_is_its_exp(ends: int, more: dict[str, Any]) -> None:
+def test_the_expiry_of_a_jwt_is_its_exp(ends: int, more: dict[str, Any]) -> None:
     parts = ({"alg": "none"}, {**more, "exp": ends})
     token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
 

@@ -1,4 +1,4 @@
-"""IEM as a library: without the relay's Redis."""
+"""The client of IEM as a library, without the relay and its Redis."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def iem(server: SimulatorServer) -> Iterator[IemService]:
         yield service
 
 
-def test_it_pushes_and_publishes_with_one_token(iem: IemService, server: SimulatorServer) -> None:
+def test_pushing_and_publishing_share_a_token(iem: IemService, server: SimulatorServer) -> None:
     outcomes = [iem.push(Target("ACME", "42"), SYS_ID, 6).outcome, iem.healthcheck().outcome]
-    outcomes += [iem.publish(one, SAMPLES[one]).outcome for one in Publication]
+    outcomes += [iem.publish(publication, SAMPLES[publication]).outcome for publication in Publication]
 
     assert outcomes == [Delivered()] * 7
     assert server.request_log.count("/api/v1/user/token") == 1
@@ -46,11 +46,11 @@ def test_a_revoked_token_is_replaced_in_the_same_call(iem: IemService, server: S
 
 
 def test_a_refusal_is_an_outcome(server: SimulatorServer) -> None:
-    with connect(server.url, IEM_USER, "not-the-one", timeout=2) as iem:
+    with connect(server.url, IEM_USER, "wrong password", timeout=2) as iem:
         assert iem.push(Target("ACME", "42"), SYS_ID, 6).outcome == Park(Reason.WRONG_CREDENTIALS)
 
 
-def test_a_customer_that_the_user_lacks_is_told(iem: IemService, server: SimulatorServer) -> None:
+def test_a_user_without_the_customer_is_an_outcome(iem: IemService, server: SimulatorServer) -> None:
     iem_of(server).set_customer("OTHER", active=True)
 
     attempt = iem.publish(Publication.EVENTS, {**SAMPLES[Publication.EVENTS], "envcustomerid": "OTHER"})
@@ -58,7 +58,7 @@ def test_a_customer_that_the_user_lacks_is_told(iem: IemService, server: Simulat
     assert attempt.outcome == Park(Reason.USER_NOT_ASSOCIATED)
 
 
-def test_a_wrong_body_is_not_sent(iem: IemService, server: SimulatorServer) -> None:
+def test_an_invalid_body_is_not_sent(iem: IemService, server: SimulatorServer) -> None:
     with pytest.raises(RequestBodyError, match="severity is missing"):
         iem.publish(Publication.EVENTS, {})
 
@@ -66,15 +66,13 @@ def test_a_wrong_body_is_not_sent(iem: IemService, server: SimulatorServer) -> N
 
 
 @pytest.mark.parametrize("url", ["http://iem.example.com", "iem.example.com", "ftp://iem.example.com", ""])
-def test_a_password_is_not_sent_in_clear(url: str) -> None:
+def test_a_password_is_not_sent_unencrypted(url: str) -> None:
     with pytest.raises(ConfigurationError):
         connect(url, IEM_USER, IEM_PASSWORD)
 
 
 @pytest.mark.parametrize(("sys_id", "state"), [(SYS_ID, "6"), (SYS_ID, 6.5), (SYS_ID, True), ("\ud800", 6)])
-def test_a_push_that_is_not_the_guides_is_not_sent(
-    iem: IemService, server: SimulatorServer, sys_id: str, state: Any
-) -> None:
+def test_an_invalid_push_is_not_sent(iem: IemService, server: SimulatorServer, sys_id: str, state: Any) -> None:
     with pytest.raises(RequestBodyError):
         iem.push(Target("ACME", "42"), sys_id, state)
 

@@ -1,4 +1,4 @@
-"""Bodies of the publish service: what IEM's guide has is let through, all else is named, all at once."""
+"""Bodies of the publish service: those of IEM's guide are valid; all errors of others are reported together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVENT = SAMPLES[Publication.EVENTS]
 
 
 @pytest.mark.parametrize("publication", Publication)
-def test_the_guides_own_bodies_are_good(publication: Publication) -> None:
+def test_the_examples_of_the_guide_are_valid(publication: Publication) -> None:
     assert problems_of(publication, SAMPLES[publication]) == []
     assert json.loads(encode(publication, SAMPLES[publication])) == SAMPLES[publication]
 
@@ -67,13 +67,13 @@ def test_every_field_is_required_and_no_other_is_known(publication: Publication)
         (Publication.SERVICE, {"service_topology": {}}, "service_topology: expected a list"),
     ],
 )
-def test_what_is_wrong_is_told(publication: Publication, changes: dict[str, Any], problem: str) -> None:
-    [told] = problems_of(publication, {**SAMPLES[publication], **changes})
+def test_each_error_of_a_body_is_described(publication: Publication, changes: dict[str, Any], problem: str) -> None:
+    [error] = problems_of(publication, {**SAMPLES[publication], **changes})
 
-    assert told.startswith(problem)
+    assert error.startswith(problem)
 
 
-def test_all_that_is_wrong_is_told_at_once_and_nothing_is_encoded() -> None:
+def test_all_errors_are_reported_together_and_nothing_is_encoded() -> None:
     wrong = {**EVENT, "severty": "4", "createdon": "now"}
     del wrong["severity"]
 
@@ -84,7 +84,7 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_encoded() -> None:
 
 
 @given(st.sampled_from(list(Publication)), st.data())
-def test_an_independent_reading_of_the_guide_agrees(publication: Publication, data: st.DataObject) -> None:
+def test_the_simulator_accepts_and_refuses_the_same_bodies(publication: Publication, data: st.DataObject) -> None:
     body = dict(SAMPLES[publication])
     values = st.one_of(
         st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.just({}), st.just([]), st.just("{}")
@@ -95,11 +95,11 @@ def test_an_independent_reading_of_the_guide_agrees(publication: Publication, da
         else:
             body.pop(name, None)
 
-    [stand_in] = [one for one in PUBLICATIONS.values() if one.kind == publication]
-    assert (problems_of(publication, body) == []) == (stand_in.body(body) is None)
+    [simulated] = [item for item in PUBLICATIONS.values() if item.kind == publication]
+    assert (problems_of(publication, body) == []) == (simulated.body(body) is None)
 
 
-def test_the_two_forms_of_a_time() -> None:
+def test_times_are_written_in_the_two_formats_of_the_guide() -> None:
     assert iso_time(1_795_342_830_007) == "2026-11-22T10:20:30.007Z"
     assert stamp_time(1_795_342_830_120) == "2026-11-22 10:20:30.120"
 
@@ -113,21 +113,21 @@ def test_the_two_forms_of_a_time() -> None:
     ],
     ids=["array", "lines", "indented"],
 )
-def test_an_array_and_json_lines_are_read_alike(text: str) -> None:
+def test_an_array_and_json_lines_give_the_same_records(text: str) -> None:
     records = read_records(text, Publication.EVENTS, "ACME")
 
-    assert [one.body for one in records] == [EVENT, EVENT]
-    assert [one.problems for one in records] == [(), ()]
+    assert [record.body for record in records] == [EVENT, EVENT]
+    assert [record.problems for record in records] == [(), ()]
 
 
-def test_a_customer_that_is_not_named_is_the_mappings() -> None:
+def test_a_body_without_a_customer_gets_the_one_of_the_mapping() -> None:
     without = {name: value for name, value in EVENT.items() if name != "envcustomerid"}
 
-    [given_one, filled] = read_records(
+    [given, filled] = read_records(
         json.dumps([{**EVENT, "envcustomerid": "OTHER"}, without]), Publication.EVENTS, "ACME"
     )
 
-    assert given_one.body["envcustomerid"] == "OTHER"
+    assert given.body["envcustomerid"] == "OTHER"
     assert filled.body["envcustomerid"] == "ACME"
 
 
@@ -144,32 +144,32 @@ def test_a_customer_that_is_not_named_is_the_mappings() -> None:
         ("[" * 100_000, "the file", "not JSON: nested too deep"),
     ],
 )
-def test_what_is_no_body_is_told_with_its_place(text: str, place: str, problem: str) -> None:
+def test_text_that_is_not_a_body_is_reported_with_its_place(text: str, place: str, problem: str) -> None:
     record = read_records(text, Publication.EVENTS, "ACME")[-1]
 
     assert record.place == place
     assert record.problems[0].startswith(problem)
 
 
-def test_a_line_separator_inside_a_text_ends_no_line() -> None:
+def test_a_line_separator_inside_a_text_does_not_end_the_line() -> None:
     text = "\n".join(json.dumps({**EVENT, "messages": "a\u2028b\x85c"}, ensure_ascii=False) for _ in range(2))
 
-    assert [one.problems for one in read_records(text, Publication.EVENTS, "ACME")] == [(), ()]
+    assert [record.problems for record in read_records(text, Publication.EVENTS, "ACME")] == [(), ()]
 
 
-def test_all_lines_are_looked_at_where_the_first_one_is_none() -> None:
+def test_all_lines_are_checked_even_if_the_first_is_invalid() -> None:
     records = read_records("{\n{}\n" + json.dumps(EVENT), Publication.EVENTS, "ACME")
 
-    assert [bool(one.problems) for one in records] == [True, True, False]
-    assert [one.place for one in records] == ["line 1", "line 2", "line 3"]
+    assert [bool(record.problems) for record in records] == [True, True, False]
+    assert [record.place for record in records] == ["line 1", "line 2", "line 3"]
 
 
 @pytest.mark.parametrize("moment", ["2026-13-01T10:20:30.000Z", "2026-02-30T10:20:30.000Z", "٢٠٢٦-11-22T10:20:30.000Z"])
-def test_a_time_that_there_is_not_is_told(moment: str) -> None:
+def test_an_impossible_time_is_an_error(moment: str) -> None:
     assert len(problems_of(Publication.EVENTS, {**EVENT, "createdon": moment})) == 1
 
 
-#: Of files for publishing: good bodies, and what stands in between.
+#: Pieces of files for publishing: valid bodies and other text.
 PIECES = st.sampled_from(
     [json.dumps(EVENT), json.dumps([EVENT]), "\n", "\r\n", "\u2028", ",", "[", "]", "{", "}", '"', "null", "1e999", "-", "NaN",
      "9" * 5_000,
@@ -179,19 +179,19 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=examples(200))
 @given(st.sampled_from(list(Publication)), st.lists(PIECES, max_size=9).map("".join) | st.text(st.characters()))
-def test_any_text_is_bodies_that_can_be_sent_or_says_what_is_wrong(publication: Publication, text: str) -> None:
+def test_any_text_gives_sendable_bodies_or_problems(publication: Publication, text: str) -> None:
     records = read_records(text, publication, "ACME")
 
     assert len(records) <= text.count("\n") + text.count("{") + text.count(",") + 1
-    for one in records:
-        assert one.place
-        assert all(problem and len(problem) < 2_000 for problem in one.problems)
-        if not one.problems:
-            assert json.loads(encode(publication, one.body)) == one.body
+    for record in records:
+        assert record.place
+        assert all(problem and len(problem) < 2_000 for problem in record.problems)
+        if not record.problems:
+            assert json.loads(encode(publication, record.body)) == record.body
 
 
 @given(st.data())
-def test_a_body_with_anything_in_a_field_is_sent_as_it_is_or_not_at_all(data: st.DataObject) -> None:
+def test_a_body_with_any_value_is_sent_unchanged_or_refused(data: st.DataObject) -> None:
     publication = data.draw(st.sampled_from(list(Publication)))
     name = data.draw(st.sampled_from(sorted(SAMPLES[publication])))
     values = st.recursive(

@@ -1,4 +1,4 @@
-"""The shared token: one fetch for all threads and processes, its end, its renewal, its refusals. Real Redis, simulated IEM."""
+"""The shared token: one fetch for all threads and processes, expiry, renewal, refusals. Real Redis, simulated IEM."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from relay.store.token_store import TokenStore
 
 USER = ApiUser("relay@example.com", "iem-secret", frozenset({"ACME"}))
 START = 1_790_000_000.0
-#: Seconds: of a token that tells its end, and of one that does not.
+#: The life of a token with its expiry, and the assumed life of one without (seconds).
 JWT_LIFETIME, ASSUMED_LIFETIME = 1800.0, 600.0
-#: How long a test waits for what is to come (seconds).
+#: How long a test waits for an expected result (seconds).
 PATIENCE = 10.0
 
 
 class Clock:
-    """A clock that moves only when a test moves it."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.time = START
@@ -66,7 +66,7 @@ def server(clock: Clock) -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def opaque_server(clock: Clock) -> Iterator[SimulatorServer]:
-    """An IEM whose tokens do not tell their end."""
+    """An IEM whose tokens do not contain their expiry."""
     with simulated(clock, jwt=False) as server:
         yield server
 
@@ -76,7 +76,7 @@ MakeCache = Callable[..., TokenCache]
 
 @pytest.fixture
 def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[MakeCache]:
-    """Return what makes the cache of a process of its own: its own connections, over the one Redis."""
+    """Return a function that makes a cache as another process would, with its own connections to the same Redis."""
     opened: list[Caller | Connection] = []
 
     def make(
@@ -96,8 +96,8 @@ def make_cache(redis_url: str, redis: Connection, clock: Clock) -> Iterator[Make
         )
 
     yield make
-    for one in opened:
-        one.close()
+    for connection in opened:
+        connection.close()
 
 
 def get(cache: TokenCache, *, is_probe: bool = False, patience: float = PATIENCE) -> str | TokenUnavailable:
@@ -105,7 +105,7 @@ def get(cache: TokenCache, *, is_probe: bool = False, patience: float = PATIENCE
 
 
 def token_of(cache: TokenCache) -> str:
-    """Return the token that a cache gives; there must be one."""
+    """Return the token of a cache, which must have a token."""
     token = get(cache)
     assert isinstance(token, str)
     return token
@@ -117,7 +117,7 @@ def calls(server: SimulatorServer) -> int:
 
 
 def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[str | TokenUnavailable]:
-    """Let `threads` threads of each cache ask at once."""
+    """Ask each cache from `threads` threads at once."""
     together = threading.Barrier(threads * len(caches))
 
     def ask(cache: TokenCache) -> str | TokenUnavailable:
@@ -129,11 +129,11 @@ def ask_from_threads(caches: list[TokenCache], threads: int = 16) -> list[str | 
 
 
 def hold_back(server: SimulatorServer) -> None:
-    """Let IEM keep its next token to itself until the faults are cleared."""
+    """Make IEM delay its next token until the faults are cleared."""
     server.faults.add(SimulatedFault(delay=60, count=1, path=TOKEN_PATH))
 
 
-# One fetch for all
+# A fetch for all processes
 
 
 def test_all_threads_of_all_processes_share_one_fetch(server: SimulatorServer, make_cache: MakeCache) -> None:
@@ -144,7 +144,7 @@ def test_all_threads_of_all_processes_share_one_fetch(server: SimulatorServer, m
     assert len(found) == 32
 
 
-def test_a_slow_fetch_is_waited_for_by_all(server: SimulatorServer, make_cache: MakeCache) -> None:
+def test_all_processes_wait_for_a_slow_fetch(server: SimulatorServer, make_cache: MakeCache) -> None:
     hold_back(server)
     caches = [make_cache(server), make_cache(server)]
 
@@ -152,7 +152,7 @@ def test_a_slow_fetch_is_waited_for_by_all(server: SimulatorServer, make_cache: 
         waiting = [pool.submit(get, cache) for cache in caches * 2]
         assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
         server.faults.clear()
-        found = [one.result(PATIENCE) for one in waiting]
+        found = [future.result(PATIENCE) for future in waiting]
 
     assert calls(server) == 1
     assert all(isinstance(token, str) for token in found)
@@ -161,23 +161,21 @@ def test_a_slow_fetch_is_waited_for_by_all(server: SimulatorServer, make_cache: 
 REFUSAL = IemAnswer(401, "Invalid access token")
 
 
-def test_a_replacement_that_is_refused_is_not_replaced_by_those_who_wait(
-    server: SimulatorServer, make_cache: MakeCache
-) -> None:
+def test_waiting_threads_do_not_replace_a_refused_replacement(server: SimulatorServer, make_cache: MakeCache) -> None:
     cache, other = make_cache(server), make_cache(server)
     cache.refuse(token_of(cache), REFUSAL)
     cache.refuse(token_of(cache), REFUSAL)
 
     found = [get(cache), get(other)]
 
-    assert [one.outcome for one in found if isinstance(one, TokenUnavailable)] == [Park(Reason.TOKEN_REFUSED)] * 2
+    assert [result.outcome for result in found if isinstance(result, TokenUnavailable)] == [
+        Park(Reason.TOKEN_REFUSED)
+    ] * 2
     assert calls(server) == 2
     assert isinstance(get(other, is_probe=True), str)
 
 
-def test_a_replacement_that_was_of_use_is_replaced_when_it_is_refused(
-    server: SimulatorServer, make_cache: MakeCache
-) -> None:
+def test_a_confirmed_replacement_is_replaced_when_refused(server: SimulatorServer, make_cache: MakeCache) -> None:
     cache = make_cache(server)
     cache.refuse(token_of(cache), REFUSAL)
     replacement = token_of(cache)
@@ -188,9 +186,7 @@ def test_a_replacement_that_was_of_use_is_replaced_when_it_is_refused(
     assert token_of(cache) != replacement
 
 
-def test_a_token_that_was_replaced_meanwhile_stays_when_the_old_one_is_refused(
-    server: SimulatorServer, make_cache: MakeCache
-) -> None:
+def test_a_late_refusal_of_the_old_token_keeps_the_new_one(server: SimulatorServer, make_cache: MakeCache) -> None:
     cache, other = make_cache(server), make_cache(server)
     old = token_of(other)
     cache.refuse(old, REFUSAL)
@@ -201,9 +197,7 @@ def test_a_token_that_was_replaced_meanwhile_stays_when_the_old_one_is_refused(
     assert token_of(cache) == token_of(other) == new
 
 
-def test_a_fetch_that_takes_longer_than_the_deadline_is_an_unreachable_iem(
-    server: SimulatorServer, make_cache: MakeCache
-) -> None:
+def test_a_fetch_beyond_the_deadline_counts_as_unreachable(server: SimulatorServer, make_cache: MakeCache) -> None:
     hold_back(server)
     slow, other = make_cache(server), make_cache(server)
 
@@ -219,10 +213,10 @@ def test_a_fetch_that_takes_longer_than_the_deadline_is_an_unreachable_iem(
     assert calls(server) == 1
 
 
-# Its end
+# Expiry
 
 
-def test_a_jwt_is_used_until_its_own_end(server: SimulatorServer, make_cache: MakeCache, clock: Clock) -> None:
+def test_a_jwt_is_used_until_it_expires(server: SimulatorServer, make_cache: MakeCache, clock: Clock) -> None:
     cache = make_cache(server)
     first = token_of(cache)
     clock.time += JWT_LIFETIME
@@ -233,7 +227,7 @@ def test_a_jwt_is_used_until_its_own_end(server: SimulatorServer, make_cache: Ma
     assert calls(server) == 2
 
 
-def test_a_token_that_does_not_tell_its_end_is_used_for_the_assumed_time(
+def test_a_token_without_expiry_is_used_for_the_assumed_lifetime(
     opaque_server: SimulatorServer, make_cache: MakeCache, clock: Clock
 ) -> None:
     cache = make_cache(opaque_server)
@@ -248,7 +242,9 @@ def test_a_token_that_does_not_tell_its_end_is_used_for_the_assumed_time(
     assert calls(opaque_server) == 2
 
 
-def test_redis_forgets_a_token_when_it_ends(server: SimulatorServer, make_cache: MakeCache, redis: Connection) -> None:
+def test_redis_deletes_a_token_when_it_expires(
+    server: SimulatorServer, make_cache: MakeCache, redis: Connection
+) -> None:
     get(make_cache(server))
 
     left = redis.call("PTTL", key("acme", "token"))
@@ -256,10 +252,10 @@ def test_redis_forgets_a_token_when_it_ends(server: SimulatorServer, make_cache:
     assert 0 <= JWT_LIFETIME * 1000 - left < 60_000
 
 
-# Its early renewal
+# Early renewal
 
 
-def test_a_token_is_renewed_a_minute_before_its_end_and_pushes_go_on_with_the_old_one(
+def test_a_token_is_renewed_early_while_pushes_use_the_old_one(
     server: SimulatorServer, make_cache: MakeCache, clock: Clock
 ) -> None:
     cache = make_cache(server)
@@ -274,7 +270,7 @@ def test_a_token_is_renewed_a_minute_before_its_end_and_pushes_go_on_with_the_ol
     assert calls(server) == 2
 
 
-def test_the_early_renewal_is_made_once_by_all_processes(
+def test_all_processes_together_renew_a_token_once(
     server: SimulatorServer, make_cache: MakeCache, clock: Clock
 ) -> None:
     caches = [make_cache(server), make_cache(server)]
@@ -284,7 +280,7 @@ def test_the_early_renewal_is_made_once_by_all_processes(
 
     ask_from_threads(caches)
 
-    # A process that saw the other one at it goes on with the old token once, and finds the new one then.
+    # A process that saw another one renew uses the old token once more, and then finds the new one.
     token_of(caches[0]), token_of(caches[1])
     assert token_of(caches[0]) == token_of(caches[1])
     assert calls(server) == 2
@@ -293,7 +289,7 @@ def test_the_early_renewal_is_made_once_by_all_processes(
 @pytest.mark.parametrize(
     "fault", [SimulatedFault(status=500, path=TOKEN_PATH), SimulatedFault(drop="before", path=TOKEN_PATH)]
 )
-def test_an_early_renewal_that_fails_leaves_the_old_token_and_is_not_tried_again(
+def test_a_failed_early_renewal_keeps_the_old_token_and_is_not_repeated(
     server: SimulatorServer, make_cache: MakeCache, clock: Clock, fault: SimulatedFault
 ) -> None:
     cache, other = make_cache(server), make_cache(server)
@@ -307,12 +303,10 @@ def test_an_early_renewal_that_fails_leaves_the_old_token_and_is_not_tried_again
     assert calls(server) == 2
 
 
-# Dropping it
+# Dropping
 
 
-def test_a_dropped_token_is_forgotten_by_all_processes_that_ask_redis(
-    server: SimulatorServer, make_cache: MakeCache
-) -> None:
+def test_a_dropped_token_is_dropped_for_all_processes(server: SimulatorServer, make_cache: MakeCache) -> None:
     cache, other = make_cache(server), make_cache(server)
     refused = token_of(cache)
 
@@ -323,7 +317,7 @@ def test_a_dropped_token_is_forgotten_by_all_processes_that_ask_redis(
     assert calls(server) == 2
 
 
-def test_a_token_that_was_replaced_already_is_not_dropped(server: SimulatorServer, make_cache: MakeCache) -> None:
+def test_dropping_an_old_token_keeps_its_replacement(server: SimulatorServer, make_cache: MakeCache) -> None:
     cache, late = make_cache(server), make_cache(server)
     refused = token_of(cache)
     token_of(late)
@@ -339,17 +333,21 @@ def test_a_token_that_was_replaced_already_is_not_dropped(server: SimulatorServe
 # Refusals
 
 
-def test_wrong_credentials_are_tried_once_for_all_who_wait(server: SimulatorServer, make_cache: MakeCache) -> None:
+def test_wrong_credentials_are_tried_once_for_all_waiting_threads(
+    server: SimulatorServer, make_cache: MakeCache
+) -> None:
     wrong = ApiUser(USER.email, "not the password", USER.customers)
 
     found = ask_from_threads([make_cache(server, user=wrong), make_cache(server, user=wrong)])
 
     assert calls(server) == 1
-    assert {one.outcome for one in found if isinstance(one, TokenUnavailable)} == {Park(Reason.WRONG_CREDENTIALS)}
+    assert {result.outcome for result in found if isinstance(result, TokenUnavailable)} == {
+        Park(Reason.WRONG_CREDENTIALS)
+    }
     assert len(found) == 32
 
 
-def test_wrong_credentials_hold_for_those_who_come_just_after(
+def test_wrong_credentials_are_not_tried_again_at_once(
     server: SimulatorServer, make_cache: MakeCache, clock: Clock
 ) -> None:
     wrong = ApiUser(USER.email, "not the password", USER.customers)
@@ -365,7 +363,7 @@ def test_wrong_credentials_hold_for_those_who_come_just_after(
     assert calls(server) == 2
 
 
-def test_a_probe_asks_iem_itself(server: SimulatorServer, make_cache: MakeCache, clock: Clock) -> None:
+def test_a_probe_always_asks_iem(server: SimulatorServer, make_cache: MakeCache, clock: Clock) -> None:
     wrong = ApiUser(USER.email, "not the password", USER.customers)
     cache = make_cache(server, user=wrong)
     get(cache)
@@ -384,18 +382,18 @@ def test_a_probe_asks_iem_itself(server: SimulatorServer, make_cache: MakeCache,
         (SimulatedFault(status=200, body="<html>", path=TOKEN_PATH), Reason.UNEXPECTED_ANSWER),
     ],
 )
-def test_a_failed_fetch_is_the_answer_for_all_who_waited_for_it(
+def test_all_waiting_threads_get_the_result_of_a_failed_fetch(
     server: SimulatorServer, make_cache: MakeCache, fault: SimulatedFault, reason: Reason
 ) -> None:
     server.faults.add(fault)
 
     found = ask_from_threads([make_cache(server), make_cache(server)])
 
-    assert {one.outcome for one in found if isinstance(one, TokenUnavailable)} == {Retry(reason)}
+    assert {result.outcome for result in found if isinstance(result, TokenUnavailable)} == {Retry(reason)}
     assert calls(server) == 1
 
 
-def test_retry_after_of_the_token_call_is_kept(server: SimulatorServer, make_cache: MakeCache) -> None:
+def test_the_outcome_of_the_token_call_keeps_retry_after(server: SimulatorServer, make_cache: MakeCache) -> None:
     server.faults.add(SimulatedFault(status=429, headers={"Retry-After": "17"}, path=TOKEN_PATH))
     get(make_cache(server))
 
@@ -405,7 +403,7 @@ def test_retry_after_of_the_token_call_is_kept(server: SimulatorServer, make_cac
     assert found.outcome == Retry(Reason.RATE_LIMITED, 17.0)
 
 
-def test_a_token_that_cannot_stand_in_a_cookie_is_none(
+def test_a_token_that_a_cookie_cannot_contain_is_refused(
     server: SimulatorServer, make_cache: MakeCache, redis: Connection
 ) -> None:
     body = {"data": {"access_token": "a;b\r\nSet-Cookie: x"}}
@@ -417,7 +415,7 @@ def test_a_token_that_cannot_stand_in_a_cookie_is_none(
     assert json.loads(redis.call("GET", key("acme", "token")))["value"] == ""
 
 
-# Another account
+# Other credentials
 
 
 def test_a_token_of_other_credentials_is_never_used(server: SimulatorServer, make_cache: MakeCache) -> None:
@@ -436,12 +434,10 @@ def test_a_refusal_of_other_credentials_does_not_count(server: SimulatorServer, 
     assert isinstance(get(make_cache(server, config="account-2")), str)
 
 
-# What dies on the way
+# Lost processes and connections
 
 
-def test_others_go_on_when_the_lock_of_a_lost_process_runs_out(
-    server: SimulatorServer, make_cache: MakeCache, redis: Connection
-) -> None:
+def test_the_lock_of_a_lost_process_expires(server: SimulatorServer, make_cache: MakeCache, redis: Connection) -> None:
     assert TokenStore(redis, "acme").lock(for_ms=200)
     began = time.monotonic()
 
@@ -452,10 +448,10 @@ def test_others_go_on_when_the_lock_of_a_lost_process_runs_out(
     assert calls(server) == 1
 
 
-def test_a_lock_is_given_back_by_its_owner_only(redis: Connection) -> None:
+def test_only_the_owner_releases_the_lock(redis: Connection) -> None:
     store = TokenStore(redis, "acme")
     owner = store.lock(for_ms=10_000)
-    store.unlock("somebody else")
+    store.unlock("another owner")
     still_locked = store.lock(for_ms=10_000)
     assert owner
 
@@ -465,9 +461,7 @@ def test_a_lock_is_given_back_by_its_owner_only(redis: Connection) -> None:
     assert store.lock(for_ms=10_000)
 
 
-def test_the_lock_is_free_after_a_fetch_that_failed(
-    server: SimulatorServer, make_cache: MakeCache, redis: Connection
-) -> None:
+def test_a_failed_fetch_releases_the_lock(server: SimulatorServer, make_cache: MakeCache, redis: Connection) -> None:
     server.faults.add(SimulatedFault(status=500, path=TOKEN_PATH))
 
     get(make_cache(server))
@@ -475,7 +469,7 @@ def test_the_lock_is_free_after_a_fetch_that_failed(
     assert redis.call("EXISTS", key("acme", "token:lock")) == 0
 
 
-def test_a_redis_that_restarts_costs_one_fetch_at_most(
+def test_a_restart_of_redis_costs_at_most_one_fetch(
     server: SimulatorServer, make_cache: MakeCache, tmp_path: Path
 ) -> None:
     own = RedisServer(tmp_path, fsync="always").start()
@@ -497,7 +491,7 @@ def test_a_redis_that_restarts_costs_one_fetch_at_most(
     assert calls(server) == 1
 
 
-def test_a_fetch_during_which_redis_goes_away_leaves_no_thread_waiting(
+def test_losing_redis_during_a_fetch_leaves_no_thread_waiting(
     server: SimulatorServer, make_cache: MakeCache, tmp_path: Path
 ) -> None:
     own = RedisServer(tmp_path).start()
@@ -509,8 +503,8 @@ def test_a_fetch_during_which_redis_goes_away_leaves_no_thread_waiting(
             assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
             own.stop()
             server.faults.clear()
-            wait_until(lambda: all(one.done() for one in waiting), "every thread has its answer")
+            wait_until(lambda: all(future.done() for future in waiting), "every thread has its answer")
     finally:
         own.stop()
 
-    assert all(isinstance(one.exception(), StoreUnavailableError) for one in waiting)
+    assert all(isinstance(future.exception(), StoreUnavailableError) for future in waiting)
