@@ -1,6 +1,6 @@
 """Simulated HCL IEM and Virima, for the demo, the tests, the benchmarks and `relay simulate`.
 
-`iem.Iem` and `virima.Virima` know their contracts and no sockets; `server.SimulatorServer` serves either of
-them on loopback, breaks it on demand (`faults.Fault`) and keeps what it got (`record.Record`). Nothing here
-imports the rest of the relay.
+`SimulatedIem` and `SimulatedVirima` implement the contracts, without sockets. `SimulatorServer` serves one of them on
+loopback, simulates faults on demand (`SimulatedFault`) and logs the requests (`RequestLog`). Nothing here imports the
+rest of the relay.
 """

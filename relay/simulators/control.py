@@ -1,4 +1,4 @@
-"""The control path `/_simulator/`: what a simulator got and holds, and its switches, for other processes."""
+"""The control path `/_simulator/`, with which other processes read and change the state of a simulator."""
 
 from dataclasses import asdict
 
@@ -19,10 +19,9 @@ PREFIX = "/_simulator/"
 
 
 class Control:
-    """Answers the control path of one simulator; these requests meet no faults and are not recorded."""
+    """Answers the control path of one simulator. Its requests are not logged, and meet no faults."""
 
     def __init__(self, service: SimulatedService, faults: Faults, request_log: RequestLog) -> None:
-        """Look after that service, its faults and its record."""
         self.service = service
         self.faults = faults
         self.request_log = request_log
@@ -43,7 +42,7 @@ class Control:
         return operation(request) if operation else wrong_method(route)
 
     def reset(self) -> None:
-        """Forget everything: faults and the requests they delay, the record, what the service applied."""
+        """Delete everything: faults and the requests that they delay, the request log, and what the service applied."""
         self.faults.reset()
         self.service.reset()
         self.request_log.reset()

@@ -1,4 +1,4 @@
-"""One HTTP exchange as values: what a simulated service is asked, and what it answers. No sockets here."""
+"""The request and the answer of an HTTP exchange with a simulated service, as values. No sockets here."""
 
 import base64
 import binascii
@@ -12,12 +12,12 @@ JSON = "application/json"
 
 
 class NotJsonError(ValueError):
-    """A request whose body or content type is not JSON."""
+    """The body or the content type of a request is not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatorRequest:
-    """One request as it came: `target` is path and query as sent, header names are lower-case."""
+    """A request as received: `target` is path and query as sent, header names are in lower case."""
 
     method: str
     target: str
@@ -30,12 +30,12 @@ class SimulatorRequest:
         return self.target.partition("?")[0]
 
     def query(self, name: str) -> str | None:
-        """Return the query parameter of that name, None unless it is there exactly once."""
+        """Return a query parameter, or None unless it is given exactly once."""
         values = parse_qs(self.target.partition("?")[2], keep_blank_values=True).get(name, [])
         return values[0] if len(values) == 1 else None
 
     def cookie(self, name: str) -> str | None:
-        """Return the value of one cookie, None where it was not sent or is empty."""
+        """Return the value of a cookie, or None if it was not sent or is empty."""
         for pair in self.headers.get("cookie", "").split(";"):
             key, _, value = pair.partition("=")
             if key.strip() == name:
@@ -43,7 +43,7 @@ class SimulatorRequest:
         return None
 
     def basic(self) -> tuple[str, str] | None:
-        """Return user and password of `Authorization: Basic` (RFC 7617, UTF-8), None where unreadable."""
+        """Return user and password of `Authorization: Basic` (RFC 7617, UTF-8), or None if they cannot be read."""
         scheme, _, encoded = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
             return None
@@ -54,7 +54,11 @@ class SimulatorRequest:
         return (user, password) if colon else None
 
     def json(self) -> object:
-        """Return the parsed body; raises NotJsonError, also where the content type is another one."""
+        """Return the parsed body.
+
+        Raises:
+            NotJsonError: the body or the content type is not JSON.
+        """
         content_type = self.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != JSON:
             raise NotJsonError(f"expected Content-Type {JSON}, got {content_type or 'none'}")
@@ -63,7 +67,7 @@ class SimulatorRequest:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorResponse:
-    """One answer; Content-Type and Content-Length are added on the wire."""
+    """An answer; the server adds Content-Type and Content-Length."""
 
     status: int
     body: bytes = b""
@@ -75,31 +79,35 @@ Operation = Callable[[SimulatorRequest], SimulatorResponse]
 
 
 class SimulatedService(Protocol):
-    """A simulated service: everything that `server.SimulatorServer` needs to serve it."""
+    """What `SimulatorServer` needs of a service."""
 
     def answer(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Answer one request, applying what it asks; called from many threads at once."""
+        """Apply one request and return the answer; many threads call this at the same time."""
         ...
 
     def now(self) -> float:
-        """Return the service's own time in seconds since the epoch."""
+        """Return the time of the service in seconds since the epoch."""
         ...
 
     def state(self) -> dict[str, object]:
-        """Return what the service holds, as JSON values without any credential."""
+        """Return the state of the service as JSON values, without credentials."""
         ...
 
     def revoke(self) -> int:
-        """End every token or session at once; returns how many there were."""
+        """End every token or session, and return their number."""
         ...
 
     def reset(self) -> None:
-        """Go back to the state right after construction."""
+        """Restore the state right after construction."""
         ...
 
 
 def parse_json(body: bytes) -> object:
-    """Return the value of a JSON text; raises NotJsonError, for one that is nested too deep as well."""
+    """Return the value of a JSON text.
+
+    Raises:
+        NotJsonError: it is not JSON, or nested too deeply.
+    """
     try:
         parsed: object = json.loads(body)
     except (ValueError, RecursionError):
@@ -108,15 +116,15 @@ def parse_json(body: bytes) -> object:
 
 
 def reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> SimulatorResponse:
-    """Make a JSON answer of a value."""
+    """Return a value as a JSON answer."""
     return SimulatorResponse(status, json.dumps(value).encode(), JSON, headers or {})
 
 
 def message(status: int, text: str) -> SimulatorResponse:
-    """Make the answer that IEM and Virima give where they have one sentence to say."""
+    """Return the answer with which IEM and Virima send a sentence."""
     return reply(status, {"message": text})
 
 
 def wrong_method(allowed: Collection[str]) -> SimulatorResponse:
-    """Make a 405 that names the methods of that path (RFC 9110 section 15.5.6)."""
+    """Return a 405 with the allowed methods of the path (RFC 9110 section 15.5.6)."""
     return reply(405, {"message": "Method not allowed"}, {"Allow": ", ".join(sorted(allowed))})

@@ -1,4 +1,4 @@
-"""Faults on demand: what can go wrong between a caller and a simulated service, and which are switched on."""
+"""Faults on demand between a caller and a simulated service."""
 
 import json
 import threading
@@ -15,27 +15,27 @@ Drop = Literal["before", "after"]
 
 @dataclass(frozen=True, slots=True)
 class SimulatedFault:
-    """One way to fail; what is set applies together, in the order of the fields below.
+    """One way to fail. All fields apply together, in the order below.
 
-    Without `status` the service itself answers, and so applies the request. `path` is a prefix of the
-    request's path (the whole path with `exact`); `count` is the number of requests to hit, None for all of
-    them until the faults are cleared.
+    Without `status` the service itself answers, and so applies the request. `path` is a prefix of the request's path, or
+    the whole path with `exact`. `count` is the number of requests that fail; None: all requests until the faults are
+    cleared.
     """
 
-    #: Seconds before anything happens; ends early when the faults are cleared.
+    #: Delay before anything else happens (seconds); clearing the faults ends it.
     delay: float = 0
-    #: Close the connection without an answer: before the service sees the request, or after it applied it.
+    #: Close the connection without an answer, before or after the service applies the request.
     drop: Drop | None = None
-    #: Answer this status instead of asking the service.
+    #: Answer with this status instead of asking the service.
     status: int | None = None
-    #: The body that goes with `status`: a string is sent as it is, another value as JSON; None: a `message`.
+    #: The body for `status`: a string is sent unchanged, another value as JSON; None: a `message`.
     body: object = None
     content_type: str = JSON
-    #: Headers added to the answer, such as Retry-After or Location.
+    #: Headers to add to the answer, such as Retry-After or Location.
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Pad the answer with blanks (still the same JSON) to this many bytes.
+    #: Pad the answer with blanks to this size (bytes); it stays the same JSON.
     oversize: int = 0
-    #: Seconds between two bytes of the answer's body; with `drip_head` of its head too.
+    #: Delay between two bytes of the body, and with `drip_head` also of the head (seconds).
     drip: float = 0
     drip_head: bool = False
     count: int | None = None
@@ -43,7 +43,7 @@ class SimulatedFault:
     exact: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what no answer could be made of."""
+        """Refuse values that cannot be applied."""
         _expect("delay", _is_number(self.delay) and 0 <= self.delay <= threading.TIMEOUT_MAX, "seconds >= 0")
         _expect("drip", _is_number(self.drip) and 0 <= self.drip <= threading.TIMEOUT_MAX, "seconds >= 0")
         _expect("drop", self.drop is None or self.drop in get_args(Drop), "before or after")
@@ -58,11 +58,11 @@ class SimulatedFault:
         _expect("exact", isinstance(self.exact, bool), "true or false")
 
     def hits(self, path: str) -> bool:
-        """Tell whether a request for that path is to fail."""
+        """Return whether a request for that path fails."""
         return path == self.path if self.exact else path.startswith(self.path)
 
     def canned(self) -> SimulatorResponse | None:
-        """Return the answer that replaces the service's, None where the service is to be asked."""
+        """Return the answer that replaces the service's answer, or None if the service itself answers."""
         if self.status is None:
             return None
         body = self.body
@@ -71,8 +71,8 @@ class SimulatedFault:
         sent = body if isinstance(body, str) else json.dumps(body)
         return SimulatorResponse(self.status, sent.encode(), self.content_type)
 
-    def bend(self, answer: SimulatorResponse) -> SimulatorResponse:
-        """Return the answer with the fault's headers and size."""
+    def modify(self, answer: SimulatorResponse) -> SimulatorResponse:
+        """Return the answer with the headers and the size of the fault."""
         if not self.oversize and not self.headers:
             return answer
         return replace(
@@ -83,85 +83,87 @@ class SimulatedFault:
 
 
 def parse_fault(value: object) -> SimulatedFault:
-    """Make a fault of a JSON object; raises ValueError that names the first thing wrong with it."""
+    """Return the fault that a JSON object describes.
+
+    Raises:
+        ValueError: the object is not a valid fault; the message names the first problem.
+    """
     if not isinstance(value, dict):
         raise ValueError("expected a fault: a JSON object")  # noqa: TRY004 - one class for every bad fault
-    known = [each.name for each in fields(SimulatedFault)]
+    known = [member.name for member in fields(SimulatedFault)]
     if unknown := sorted(value.keys() - set(known)):
         raise ValueError(f"unknown {', '.join(unknown)}; a fault has {', '.join(known)}")
     return SimulatedFault(**value)
 
 
 class Gate:
-    """What a delayed request waits at; opened once, for all that wait there."""
+    """Where delayed requests wait. It opens once, for all of them."""
 
     def __init__(self) -> None:
-        """Start closed."""
         self._opened = threading.Event()
-        #: Whether the requests that wait here are to be dropped instead of going on.
+        #: Whether the waiting requests are dropped instead of answered.
         self.abandoned = False
 
     def wait(self, seconds: float) -> None:
-        """Wait that long, or until it opens."""
+        """Wait for this time, or until it opens."""
         self._opened.wait(seconds)
 
     def open(self, *, abandon: bool) -> None:
-        """Let everybody go, on or away."""
+        """Release the waiting requests: to be answered, or dropped."""
         self.abandoned = abandon
         self._opened.set()
 
 
 class Faults:
-    """The faults that are switched on; the first that hits a request is used for it."""
+    """The active faults. The first that matches a request applies to it."""
 
     def __init__(self) -> None:
-        """Start without any fault."""
         self._lock = threading.Lock()
         self._active: deque[tuple[SimulatedFault, int | None]] = deque()
         self._none = SimulatedFault()
         self._gate = Gate()
 
     def add(self, fault: SimulatedFault) -> None:
-        """Switch a fault on, behind those that already are."""
+        """Add a fault after those that are active."""
         with self._lock:
             self._active.append((fault, fault.count))
 
     def clear(self) -> None:
-        """Switch every fault off; the requests that one delays go on at once."""
+        """Remove every fault; delayed requests continue at once."""
         with self._lock:
             self._active.clear()
             self._open_gate(abandon=False)
 
     def reset(self) -> None:
-        """Switch every fault off and drop the requests that one delays."""
+        """Remove every fault, and drop delayed requests."""
         with self._lock:
             self._active.clear()
             self._open_gate(abandon=True)
 
     def abandon(self) -> None:
-        """Drop the delayed requests, leaving the faults on."""
+        """Drop delayed requests, and keep the faults."""
         with self._lock:
             self._open_gate(abandon=True)
 
     def take(self, request: SimulatorRequest) -> tuple[SimulatedFault, Gate]:
-        """Return the fault for one request, counting it, and the gate at which it is to wait."""
+        """Return the fault for one request, count the request, and return the gate at which it waits."""
         with self._lock:
-            for at, (fault, left) in enumerate(self._active):
+            for index, (fault, left) in enumerate(self._active):
                 if fault.hits(request.path):
-                    self._count_down(at, fault, left)
+                    self._count_down(index, fault, left)
                     return fault, self._gate
             return self._none, self._gate
 
     def listed(self) -> list[dict[str, object]]:
-        """Return what is switched on, as JSON values; `count` is what is left of it."""
+        """Return the active faults as JSON values; `count` is the number of requests that they still apply to."""
         with self._lock:
             return [{**asdict(fault), "count": left} for fault, left in self._active]
 
-    def _count_down(self, at: int, fault: SimulatedFault, left: int | None) -> None:
+    def _count_down(self, index: int, fault: SimulatedFault, left: int | None) -> None:
         if left == 1:
-            del self._active[at]
+            del self._active[index]
         elif left is not None:
-            self._active[at] = (fault, left - 1)
+            self._active[index] = (fault, left - 1)
 
     def _open_gate(self, *, abandon: bool) -> None:
         self._gate.open(abandon=abandon)
@@ -177,8 +179,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_count(value: object, least: int, most: int | None = None) -> bool:
-    return type(value) is int and value >= least and (most is None or value <= most)
+def _is_count(value: object, minimum: int, maximum: int | None = None) -> bool:
+    return type(value) is int and value >= minimum and (maximum is None or value <= maximum)
 
 
 def _is_texts(value: object) -> bool:

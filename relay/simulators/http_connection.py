@@ -1,4 +1,4 @@
-"""The HTTP adapter of a simulator: reads requests off its connections, plays the faults, writes answers."""
+"""The HTTP adapter of a simulator: reads requests from its connections, applies the faults, and writes answers."""
 
 import contextlib
 import socket
@@ -14,21 +14,25 @@ from relay.simulators.control import PREFIX, Control
 from relay.simulators.exchange import SimulatorRequest, SimulatorResponse, message, reply
 from relay.simulators.faults import Gate, SimulatedFault
 
-#: Larger request bodies are refused with 413, in bytes.
-MOST_BODY = 16 * 1024 * 1024
-#: How long a stop waits for the connections' threads, in seconds.
+#: Larger request bodies are refused with 413 (bytes).
+MAX_BODY = 16 * 1024 * 1024
+#: How long a stop waits for the threads of the connections (seconds).
 STOP_TIMEOUT = 5.0
 
 
 class Listener(ThreadingHTTPServer):
-    """The listening socket with its open connections; each has a thread and stays open between requests."""
+    """The listening socket and its open connections. Each connection has a thread, and stays open between requests."""
 
     request_queue_size = 128
     allow_reuse_port = False
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], control: Control) -> None:
-        """Bind the address; raises OSError where it cannot be had."""
+        """Bind the address.
+
+        Raises:
+            OSError: the address is not available.
+        """
         self.control = control
         self.service = control.service
         self.faults = control.faults
@@ -39,31 +43,31 @@ class Listener(ThreadingHTTPServer):
         super().__init__(address, _Connection)
 
     def server_bind(self) -> None:
-        """Bind without looking the host's name up, which can take seconds."""
+        """Bind without a lookup of the host's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()[:2]
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection and remember it."""
+        """Accept a connection, and add it to the open ones."""
         connection, address = super().get_request()
         with self._closed:
             self._open.add(connection)
         return connection, address
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Close a connection and forget it."""
+        """Close a connection, and remove it from the open ones."""
         with self._closed:
             self._open.discard(request)
             self._closed.notify_all()
         super().shutdown_request(request)
 
     def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
-        """Stay silent about callers that went away; anything else is a bug, with its traceback on stderr."""
+        """Ignore callers that closed their connection; print the traceback of any other error, which is a bug."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     def close(self) -> None:
-        """Stop listening, cut the open connections, and wait until their threads are done."""
+        """Stop listening, close the open connections, and wait until their threads end."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
@@ -76,7 +80,7 @@ class Listener(ThreadingHTTPServer):
 
 
 class _Connection(BaseHTTPRequestHandler):
-    """One caller's connection. Which methods are allowed is the service's business, not this class's."""
+    """The connection of one caller. The service decides which methods are allowed."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -91,17 +95,17 @@ class _Connection(BaseHTTPRequestHandler):
         elif not self.raw_requestline:
             self.close_connection = True
         elif self.parse_request():
-            self._read_and_play()
+            self._read_and_answer()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is no HTTP request, in JSON like everything else."""
+        """Answer an invalid HTTP request, in JSON as all other answers."""
         self.close_connection = True
         self._send(reply(code, {"message": message or explain or HTTPStatus(code).phrase}))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Log nothing: the record tells what came."""
+        """Log nothing: the request log contains the requests."""
 
-    def _read_and_play(self) -> None:
+    def _read_and_answer(self) -> None:
         refusal = self._refuse_framing()
         if refusal is not None:
             self.close_connection = True
@@ -116,7 +120,7 @@ class _Connection(BaseHTTPRequestHandler):
         if request.path.startswith(PREFIX):
             self._send(self.server.control.answer(request))
         else:
-            self._play(request)
+            self._answer(request)
 
     def _refuse_framing(self) -> SimulatorResponse | None:
         if self.headers["Transfer-Encoding"] is not None:
@@ -124,19 +128,19 @@ class _Connection(BaseHTTPRequestHandler):
         length = self.headers["Content-Length"] or "0"
         if not (length.isascii() and length.isdigit() and len(length) < 20):
             return message(400, "Expected a Content-Length in bytes")
-        if int(length) > MOST_BODY:
-            return message(413, f"Expected at most {MOST_BODY} bytes")
+        if int(length) > MAX_BODY:
+            return message(413, f"Expected at most {MAX_BODY} bytes")
         return None
 
     def _header_values(self) -> dict[str, str]:
         values: dict[str, str] = {}
         for name, value in self.headers.items():
             key = name.lower()
-            glue = "; " if key == "cookie" else ", "
-            values[key] = f"{values[key]}{glue}{value}" if key in values else value
+            separator = "; " if key == "cookie" else ", "
+            values[key] = f"{values[key]}{separator}{value}" if key in values else value
         return values
 
-    def _play(self, request: SimulatorRequest) -> None:
+    def _answer(self, request: SimulatorRequest) -> None:
         arrival = self.server.request_log.arrive(self.server.service.now())
         fault, gate = self.server.faults.take(request)
         answer = self._ask(request, fault, gate)
@@ -155,7 +159,7 @@ class _Connection(BaseHTTPRequestHandler):
             gate.wait(fault.delay)
         if fault.drop == "before" or gate.abandoned or self.server.stopping.is_set():
             return None
-        return fault.bend(fault.canned() or self.server.service.answer(request))
+        return fault.modify(fault.canned() or self.server.service.answer(request))
 
     def _send(self, answer: SimulatorResponse) -> None:
         head, body = self._frame(answer)
@@ -174,7 +178,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.wfile.write(bytes((byte,)))
 
     def _frame(self, answer: SimulatorResponse) -> tuple[bytes, bytes]:
-        """Return head and body as they go over the wire (RFC 9112)."""
+        """Return the bytes of head and body (RFC 9112)."""
         lines = [f"HTTP/1.1 {answer.status} {self.responses.get(answer.status, ('',))[0]}"]
         headers = {"Date": formatdate(self.server.service.now(), usegmt=True), **answer.headers}
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -182,6 +186,6 @@ class _Connection(BaseHTTPRequestHandler):
             lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {len(answer.body)}"]
         if self.close_connection:
             lines.append("Connection: close")
-        bodiless = self.command == "HEAD" or answer.status in (204, 304)
+        has_no_body = self.command == "HEAD" or answer.status in (204, 304)
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        return head, b"" if bodiless else answer.body
+        return head, b"" if has_no_body else answer.body

@@ -1,4 +1,4 @@
-"""Who may call the simulated IEM, and for which customer. What a call then does is `iem`'s business."""
+"""The callers of the simulated IEM: their credentials and customers. `simulated_iem.py` applies the calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ TOKEN_COOKIE = "access_token"  # noqa: S105 - the cookie's name
 
 @dataclass(frozen=True, slots=True)
 class ApiUser:
-    """Somebody with IEM credentials; with `is_api_user` off a user of the web UI, whom these APIs refuse."""
+    """A user with IEM credentials. Without `is_api_user` it is a user of the web UI, which these APIs refuse."""
 
     email: str
     password: str = field(repr=False)
@@ -22,36 +22,35 @@ class ApiUser:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What a simulated IEM knows at its start."""
+    """The initial state of a simulated IEM."""
 
     users: tuple[ApiUser, ...]
-    #: Customer id to whether it is active.
+    #: Customer id → whether the customer is active.
     customers: Mapping[str, bool]
     integrations: frozenset[str]
-    #: The tickets with an actionable; None: every ticket has one.
+    #: The tickets that have an actionable; None: all tickets.
     sys_ids: frozenset[str] | None = None
-    #: Seconds that an access token is good for.
+    #: Lifetime of an access token (seconds).
     token_lifetime: float = 1800
     jwt: bool = False
 
 
 class IemAccess:
-    """Users, customers and tokens of one simulated IEM. Not locked: its owner is."""
+    """Users, customers and tokens of one simulated IEM. Not thread-safe: the owner locks."""
 
     def __init__(self, installation: Installation, now: Callable[[], float]) -> None:
-        """Start with what that installation knows."""
         self.users = {user.email: user for user in installation.users}
         self.customers = dict(installation.customers)
         self.tokens = IssuedTokens(installation.token_lifetime, jwt=installation.jwt, now=now)
 
     def by_password(self, request: SimulatorRequest) -> ApiUser | None:
-        """Return the user whose basic credentials the request carries."""
+        """Return the user of the request's basic credentials."""
         email, password = request.basic() or ("", "")
         user = self.users.get(email)
         return user if user and user.password == password else None
 
     def by_token(self, request: SimulatorRequest) -> ApiUser | Refusal:
-        """Return the API user whose access token the request's cookie carries, or the refusal."""
+        """Return the API user of the access token in the request's cookie, or the refusal."""
         token = request.cookie(TOKEN_COOKIE)
         if token is None:
             return Refusal.MISSING
@@ -59,7 +58,7 @@ class IemAccess:
         return owner if isinstance(owner, Refusal) else _admit(self.users.get(owner))
 
     def by_either(self, request: SimulatorRequest) -> ApiUser | Refusal:
-        """Return the API user of a push: by token where it has the cookie, else by password (guide 4.3.1)."""
+        """Return the API user of a push: by token if it has the cookie, otherwise by password (IEM guide 4.3.1)."""
         if request.cookie(TOKEN_COOKIE) is not None:
             return self.by_token(request)
         authorization = request.headers.get("authorization")
@@ -71,7 +70,7 @@ class IemAccess:
         return Refusal.BAD_CREDENTIALS if user is None else _admit(user)
 
     def refuse(self, user: ApiUser, customer: str) -> Refusal | None:
-        """Refuse an inactive or unknown customer, and then one that the user lacks."""
+        """Return the refusal of an inactive or unknown customer, or of a customer that the user is not associated with."""
         if not self.customers.get(customer, False):
             return Refusal.INACTIVE_CUSTOMER
         return None if customer in user.customers else Refusal.NOT_ASSOCIATED

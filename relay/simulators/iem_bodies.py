@@ -1,4 +1,4 @@
-"""The bodies that the simulated IEM takes, field by field: push and publish (guide sections 4 and 5)."""
+"""The bodies that the simulated IEM accepts, field by field: push and publish (IEM guide sections 4 and 5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ _HEALTH: Mapping[str, Check] = {
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPublication:
-    """One call of the publish service: its body, and which field of it names the customer."""
+    """A call of the publish service: its body, and the field with the customer."""
 
     kind: str
     body: Check
@@ -64,8 +64,8 @@ class ReceivedPublication:
 
 PUSH: Check = members({"state": integer, "sysid": filled})
 
-#: By path. Events and metrics spell the customer's field `envcustomerid`, the rest `envcustomer_id`: both
-#: are the guide's.
+#: By path. As in the guide, the field with the customer is `envcustomerid` for events and metrics, and `envcustomer_id`
+#: for the others.
 PUBLICATIONS: Mapping[str, ReceivedPublication] = {
     "/publish/allevents/": ReceivedPublication("events", members(_EVENT), "envcustomerid"),
     "/publish/metrics/": ReceivedPublication("metrics", members(_EVENT), "envcustomerid"),

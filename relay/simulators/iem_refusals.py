@@ -1,4 +1,4 @@
-"""The refusals of the IEM API guide (sections 3 to 5) that have a text of their own."""
+"""The refusals with a text of their own (IEM guide sections 3 to 5)."""
 
 from enum import Enum
 
@@ -6,7 +6,7 @@ from relay.simulators.exchange import SimulatorResponse, message
 
 
 class Refusal(Enum):
-    """One refusal: its status and its text, to the letter where the guide gives one."""
+    """A refusal: its status and its text, which is the exact text of the guide if the guide has one."""
 
     INVALID = (401, "Invalid access token")
     EXPIRED = (401, "Access token has expired")

@@ -1,13 +1,13 @@
-"""What a record may keep of a request: all but its credentials and tokens. Goes by names, never by values."""
+"""Removes credentials and tokens from requests before they are logged. Finds them by name, never by value."""
 
 import json
 import re
 from collections.abc import Mapping
 
 REDACTED = "***"
-#: Larger bodies are kept by their size only, in bytes.
-LONGEST_BODY = 64 * 1024
-#: Members of a body and query parameters that are secret: lower-case, without `_` and `-`.
+#: For larger bodies only the size is logged (bytes).
+MAX_LOGGED_BODY = 64 * 1024
+#: Secret members of bodies and secret query parameters: in lower case, without `_` and `-`.
 SECRET_NAMES = frozenset(
     {
         "accesstoken",
@@ -35,16 +35,16 @@ def clean_target(target: str) -> str:
 
 
 def clean_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers, of credentials only the scheme and of cookies only the names."""
+    """Return the headers; credentials are reduced to their scheme, cookies to their names."""
     return {name: _clean_header(name, value) for name, value in headers.items()}
 
 
 def clean_body(body: bytes) -> object:
-    """Return the JSON of a body without the values of secret members, or how large a body it was."""
+    """Return the JSON of a body without the values of secret members, or the size of the body."""
     if not body:
         return None
     try:
-        return _clean(json.loads(body)) if len(body) <= LONGEST_BODY else f"{len(body)} bytes"
+        return _clean(json.loads(body)) if len(body) <= MAX_LOGGED_BODY else f"{len(body)} bytes"
     except (ValueError, RecursionError):
         return f"{len(body)} bytes, not JSON"
 

@@ -1,4 +1,4 @@
-"""What a simulator got: the last requests, redacted, with what came of them, and counters of them all."""
+"""The requests to a simulator: the latest ones, redacted, with their results, and counters of all requests."""
 
 import threading
 from collections import Counter, deque
@@ -11,10 +11,7 @@ from relay.simulators.redaction import clean_body, clean_headers, clean_target
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came of it; `status` is None where no answer was sent.
-
-    Times are seconds since the epoch.
-    """
+    """A request and its result. `status` is None if no answer was sent. Times are in seconds since the epoch."""
 
     method: str
     target: str
@@ -27,17 +24,17 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request that came in and is not settled yet; one from before a reset is forgotten."""
+    """A request that is not settled yet. `era` counts the resets: a request from before a reset is dropped."""
 
     at: float
     era: int
 
 
 class RequestLog:
-    """The exchanges of one simulator; safe to read and to wait on from any thread."""
+    """The exchanges of one simulator. Any thread can read it and wait for changes."""
 
     def __init__(self, limit: int = 10_000) -> None:
-        """Keep the last `limit` exchanges; the counters go on without limit."""
+        """Keep the latest `limit` exchanges; the counters have no limit."""
         self._changed = threading.Condition()
         self._exchanges: deque[Exchange] = deque(maxlen=limit)
         self._counts: Counter[tuple[str, str, int | None]] = Counter()
@@ -47,22 +44,22 @@ class RequestLog:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        """Return a copy of what is kept, in the order in which it was settled."""
+        """A copy of the exchanges, in the order in which they were settled."""
         with self._changed:
             return list(self._exchanges)
 
     @property
     def arrived(self) -> int:
-        """Return how many requests came in, those without an answer yet too."""
+        """The number of requests, including those without an answer yet."""
         return self._arrived
 
     @property
     def in_flight(self) -> int:
-        """Return how many requests came in and are not settled yet."""
+        """The number of requests that are not settled yet."""
         return self._in_flight
 
     def count(self, path: str = "", status: int | None = None) -> int:
-        """Return how many settled requests had that prefix of a path and, where one is given, that status."""
+        """Return the number of settled requests with this prefix of the path and, if given, this status."""
         with self._changed:
             return sum(
                 number
@@ -71,13 +68,13 @@ class RequestLog:
             )
 
     def counters(self) -> dict[str, int]:
-        """Return every counter, named like `POST /gbp/push/ACME 200`, or `… dropped` without an answer."""
+        """Return every counter, with names such as `POST /gbp/push/ACME 200`, or `… dropped` without an answer."""
         with self._changed:
             counts = list(self._counts.items())
         return {f"{method} {path} {status or 'dropped'}": number for (method, path, status), number in counts}
 
     def arrive(self, at: float) -> Arrival:
-        """Count a request whose answer is not known yet."""
+        """Count a request that has no answer yet."""
         with self._changed:
             self._arrived += 1
             self._in_flight += 1
@@ -85,7 +82,7 @@ class RequestLog:
             return Arrival(at, self._era)
 
     def settle(self, arrival: Arrival, request: SimulatorRequest, status: int | None, *, settled_at: float) -> None:
-        """Keep a request and what came of it, without its secrets."""
+        """Log a request without its secrets, and its result."""
         exchange = Exchange(
             request.method,
             clean_target(request.target),
@@ -104,15 +101,15 @@ class RequestLog:
             self._changed.notify_all()
 
     def wait_until(self, holds: Callable[[], bool], timeout: float = 5) -> bool:
-        """Wait until a condition on this record or its service holds; False after `timeout` seconds.
+        """Wait until a condition on this log or its service holds, and return whether it did within `timeout` seconds.
 
-        It is looked at whenever a request has arrived or is settled.
+        The condition is evaluated whenever a request arrives or is settled.
         """
         with self._changed:
             return self._changed.wait_for(holds, timeout)
 
     def reset(self) -> None:
-        """Forget everything, what is in flight too."""
+        """Delete everything, including the requests that are not settled yet."""
         with self._changed:
             self._exchanges.clear()
             self._counts.clear()

@@ -1,4 +1,4 @@
-"""A simulated service on a socket: start, stop, start again. The protocol is in `connection`."""
+"""Starts and stops a simulated service on a socket. `http_connection.py` has the protocol."""
 
 import threading
 from types import TracebackType
@@ -10,17 +10,17 @@ from relay.simulators.faults import Faults
 from relay.simulators.http_connection import Listener
 from relay.simulators.request_log import RequestLog
 
-#: How often the accepting thread looks whether it is to stop, in seconds.
+#: How often the accepting thread checks whether to stop (seconds).
 POLL_INTERVAL = 0.02
 
 
 class SimulatorServer:
-    """A simulated service on HTTP, in threads of its own; a context manager that starts and stops it."""
+    """Serves a simulated service with threads of its own; a context manager that starts and stops it."""
 
     def __init__(
         self, service: SimulatedService, *, host: str = "127.0.0.1", port: int = 0, limit: int = 10_000
     ) -> None:
-        """Serve that service; port 0 takes a free port at the first start. `limit` bounds the record."""
+        """Port 0 is a free port, chosen at the first start. `limit`: the number of exchanges that the request log keeps."""
         self.service = service
         self.faults = Faults()
         self.request_log = RequestLog(limit)
@@ -32,13 +32,17 @@ class SimulatorServer:
 
     @property
     def url(self) -> str:
-        """Return scheme, host and port, without a slash at the end; the port is known once it was started."""
+        """Scheme, host and port, without a slash at the end. The port is known after the first start."""
         return f"http://{self.host}:{self.port}"
 
     def start(self) -> Self:
-        """Listen and serve, after a stop on the same port; raises OSError where the port cannot be had."""
+        """Listen and serve, after a stop on the same port.
+
+        Raises:
+            OSError: the port is not available.
+        """
         if self._listener is not None:
-            raise RuntimeError(f"the simulator at {self.url} is started already")
+            raise RuntimeError(f"the simulator at {self.url} is already started")
         self._listener = Listener((self.host, self.port), self._control)
         self.port = self._listener.server_port
         self._thread = threading.Thread(
@@ -51,7 +55,7 @@ class SimulatorServer:
         return self
 
     def stop(self) -> None:
-        """Stop listening and cut the open connections, delayed answers too; what was recorded stays."""
+        """Stop listening, and close the open connections, also those with delayed answers. The request log remains."""
         if self._listener is None or self._thread is None:
             return
         self._listener.close()
@@ -59,7 +63,7 @@ class SimulatorServer:
         self._listener = self._thread = None
 
     def reset(self) -> None:
-        """Forget everything: faults and the requests they delay, the record, what the service applied."""
+        """Delete everything: faults and the requests that they delay, the request log, and what the service applied."""
         self._control.reset()
 
     def __enter__(self) -> Self:

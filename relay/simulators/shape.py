@@ -1,6 +1,6 @@
-"""Strict checks of JSON bodies against a contract's field tables.
+"""Strict checks of JSON bodies, from which the field tables of a contract are built.
 
-A check takes a value and returns what is wrong with it, None where nothing is. No field's name is known here.
+A check takes a value and returns what is wrong with it, or None.
 """
 
 import json
@@ -19,12 +19,12 @@ def text(value: object) -> str | None:
 
 
 def filled(value: object) -> str | None:
-    """Expect a string with more than blanks in it."""
+    """Expect a string that is not blank."""
     return None if isinstance(value, str) and value.strip() else "expected a non-empty string"
 
 
 def integer(value: object) -> str | None:
-    """Expect a JSON integer; true, false and 6.0 are none."""
+    """Expect a JSON integer, which true, false and 6.0 are not."""
     return None if isinstance(value, int) and not isinstance(value, bool) else "expected an integer"
 
 
@@ -34,27 +34,27 @@ def flag(value: object) -> str | None:
 
 
 def flag_or_number(value: object) -> str | None:
-    """Expect true, false or a number, where the contract does not say which."""
+    """Expect true, false or a number, if the contract does not say which."""
     return None if isinstance(value, bool | int | float) else "expected a boolean or a number"
 
 
 def text_or_number(value: object) -> str | None:
-    """Expect a string or a number, where the contract does not say which."""
+    """Expect a string or a number, if the contract does not say which."""
     fits = isinstance(value, str | int | float) and not isinstance(value, bool)
     return None if fits else "expected a string or a number"
 
 
 def json_text(value: object) -> str | None:
-    """Expect a string that holds a JSON object."""
+    """Expect a string that contains a JSON object."""
     try:
-        held = json.loads(value) if isinstance(value, str) else None
+        content = json.loads(value) if isinstance(value, str) else None
     except (ValueError, RecursionError):
-        held = None
-    return None if isinstance(held, dict) else "expected a JSON object in a string"
+        content = None
+    return None if isinstance(content, dict) else "expected a JSON object in a string"
 
 
 def pattern(regex: str, example: str) -> Check:
-    """Make a check for strings of one form, named by an example."""
+    """Return a check for strings that match `regex`; the example describes them."""
     compiled = re.compile(regex)
 
     def check(value: object) -> str | None:
@@ -65,17 +65,17 @@ def pattern(regex: str, example: str) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """Make a check that lets null through."""
+    """Return a check that also accepts null."""
     return lambda value: None if value is None else check(value)
 
 
 def items(check: Check) -> Check:
-    """Make a check for lists."""
+    """Return a check for lists."""
 
     def check_all(value: object) -> str | None:
         if not isinstance(value, list):
             return "expected a list"
-        problems = [f"[{at}]: {problem}" for at, item in enumerate(value) if (problem := check(item))]
+        problems = [f"[{index}]: {problem}" for index, item in enumerate(value) if (problem := check(item))]
         return ", ".join(problems) or None
 
     return check_all
@@ -84,9 +84,9 @@ def items(check: Check) -> Check:
 def members(
     fields: Mapping[str, Check], required: Collection[str] | None = None, *, more: Check | None = None
 ) -> Check:
-    """Make a check for objects: of these fields, of which all are required unless `required` lists fewer.
+    """Return a check for objects with these fields. All fields are required unless `required` lists fewer.
 
-    Other fields have to pass `more`; without it they are refused.
+    `more` checks all other fields; without it they are refused.
     """
     needed = fields.keys() if required is None else required
 
@@ -94,11 +94,11 @@ def members(
         if not isinstance(value, dict):
             return "expected an object"
         problems = [f"missing {name}" for name in needed if name not in value]
-        for name, held in value.items():
-            known = fields.get(name, more)
-            if known is None:
+        for name, member in value.items():
+            check_member = fields.get(name, more)
+            if check_member is None:
                 problems.append(f"unknown {name}")
-            elif problem := known(held):
+            elif problem := check_member(member):
                 problems.append(f"{name}: {problem}")
         return ", ".join(problems) or None
 
@@ -106,7 +106,7 @@ def members(
 
 
 def checked_body(request: SimulatorRequest, check: Check) -> dict[str, Any] | SimulatorResponse:
-    """Return the JSON object of a request's body, or a 400 that names everything wrong with it."""
+    """Return the JSON object in a request's body, or a 400 that lists every problem."""
     try:
         body = request.json()
     except NotJsonError as error:

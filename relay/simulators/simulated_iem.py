@@ -1,6 +1,6 @@
-"""HCL IEM as its API guide says: the token call, the push of ticket updates, the publish service.
+"""HCL IEM as its API guide describes it: the token call, the push of ticket updates, and the publish service.
 
-No sockets here. Who may call is in `iem_access`, what a body must hold in `iem_bodies`.
+No sockets here. `iem_access.py` has the callers, `iem_bodies.py` the bodies.
 """
 
 import threading
@@ -24,7 +24,7 @@ HEALTHCHECK_PATH = "/publish/healthcheck/"
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One ticket update that was applied; `at` is in seconds since the epoch."""
+    """An applied ticket update; `at` is in seconds since the epoch."""
 
     customer: str
     integration: str
@@ -34,10 +34,10 @@ class Push:
 
 
 class SimulatedIem:
-    """A simulated IEM; its attributes tell what it applied, in order."""
+    """A simulated IEM; its attributes list what it applied, in order."""
 
     def __init__(self, installation: Installation, *, clock: Callable[[], float] = time.time) -> None:
-        """Start with what that installation knows; `clock` gives seconds since the epoch."""
+        """Start with the state of that installation; `clock` returns seconds since the epoch."""
         self._installation = installation
         self._clock = clock
         self._lock = threading.RLock()
@@ -46,11 +46,11 @@ class SimulatedIem:
             TOKEN_PATH: {"POST": self._issue_token},
             **{path: {"POST": self._publish} for path in PUBLICATIONS},
         }
-        self._routes[HEALTHCHECK_PATH]["GET"] = _say_that_it_runs
+        self._routes[HEALTHCHECK_PATH]["GET"] = _health_check
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the state right after construction."""
+        """Restore the state right after construction."""
         known = self._installation
         with self._lock:
             self.access = IemAccess(known, self._clock)
@@ -59,40 +59,42 @@ class SimulatedIem:
             self.token_calls = 0
             self.pushes: list[Push] = []
             self.actionables: dict[str, int] = {}
-            self.published: dict[str, list[dict[str, Any]]] = {each.kind: [] for each in PUBLICATIONS.values()}
+            self.published: dict[str, list[dict[str, Any]]] = {
+                publication.kind: [] for publication in PUBLICATIONS.values()
+            }
 
     def now(self) -> float:
         """Return the simulator's time in seconds since the epoch."""
         return self._clock()
 
     def revoke(self) -> int:
-        """Make every access token invalid; returns how many were good."""
+        """Make every access token invalid, and return the number of those that were valid."""
         with self._lock:
             return self.access.tokens.revoke()
 
     def set_user(self, user: ApiUser) -> None:
-        """Add a user, or replace the one of the same email: another password, other customers."""
+        """Add a user, or replace the user with the same email address."""
         with self._lock:
             self.access.users[user.email] = user
 
     def set_customer(self, customer: str, *, active: bool) -> None:
-        """Add a customer, or switch one on or off."""
+        """Add a customer, or make it active or inactive."""
         with self._lock:
             self.access.customers[customer] = active
 
     def set_token_lifetime(self, seconds: float) -> None:
-        """Let the tokens that are issued from now on live that long."""
+        """Set the lifetime of the tokens that are issued from now on."""
         with self._lock:
             self.access.tokens.lifetime = seconds
 
     def learn(self, *sys_ids: str) -> None:
-        """Open an actionable for each of these tickets; without effect where every ticket is known."""
+        """Open an actionable for each of these tickets; no effect if every ticket has one."""
         with self._lock:
             if self.sys_ids is not None:
                 self.sys_ids.update(sys_ids)
 
     def state(self) -> dict[str, object]:
-        """Return what IEM knows and applied, as JSON values without any credential."""
+        """Return the state of IEM and what it applied as JSON values, without credentials."""
         with self._lock:
             return {
                 "users": [_describe(user) for user in self.access.users.values()],
@@ -108,7 +110,7 @@ class SimulatedIem:
             }
 
     def answer(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Answer one request, applying what it asks."""
+        """Apply one request and return the answer."""
         route = self._push_route if _pushed_customer(request) else self._routes.get(request.path)
         if route is None:
             return Refusal.NOT_FOUND.answer
@@ -119,7 +121,7 @@ class SimulatedIem:
             return operation(request)
 
     def _issue_token(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Generate a token (guide section 3), for a UI user too: who is refused where the token is used."""
+        """Generate a token (IEM guide section 3), also for a UI user, who is refused when the token is used."""
         self.token_calls += 1
         user = self.access.by_password(request)
         if user is None:
@@ -130,12 +132,12 @@ class SimulatedIem:
             "is_superadmin": False,
             "access_token": self.access.tokens.issue(user.email),
             "refresh_token": token_urlsafe(32),
-            "associated_with_customers": [{"customerid": each} for each in sorted(user.customers)],
+            "associated_with_customers": [{"customerid": customer} for customer in sorted(user.customers)],
         }
         return reply(200, {"status_code": 200, "data": data, "msg": ""})
 
     def _push(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Fetch a ticket update (guide section 4.3)."""
+        """Fetch a ticket update (IEM guide section 4.3)."""
         user = self.access.by_either(request)
         if isinstance(user, Refusal):
             return user.answer
@@ -153,7 +155,7 @@ class SimulatedIem:
         return message(200, "Success")
 
     def _publish(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Take one body of the publish service (guide section 5), whose caller shows a token."""
+        """Accept one body of the publish service (IEM guide section 5), which requires a token."""
         user = self.access.by_token(request)
         if isinstance(user, Refusal):
             return user.answer
@@ -170,12 +172,12 @@ class SimulatedIem:
         return integration in self.integrations and (self.sys_ids is None or sys_id in self.sys_ids)
 
 
-def _say_that_it_runs(_: SimulatorRequest) -> SimulatorResponse:
+def _health_check(_: SimulatorRequest) -> SimulatorResponse:
     return message(200, "API is running")
 
 
 def _pushed_customer(request: SimulatorRequest) -> str:
-    """Return the customer id of a push, empty where the path is not a push's."""
+    """Return the customer id of a push, or an empty text if the path is not that of a push."""
     customer = request.path.removeprefix(PUSH_PATH)
     return "" if customer == request.path or "/" in customer else unquote(customer)
 

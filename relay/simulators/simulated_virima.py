@@ -1,8 +1,8 @@
-"""Virima's LoginService as its specification says, all seven operations. No sockets here.
+"""The seven operations of Virima's LoginService as its specification describes them. No sockets here.
 
-Every request shows `Authorization: Basic` of a service account; a session is handed on by the cookie
-`JSESSIONID`, or by a Credential's `oldSessionId`. Failures are 400, 401, 403 and 404 with a `message`: the
-specification names none.
+Every request needs `Authorization: Basic` of a service account. The cookie `JSESSIONID` or the `oldSessionId` of a
+Credential identifies a session. The specification does not define failures; here they are 400, 401, 403 and 404 with a
+`message`.
 """
 
 import secrets
@@ -22,7 +22,7 @@ SESSION_COOKIE = "JSESSIONID"
 
 @dataclass(frozen=True, slots=True)
 class IssuedSession:
-    """A session that has not been logged out; `impersonated_by` is empty where the user logged in."""
+    """An open session; `impersonated_by` is empty if the user logged in."""
 
     email: str
     impersonated_by: str
@@ -30,12 +30,12 @@ class IssuedSession:
 
 
 class SimulatedVirima:
-    """A simulated Virima; its attributes tell who is logged in and what was asked."""
+    """A simulated Virima; its attributes list the sessions and the calls."""
 
     def __init__(
         self, people: Iterable[Person], *, base_path: str = "/www_em/", clock: Callable[[], float] = time.time
     ) -> None:
-        """Start with these people, service accounts among them; `clock` gives seconds since the epoch."""
+        """Start with these people, including service accounts; `clock` returns seconds since the epoch."""
         self.base_path = f"/{base_path.strip('/')}/".replace("//", "/")
         self._people = tuple(people)
         self._clock = clock
@@ -44,7 +44,7 @@ class SimulatedVirima:
             "login/dologin": ("POST", self._log_in),
             "login/dologin-impersonate": ("POST", self._impersonate),
             "login/dologout": ("GET", self._log_out),
-            "login/get-logged-in-user": ("GET", self._tell_user),
+            "login/get-logged-in-user": ("GET", self._return_user),
             "login/reset-password-send-mail": ("POST", self._send_reset_mail),
             "login/reset-password": ("POST", self._reset_password),
             "login/initial-set-up-wizard": ("POST", self._set_up),
@@ -52,7 +52,7 @@ class SimulatedVirima:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the state right after construction."""
+        """Restore the state right after construction."""
         with self._lock:
             self.people = {person.email: person for person in self._people}
             self._numbers = {person.email: number for number, person in enumerate(self._people, start=1001)}
@@ -67,35 +67,35 @@ class SimulatedVirima:
         return self._clock()
 
     def revoke(self) -> int:
-        """End every session; returns how many there were."""
+        """End every session, and return their number."""
         with self._lock:
             ended = len(self.sessions)
             self.sessions.clear()
             return ended
 
     def set_person(self, person: Person) -> None:
-        """Add a person, or replace the one of the same email."""
+        """Add a person, or replace the person with the same email address."""
         with self._lock:
             self.people[person.email] = person
             self._numbers.setdefault(person.email, 1001 + len(self._numbers))
 
     def secrets_sent(self) -> set[str]:
-        """Return every password, session id and second-factor key that an answer held, to hunt for leaks."""
+        """Return every password, session id and second-factor key that an answer contained, to search for leaks."""
         with self._lock:
             return set(self._secrets_sent)
 
     def state(self) -> dict[str, object]:
-        """Return what Virima knows and was asked, as JSON values without any credential or session id."""
+        """Return the state of Virima and its calls as JSON values, without credentials and session ids."""
         with self._lock:
             return {
                 "base_path": self.base_path,
                 "people": [
-                    {"email": each.email, "service": each.service, "mfa_pending": each.mfa_pending}
-                    for each in self.people.values()
+                    {"email": person.email, "service": person.service, "mfa_pending": person.mfa_pending}
+                    for person in self.people.values()
                 ],
                 "sessions": [
-                    {"email": each.email, "impersonated_by": each.impersonated_by, "since": each.since}
-                    for each in self.sessions.values()
+                    {"email": session.email, "impersonated_by": session.impersonated_by, "since": session.since}
+                    for session in self.sessions.values()
                 ],
                 "calls": dict(self.calls),
                 "reset_mails": list(self.reset_mails),
@@ -103,7 +103,7 @@ class SimulatedVirima:
             }
 
     def answer(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Answer one request, applying what it asks."""
+        """Apply one request and return the answer."""
         name = request.path.removeprefix(self.base_path)
         if name == request.path or name not in self._operations:
             return message(404, "No such operation")
@@ -118,7 +118,7 @@ class SimulatedVirima:
             return operation(request)
 
     def _log_in(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Check the mandatory fields, authenticate, create a session."""
+        """Check the mandatory fields, authenticate, and create a session."""
         body = checked_body(request, PROVEN)
         if isinstance(body, SimulatorResponse):
             return body
@@ -126,7 +126,7 @@ class SimulatedVirima:
         return self._open_session(person, "") if person else message(401, "Invalid email or password")
 
     def _impersonate(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Open a session of another user beside the service account's own, which stays as it is."""
+        """Open a session of another user; the session of the service account remains open."""
         body = checked_body(request, NAMED)
         if isinstance(body, SimulatorResponse):
             return body
@@ -139,16 +139,16 @@ class SimulatedVirima:
         return self._open_session(person, session.email) if person else message(404, "No such user")
 
     def _log_out(self, request: SimulatorRequest) -> SimulatorResponse:
-        """End the session of the cookie and no other."""
+        """End only the session of the cookie."""
         session_id = request.cookie(SESSION_COOKIE) or ""
         session = self.sessions.pop(session_id, None)
         if session is None:
             return reply(200, {"id": 0, "recordId": "", "message": "No session", "status": False})
         number = self._numbers[session.email]
-        done = {"id": number, "recordId": str(number), "message": "Logged out", "status": True}
-        return reply(200, done, {"Set-Cookie": f"{SESSION_COOKIE}=; Path={self.base_path}; Max-Age=0"})
+        result = {"id": number, "recordId": str(number), "message": "Logged out", "status": True}
+        return reply(200, result, {"Set-Cookie": f"{SESSION_COOKIE}=; Path={self.base_path}; Max-Age=0"})
 
-    def _tell_user(self, request: SimulatorRequest) -> SimulatorResponse:
+    def _return_user(self, request: SimulatorRequest) -> SimulatorResponse:
         session = self._session(request)
         if session is None:
             return message(401, "No session")
@@ -174,7 +174,7 @@ class SimulatedVirima:
         return self._response(person.email, "Password changed")
 
     def _set_up(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Keep what the wizard of a new installation was told; opens no session."""
+        """Store the input of the set-up wizard of a new installation; opens no session."""
         body = checked_body(request, SET_UP_WIZARD)
         if isinstance(body, SimulatorResponse):
             return body

@@ -1,4 +1,4 @@
-"""The bodies of Virima's LoginService, field by field as its specification spells and types them."""
+"""The bodies of Virima's LoginService: each field with the name and the type of the specification."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ _CREDENTIAL: Mapping[str, Check] = {
     "client": optional(_CLIENT),
 }
 
-#: A Credential that names a user: to impersonate, or to send a mail to.
+#: A Credential that names a user, to impersonate or to send a mail to.
 NAMED: Check = members(_CREDENTIAL, required=("email",))
 #: A Credential that also proves who the caller is.
 PROVEN: Check = members({**_CREDENTIAL, "password": filled}, required=("email", "password"))
@@ -57,7 +57,7 @@ _DETAIL_FLAGS = (
     "isAdmin isEndUser isCustomer isVendor isSuperAdmin isSuperEndUser integrationEnabled "
     "isCherwellIntegrationEnabled newUIEnabled enableMFA mfaChecked"
 )
-#: Every field of UserDetails, with the value that says nothing.
+#: Every field of UserDetails, with its empty value.
 USER_DETAILS: Mapping[str, int | str | bool] = {
     "id": 0,
     **dict.fromkeys(_DETAIL_TEXTS.split(), ""),

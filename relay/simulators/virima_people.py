@@ -1,4 +1,4 @@
-"""The people whom the simulated Virima knows, and their UserDetails with the secrets that it really sends."""
+"""The people that the simulated Virima knows, and their UserDetails, which contain secrets as in the real Virima."""
 
 import secrets
 from collections.abc import Mapping
@@ -9,28 +9,28 @@ from relay.simulators.virima_bodies import USER_DETAILS
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a Virima account; with `service` one whose credentials may call the API.
+    """A person with a Virima account. With `service` it is a service account, which can call the API.
 
-    `details` sets further fields of UserDetails. Without a password of its own the account gets a random one.
+    `details` sets further fields of UserDetails. The default password is random.
     """
 
     email: str
     display_name: str
     password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     service: bool = False
-    #: Second factor asked for and not given yet: `enableMFA` true, `mfaChecked` false.
+    #: The second factor is required and not given yet: `enableMFA` true, `mfaChecked` false.
     mfa_pending: bool = False
     organization: str = "Example Organization"
     details: Mapping[str, int | str | bool] = field(default_factory=dict)
     two_factor_key: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse details that UserDetails does not have."""
+        """Refuse fields that UserDetails does not have."""
         if unknown := self.details.keys() - USER_DETAILS.keys():
             raise ValueError(f"UserDetails has no {', '.join(sorted(unknown))}")
 
     def user_details(self, number: int, session_id: str) -> dict[str, int | str | bool]:
-        """Return the UserDetails of this person, password, session id and second factor's key included."""
+        """Return the UserDetails of this person, with password, session id and second-factor key."""
         first, _, last = self.display_name.partition(" ")
         return {
             **USER_DETAILS,
