@@ -1,4 +1,4 @@
-"""`relay simulate`, as processes of their own: what they print, how they end."""
+"""`relay simulate` in processes of its own: what it prints, and how it ends."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ COMMAND = [sys.executable, "-c", "from relay.cli.simulate import simulate; simul
 
 @contextmanager
 def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """Run a simulator; yields the process, its first line and its URL."""
+    """Run a simulator, and yield the process, its first line and its URL."""
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -31,7 +31,7 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_simulator_serves_until_it_is_told_to_stop(how: signal.Signals) -> None:
+def test_a_simulator_serves_until_a_signal_stops_it(how: signal.Signals) -> None:
     with running("iem", "--port", "0") as (process, line, url):
         assert requests.get(url + "/publish/healthcheck/", timeout=5).status_code == 200
 
@@ -43,7 +43,7 @@ def test_a_simulator_serves_until_it_is_told_to_stop(how: signal.Signals) -> Non
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_the_simulated_iem_knows_what_the_options_say() -> None:
+def test_the_options_configure_the_simulated_iem() -> None:
     options = [
         "--user",
         "a@example.com:b:c",
@@ -69,7 +69,7 @@ def test_the_simulated_iem_knows_what_the_options_say() -> None:
     assert pushed.status_code == 200
 
 
-def test_the_simulated_virima_knows_the_people_it_was_given() -> None:
+def test_the_options_configure_the_people_of_the_simulated_virima() -> None:
     options = ["--user", "a@example.com:b", "--person", "jane@example.com=Jane Doe"]
     with running("virima", "--port", "0", *options) as (_, line, url), requests.Session() as session:
         session.auth = ("a@example.com", "b")
@@ -80,7 +80,7 @@ def test_the_simulated_virima_knows_the_people_it_was_given() -> None:
     assert answer.json()["displayName"] == "Jane Doe"
 
 
-def test_a_taken_port_is_one_sentence_and_exit_status_1() -> None:
+def test_a_port_in_use_is_one_sentence_and_exit_status_1() -> None:
     with SimulatorServer(SimulatedIem(Installation((), {}, frozenset()))) as server:
         result = CliRunner().invoke(simulate, ["iem", "--port", str(server.port)])
 

@@ -1,21 +1,15 @@
-"""The simulated IEM's publish service, over real sockets: every field of the guide's tables."""
+"""The publish service of the simulated IEM over real sockets: every field of the tables in the guide."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
+from simulators.installation import CREDENTIALS, RELAY, UI_USER
 
-from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.iem_bodies import PUBLICATIONS
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import SimulatedIem
 
-RELAY = ApiUser("relay@example.com", "s3cret", frozenset({"ACME", "GONE"}))
-UI_USER = ApiUser("ui@example.com", "ui-pass", frozenset({"ACME"}), is_api_user=False)
-INSTALLATION = Installation(
-    (RELAY, UI_USER), {"ACME": True, "GONE": False, "OTHER": True}, frozenset({"42"}), token_lifetime=60
-)
 EVENT = {
     "parametercategory": "Availability",
     "parametertype": "Status",
@@ -74,34 +68,14 @@ BODIES: dict[str, dict[str, Any]] = {
 CUSTOMER_FIELDS = {path: "envcustomerid" if body is EVENT else "envcustomer_id" for path, body in BODIES.items()}
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(SimulatedIem(INSTALLATION)) as server:
-        yield server
-
-
 @pytest.fixture
-def iem(served: SimulatorServer) -> SimulatedIem:
-    served.reset()
-    assert isinstance(served.service, SimulatedIem)
-    return served.service
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        yield session
-
-
-@pytest.fixture
-def url(iem: SimulatedIem, served: SimulatorServer, session: requests.Session) -> str:
-    """Return the simulator's URL; the session shows a good token."""
+def url(iem: SimulatedIem, server: SimulatorServer, session: requests.Session) -> str:
+    """The simulator's URL; the session sends a valid token."""
     session.headers["Cookie"] = f"access_token={iem.access.tokens.issue(RELAY.email)}"
-    return served.url
+    return server.url
 
 
-def test_every_call_of_the_publish_service_has_a_body_here() -> None:
+def test_every_call_of_the_publish_service_is_tested() -> None:
     assert BODIES.keys() == PUBLICATIONS.keys()
 
 
@@ -115,7 +89,7 @@ def test_a_complete_body_is_published(iem: SimulatedIem, url: str, session: requ
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, body in BODIES.items() for field in body])
-def test_a_body_that_lacks_a_field_is_refused_by_its_name(
+def test_a_body_without_a_field_is_refused_with_its_name(
     iem: SimulatedIem, url: str, session: requests.Session, path: str, field: str
 ) -> None:
     body = {name: value for name, value in BODIES[path].items() if name != field}
@@ -165,7 +139,7 @@ def test_the_other_spelling_of_the_customer_field_is_refused(url: str, session: 
         ("/publish/healthcheck/", {"value": True}, "value: expected a string"),
     ],
 )
-def test_a_body_with_a_wrong_value_is_refused_by_its_name(
+def test_a_body_with_a_wrong_value_is_refused_with_its_name(
     url: str, session: requests.Session, path: str, changed: dict[str, object], problem: str
 ) -> None:
     answer = session.post(url + path, json=BODIES[path] | changed, timeout=5)
@@ -179,7 +153,7 @@ def test_a_body_with_a_wrong_value_is_refused_by_its_name(
     ("customer", "message"),
     [
         ("GONE", "Data has been sent for inactive customer"),
-        ("NOBODY", "Data has been sent for inactive customer"),
+        ("UNKNOWN", "Data has been sent for inactive customer"),
         ("OTHER", "User is not associated with the customer"),
     ],
 )
@@ -195,8 +169,8 @@ def test_a_body_for_the_wrong_customer_is_refused(
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_a_publish_call_without_a_good_token_is_refused(
-    iem: SimulatedIem, served: SimulatorServer, session: requests.Session, path: str
+def test_a_publish_call_without_a_valid_token_is_refused(
+    iem: SimulatedIem, server: SimulatorServer, session: requests.Session, path: str
 ) -> None:
     iem.set_token_lifetime(0)
     cookies = [
@@ -208,10 +182,10 @@ def test_a_publish_call_without_a_good_token_is_refused(
 
     answers = [
         session.post(
-            served.url + path,
+            server.url + path,
             json=BODIES[path],
             headers={"Cookie": cookie} if cookie else {},
-            auth=None if cookie else (RELAY.email, RELAY.password),
+            auth=None if cookie else CREDENTIALS,
             timeout=5,
         )
         for cookie in cookies
@@ -225,18 +199,17 @@ def test_a_publish_call_without_a_good_token_is_refused(
     ]
 
 
-def test_a_user_of_the_web_ui_may_not_publish(
-    iem: SimulatedIem, served: SimulatorServer, session: requests.Session
+def test_a_user_of_the_web_ui_cannot_publish(
+    iem: SimulatedIem, server: SimulatorServer, session: requests.Session
 ) -> None:
     cookie = {"Cookie": f"access_token={iem.access.tokens.issue(UI_USER.email)}"}
 
-    answer = session.post(served.url + "/publish/allevents/", json=EVENT, headers=cookie, timeout=5)
+    answer = session.post(server.url + "/publish/allevents/", json=EVENT, headers=cookie, timeout=5)
 
     assert (answer.status_code, answer.json()) == (403, {"message": "Access denied"})
 
 
-@pytest.mark.usefixtures("iem")
-def test_the_health_check_says_that_the_api_runs_to_anybody(served: SimulatorServer, session: requests.Session) -> None:
-    answer = session.get(served.url + "/publish/healthcheck/", timeout=5)
+def test_the_health_check_needs_no_credentials(server: SimulatorServer, session: requests.Session) -> None:
+    answer = session.get(server.url + "/publish/healthcheck/", timeout=5)
 
     assert (answer.status_code, answer.json()) == (200, {"message": "API is running"})

@@ -1,10 +1,11 @@
-"""The simulated LoginService, over real sockets: seven operations, their sessions and their refusals."""
+"""The simulated LoginService over real sockets: its seven operations, their sessions and their refusals."""
 
 import json
 from collections.abc import Iterator
 
 import pytest
 import requests
+from virima.site import virima_of
 
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_virima import SimulatedVirima
@@ -46,29 +47,28 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[SimulatorServer]:
+def served_virima() -> Iterator[SimulatorServer]:
     with SimulatorServer(SimulatedVirima([SERVICE, JANE, MAX])) as server:
         yield server
 
 
 @pytest.fixture
-def virima(served: SimulatorServer) -> SimulatedVirima:
-    served.reset()
-    assert isinstance(served.service, SimulatedVirima)
-    return served.service
+def virima(served_virima: SimulatorServer) -> SimulatedVirima:
+    served_virima.reset()
+    return virima_of(served_virima)
 
 
 @pytest.fixture
-def client(virima: SimulatedVirima, served: SimulatorServer) -> Iterator[Client]:
+def client(virima: SimulatedVirima, served_virima: SimulatorServer) -> Iterator[Client]:
     with requests.Session() as session:
-        yield Client(served.url + virima.base_path, session)
+        yield Client(served_virima.url + virima.base_path, session)
 
 
 @pytest.fixture
-def other(virima: SimulatedVirima, served: SimulatorServer) -> Iterator[Client]:
+def other(virima: SimulatedVirima, served_virima: SimulatorServer) -> Iterator[Client]:
     """A client with a cookie jar of its own."""
     with requests.Session() as session:
-        yield Client(served.url + virima.base_path, session)
+        yield Client(served_virima.url + virima.base_path, session)
 
 
 def test_a_login_answers_user_details_and_sets_a_session_cookie(client: Client, virima: SimulatedVirima) -> None:
@@ -86,7 +86,7 @@ def test_a_login_answers_user_details_and_sets_a_session_cookie(client: Client, 
     assert [session.email for session in virima.sessions.values()] == [SERVICE.email]
 
 
-def test_user_details_hold_the_three_secrets(client: Client, virima: SimulatedVirima) -> None:
+def test_user_details_contain_the_three_secrets(client: Client, virima: SimulatedVirima) -> None:
     details = client.post("dologin", LOGIN).json()
 
     assert virima.secrets_sent() == {details["password"], details["sessionId"], details["twoFactorSecretKey"]}
@@ -97,7 +97,7 @@ def test_user_details_hold_the_three_secrets(client: Client, virima: SimulatedVi
     ("body", "status", "message"),
     [
         ({"email": SERVICE.email, "password": "wrong"}, 401, "Invalid email or password"),
-        ({"email": "nobody@example.com", "password": "x"}, 401, "Invalid email or password"),
+        ({"email": "unknown@example.com", "password": "x"}, 401, "Invalid email or password"),
         ({"email": SERVICE.email}, 400, "Malformed request: missing password"),
         ({"password": "x"}, 400, "Malformed request: missing email"),
         ({"email": "", "password": "x"}, 400, "Malformed request: email: expected a non-empty string"),
@@ -111,7 +111,7 @@ def test_user_details_hold_the_three_secrets(client: Client, virima: SimulatedVi
         ([], 400, "Malformed request: expected an object"),
     ],
 )
-def test_a_login_that_cannot_be_is_refused(
+def test_an_invalid_login_is_refused(
     client: Client, virima: SimulatedVirima, body: object, status: int, message: str
 ) -> None:
     answer = client.post("dologin", body)
@@ -120,7 +120,7 @@ def test_a_login_that_cannot_be_is_refused(
     assert virima.sessions == {}
 
 
-def test_a_login_with_every_field_of_a_credential_is_taken(client: Client) -> None:
+def test_a_login_with_every_field_of_a_credential_is_accepted(client: Client) -> None:
     flags_and_numbers = (
         "state addedOn currentStateTime archive customerId noOfAssetsDiscovered proxy agentScanEnabled "
         "agentAutoUpdateThroughAppEnabled autoUpdateApp lastStatusUpdate liveConnectionServerSSL"
@@ -162,13 +162,13 @@ def test_every_operation_has_one_method(client: Client, method: str, operation: 
 
 
 @pytest.mark.parametrize("path", ["/login/dologin", "/www_em/login/dologin/", "/www_em/", "/www_em/login/x"])
-def test_another_path_is_not_found(client: Client, served: SimulatorServer, path: str) -> None:
-    answer = client.session.post(served.url + path, json=LOGIN, timeout=5)
+def test_another_path_is_not_found(client: Client, served_virima: SimulatorServer, path: str) -> None:
+    answer = client.session.post(served_virima.url + path, json=LOGIN, timeout=5)
 
     assert answer.status_code == 404
 
 
-def test_the_session_tells_its_user(client: Client) -> None:
+def test_the_session_identifies_its_user(client: Client) -> None:
     client.post("dologin", LOGIN)
 
     details = client.get("get-logged-in-user").json()
@@ -182,7 +182,7 @@ def test_without_a_session_there_is_no_user(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (401, {"message": "No session"})
 
 
-def test_an_impersonation_opens_a_session_beside_that_of_the_service(
+def test_an_impersonation_leaves_the_service_session_open(
     client: Client, other: Client, virima: SimulatedVirima
 ) -> None:
     service_session = client.post("dologin", LOGIN).json()["sessionId"]
@@ -201,7 +201,7 @@ def test_an_impersonation_opens_a_session_beside_that_of_the_service(
     assert other.get("get-logged-in-user").json()["email"] == JANE.email
 
 
-def test_an_impersonation_may_show_the_service_session_by_its_cookie(client: Client) -> None:
+def test_a_cookie_can_identify_the_session_for_an_impersonation(client: Client) -> None:
     client.post("dologin", LOGIN)
 
     answer = client.post("dologin-impersonate", {"email": JANE.email})
@@ -209,7 +209,7 @@ def test_an_impersonation_may_show_the_service_session_by_its_cookie(client: Cli
     assert (answer.status_code, answer.json()["email"]) == (200, JANE.email)
 
 
-def test_a_logout_ends_that_session_only(client: Client, other: Client, virima: SimulatedVirima) -> None:
+def test_a_logout_ends_only_its_own_session(client: Client, other: Client, virima: SimulatedVirima) -> None:
     service_session = client.post("dologin", LOGIN).json()["sessionId"]
     other.post("dologin-impersonate", {"email": JANE.email, "oldSessionId": service_session})
 
@@ -223,7 +223,7 @@ def test_a_logout_ends_that_session_only(client: Client, other: Client, virima: 
     assert client.get("get-logged-in-user").status_code == 200
 
 
-def test_a_logout_without_a_session_says_so(client: Client) -> None:
+def test_a_logout_without_a_session_reports_it(client: Client) -> None:
     answer = client.get("dologout")
 
     assert (answer.status_code, answer.json()["status"]) == (200, False)
@@ -232,7 +232,7 @@ def test_a_logout_without_a_session_says_so(client: Client) -> None:
 def test_an_unknown_user_is_not_found(client: Client, virima: SimulatedVirima) -> None:
     client.post("dologin", LOGIN)
 
-    answer = client.post("dologin-impersonate", {"email": "nobody@example.com"})
+    answer = client.post("dologin-impersonate", {"email": "unknown@example.com"})
 
     assert (answer.status_code, answer.json()) == (404, {"message": "No such user"})
     assert len(virima.sessions) == 1
@@ -250,7 +250,7 @@ def test_an_impersonation_needs_a_session_of_a_service_account(client: Client) -
     )
 
 
-def test_a_second_factor_that_is_still_to_come_is_told(client: Client) -> None:
+def test_a_pending_second_factor_is_reported(client: Client) -> None:
     client.post("dologin", LOGIN)
 
     details = client.post("dologin-impersonate", {"email": MAX.email}).json()
@@ -266,28 +266,28 @@ def test_ended_sessions_are_unknown(client: Client, virima: SimulatedVirima) -> 
     assert client.get("get-logged-in-user").status_code == 401
 
 
-def test_a_mail_to_reset_a_password_is_kept(client: Client, virima: SimulatedVirima) -> None:
+def test_a_mail_to_reset_a_password_is_recorded(client: Client, virima: SimulatedVirima) -> None:
     answer = client.post("reset-password-send-mail", {"email": JANE.email})
-    unknown = client.post("reset-password-send-mail", {"email": "nobody@example.com"})
+    unknown = client.post("reset-password-send-mail", {"email": "unknown@example.com"})
 
     assert (answer.status_code, answer.json().keys()) == (200, {"id", "response"})
     assert unknown.status_code == 404
     assert virima.reset_mails == [JANE.email]
 
 
-def test_a_reset_password_is_the_one_to_log_in_with(client: Client) -> None:
+def test_a_reset_password_replaces_the_old_one(client: Client) -> None:
     reset = {"email": JANE.email, "instance": "x", "password": "new", "directPasswordChange": True}
 
     answer = client.post("reset-password", reset)
     old = client.post("dologin", {"email": JANE.email, "password": JANE.password})
     new = client.post("dologin", {"email": JANE.email, "password": "new"})
-    unknown = client.post("reset-password", reset | {"email": "nobody@example.com"})
+    unknown = client.post("reset-password", reset | {"email": "unknown@example.com"})
 
     assert (answer.status_code, answer.json().keys()) == (200, {"id", "response"})
     assert [old.status_code, new.status_code, unknown.status_code] == [401, 200, 404]
 
 
-def test_the_wizard_of_a_new_installation_is_kept(client: Client, virima: SimulatedVirima) -> None:
+def test_the_wizard_of_a_new_installation_is_recorded(client: Client, virima: SimulatedVirima) -> None:
     answer = client.post("initial-set-up-wizard", {**LOGIN, "wizardJson": "{}"})
     wrong = client.post("initial-set-up-wizard", {**LOGIN, "password": "wrong", "wizardJson": "{}"})
 
@@ -310,7 +310,7 @@ def test_the_wizard_of_a_new_installation_is_kept(client: Client, virima: Simula
         ("initial-set-up-wizard", {**LOGIN, "wizardJson": {}}, "wizardJson: expected a string"),
     ],
 )
-def test_a_malformed_body_is_refused_by_its_field(client: Client, operation: str, body: object, problem: str) -> None:
+def test_a_malformed_body_is_refused_with_its_field(client: Client, operation: str, body: object, problem: str) -> None:
     answer = client.post(operation, body)
 
     assert (answer.status_code, answer.json()["message"]) == (400, f"Malformed request: {problem}")
@@ -333,16 +333,16 @@ def test_a_person_added_later_is_found(client: Client, virima: SimulatedVirima) 
     assert details["displayName"] == "New Person"
 
 
-def test_a_detail_that_user_details_does_not_have_is_refused() -> None:
+def test_an_unknown_field_of_user_details_is_refused() -> None:
     with pytest.raises(ValueError, match="UserDetails has no shoeSize"):
         Person("a@example.com", "A", details={"shoeSize": 42})
 
 
-def test_the_state_tells_everything_but_secrets(client: Client, virima: SimulatedVirima) -> None:
+def test_the_state_contains_no_secrets(client: Client, virima: SimulatedVirima) -> None:
     client.post("dologin", LOGIN)
     client.post("dologin-impersonate", {"email": JANE.email})
 
-    told = json.dumps(virima.state())
+    state = json.dumps(virima.state())
 
     assert virima.calls == {"login/dologin": 1, "login/dologin-impersonate": 1}
-    assert not [secret for secret in virima.secrets_sent() if secret in told]
+    assert not [secret for secret in virima.secrets_sent() if secret in state]

@@ -1,41 +1,19 @@
-"""Faults of a simulator, switched on from Python and over HTTP, as a caller meets them."""
+"""Faults of a simulator, added in Python and over HTTP, as a caller sees them."""
 
 import http.client
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 import requests
-from harness import iem_of
+from simulators.installation import CREDENTIALS, INSTALLATION, PUSH, TOKEN
 
 from relay.simulators.faults import SimulatedFault, parse_fault
-from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import SimulatedIem
 
-USER = ("relay@example.com", "s3cret")
-INSTALLATION = Installation((ApiUser(*USER, customers=frozenset({"ACME"})),), {"ACME": True}, frozenset({"42"}))
-PUSH = "/gbp/push/ACME?integrationid=42"
-TOKEN = "/api/v1/user/token"
+#: Longer than any test (seconds).
 FAR = 600
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(SimulatedIem(INSTALLATION)) as server:
-        yield server
-
-
-@pytest.fixture
-def server(served: SimulatorServer) -> SimulatorServer:
-    served.reset()
-    return served
-
-
-@pytest.fixture
-def iem(server: SimulatorServer) -> SimulatedIem:
-    return iem_of(server)
 
 
 def push(server: SimulatorServer, timeout: float = 5) -> requests.Response:
@@ -44,14 +22,14 @@ def push(server: SimulatorServer, timeout: float = 5) -> requests.Response:
         return session.post(
             server.url + PUSH,
             json={"state": 6, "sysid": "x"},
-            auth=USER,
+            auth=CREDENTIALS,
             timeout=timeout,
             allow_redirects=False,
         )
 
 
 def push_in_a_thread(server: SimulatorServer) -> tuple[threading.Thread, list[int | str]]:
-    """Push beside the test; the list gets the status, or the name of the exception."""
+    """Push in a thread, which appends the status or the name of the exception to the list."""
     outcome: list[int | str] = []
 
     def run() -> None:
@@ -65,7 +43,7 @@ def push_in_a_thread(server: SimulatorServer) -> tuple[threading.Thread, list[in
     return thread, outcome
 
 
-def test_a_canned_status_is_answered_and_nothing_is_applied(server: SimulatorServer, iem: SimulatedIem) -> None:
+def test_a_fault_with_a_status_replaces_the_answer_of_the_service(server: SimulatorServer, iem: SimulatedIem) -> None:
     server.faults.add(SimulatedFault(status=503, headers={"Retry-After": "7"}, count=2))
 
     answers = [push(server) for _ in range(3)]
@@ -92,7 +70,7 @@ def test_a_canned_status_is_answered_and_nothing_is_applied(server: SimulatorSer
         (SimulatedFault(status=299), 299, "application/json", b'{"message": "Status 299"}'),
     ],
 )
-def test_a_canned_answer_has_the_body_it_was_given(
+def test_the_answer_of_a_fault_has_the_given_body(
     server: SimulatorServer, fault: SimulatedFault, status: int, content_type: str | None, body: bytes | None
 ) -> None:
     server.faults.add(fault)
@@ -127,7 +105,7 @@ def test_a_delayed_request_times_out_at_its_caller(server: SimulatorServer) -> N
     assert (server.request_log.arrived, server.request_log.in_flight) == (1, 1)
 
 
-def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServer, iem: SimulatedIem) -> None:
+def test_clearing_the_faults_releases_a_delayed_request(server: SimulatorServer, iem: SimulatedIem) -> None:
     server.faults.add(SimulatedFault(delay=FAR))
     thread, outcome = push_in_a_thread(server)
     assert server.request_log.wait_until(lambda: server.request_log.arrived == 1)
@@ -140,7 +118,7 @@ def test_clearing_the_faults_lets_a_delayed_request_go_on(server: SimulatorServe
     assert len(iem.pushes) == 1
 
 
-def test_a_delay_lasts_as_long_as_it_says(server: SimulatorServer) -> None:
+def test_a_delay_has_the_given_length(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(delay=0.1))
 
     before = time.monotonic()
@@ -149,7 +127,7 @@ def test_a_delay_lasts_as_long_as_it_says(server: SimulatorServer) -> None:
     assert time.monotonic() - before >= 0.1
 
 
-def test_stopping_cuts_a_delayed_request_off_before_it_is_applied() -> None:
+def test_stopping_drops_a_delayed_request_before_it_is_applied() -> None:
     iem = SimulatedIem(INSTALLATION)
     server = SimulatorServer(iem).start()
     server.faults.add(SimulatedFault(delay=FAR))
@@ -163,7 +141,7 @@ def test_stopping_cuts_a_delayed_request_off_before_it_is_applied() -> None:
     assert iem.pushes == []
 
 
-def test_a_dripping_answer_outlives_a_read_timeout(server: SimulatorServer) -> None:
+def test_a_dripping_answer_takes_longer_than_a_read_timeout(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(drip=0.01))
 
     before = time.monotonic()
@@ -173,7 +151,7 @@ def test_a_dripping_answer_outlives_a_read_timeout(server: SimulatorServer) -> N
     assert time.monotonic() - before >= 0.01 * len(answer.content)
 
 
-def test_a_dripping_head_drips_too(server: SimulatorServer) -> None:
+def test_the_head_can_drip_too(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(drip=FAR, drip_head=True))
     thread, outcome = push_in_a_thread(server)
     assert server.request_log.wait_until(lambda: server.request_log.count() == 1)
@@ -197,7 +175,7 @@ def test_stopping_ends_a_dripping_answer() -> None:
     assert outcome != [200]
 
 
-def test_an_oversize_answer_says_the_same_in_more_bytes(server: SimulatorServer, iem: SimulatedIem) -> None:
+def test_an_oversize_answer_is_the_same_json(server: SimulatorServer, iem: SimulatedIem) -> None:
     server.faults.add(SimulatedFault(oversize=2_000_000))
 
     answer = push(server)
@@ -207,29 +185,29 @@ def test_an_oversize_answer_says_the_same_in_more_bytes(server: SimulatorServer,
     assert len(iem.pushes) == 1
 
 
-def test_a_fault_hits_only_the_path_it_names(server: SimulatorServer) -> None:
+def test_a_fault_applies_only_to_its_path(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(status=500, path="/api/"))
 
-    token = requests.post(server.url + TOKEN, auth=USER, timeout=5)
+    token = requests.post(server.url + TOKEN, auth=CREDENTIALS, timeout=5)
 
     assert (token.status_code, push(server).status_code) == (500, 200)
 
 
-def test_an_exact_path_spares_the_paths_that_begin_with_it() -> None:
+def test_an_exact_path_is_not_a_prefix() -> None:
     fault = SimulatedFault(status=500, path="/www_em/login/dologin", exact=True)
 
     assert fault.hits("/www_em/login/dologin")
     assert not fault.hits("/www_em/login/dologin-impersonate")
 
 
-def test_several_faults_are_used_up_in_order(server: SimulatorServer) -> None:
+def test_several_faults_apply_in_order(server: SimulatorServer) -> None:
     for status in (500, 429, 503):
         server.faults.add(SimulatedFault(status=status, count=1))
 
     assert [push(server).status_code for _ in range(4)] == [500, 429, 503, 200]
 
 
-def test_a_counted_fault_hits_that_many_of_many_callers(server: SimulatorServer) -> None:
+def test_a_counted_fault_applies_to_that_number_of_requests(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(status=500, count=5))
 
     pushing = [push_in_a_thread(server) for _ in range(12)]
@@ -240,7 +218,7 @@ def test_a_counted_fault_hits_that_many_of_many_callers(server: SimulatorServer)
     assert statuses == ["200"] * 7 + ["500"] * 5
 
 
-def test_faults_are_switched_over_http(server: SimulatorServer) -> None:
+def test_faults_are_added_and_cleared_over_http(server: SimulatorServer) -> None:
     control = server.url + "/_simulator/faults"
 
     added = requests.post(control, data='{"status": 500, "count": 3}', timeout=5)
@@ -279,7 +257,7 @@ def test_faults_are_switched_over_http(server: SimulatorServer) -> None:
         ('{"drip_head": 1}', "drip_head: expected true or false"),
     ],
 )
-def test_a_fault_that_could_not_be_is_refused(server: SimulatorServer, sent: str, problem: str) -> None:
+def test_an_invalid_fault_is_refused(server: SimulatorServer, sent: str, problem: str) -> None:
     answer = requests.post(server.url + "/_simulator/faults", data=sent, timeout=5)
 
     assert answer.status_code == 400
@@ -287,7 +265,7 @@ def test_a_fault_that_could_not_be_is_refused(server: SimulatorServer, sent: str
     assert server.faults.listed() == []
 
 
-def test_the_control_path_meets_no_fault(server: SimulatorServer) -> None:
+def test_faults_do_not_apply_to_the_control_path(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(drop="before"))
 
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)

@@ -1,4 +1,4 @@
-"""The server under both simulators: connections, the record, the control path, starting and stopping."""
+"""The server of both simulators: connections, the request log, the control path, starting and stopping."""
 
 import http.client
 import json
@@ -8,32 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from harness import iem_of
+from simulators.installation import CREDENTIALS, HEALTH, INSTALLATION, PUSH, RELAY, TOKEN
 
 from relay.simulators.exchange import SimulatorRequest
 from relay.simulators.faults import SimulatedFault
-from relay.simulators.iem_access import ApiUser, Installation
 from relay.simulators.request_log import RequestLog
 from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_iem import SimulatedIem
-
-USER = ("relay@example.com", "s3cret-password")
-INSTALLATION = Installation((ApiUser(*USER, customers=frozenset({"ACME"})),), {"ACME": True}, frozenset({"42"}))
-PUSH = "/gbp/push/ACME?integrationid=42"
-HEALTH = "/publish/healthcheck/"
-TOKEN = "/api/v1/user/token"
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[SimulatorServer]:
-    with SimulatorServer(SimulatedIem(INSTALLATION)) as server:
-        yield server
-
-
-@pytest.fixture
-def server(served: SimulatorServer) -> SimulatorServer:
-    served.reset()
-    return served
 
 
 @pytest.fixture
@@ -59,7 +40,7 @@ def converse(server: SimulatorServer, sent: bytes) -> bytes:
     return received
 
 
-def test_a_connection_is_kept_for_the_next_request(connection: http.client.HTTPConnection) -> None:
+def test_a_connection_is_kept_alive(connection: http.client.HTTPConnection) -> None:
     ask(connection, "GET", HEALTH)
     first = connection.sock
 
@@ -74,10 +55,10 @@ def test_a_connection_is_kept_for_the_next_request(connection: http.client.HTTPC
 
 
 def test_requests_in_one_packet_are_answered_one_by_one(server: SimulatorServer) -> None:
-    one = f"GET {HEALTH} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    first = f"GET {HEALTH} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     last = f"GET {HEALTH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
 
-    received = converse(server, one + one + last)
+    received = converse(server, first + first + last)
 
     assert received.count(b"HTTP/1.1 200 OK") == 3
     assert received.count(b"Connection: close") == 1
@@ -95,7 +76,7 @@ def test_requests_in_one_packet_are_answered_one_by_one(server: SimulatorServer)
         (b"nonsense\r\n\r\n", 400),
     ],
 )
-def test_what_cannot_be_read_is_refused_and_the_connection_closed(
+def test_an_invalid_request_is_refused_and_its_connection_closed(
     server: SimulatorServer, sent: bytes, status: int
 ) -> None:
     received = converse(server, sent)
@@ -107,7 +88,7 @@ def test_what_cannot_be_read_is_refused_and_the_connection_closed(
     assert server.request_log.arrived == 0
 
 
-def test_a_caller_that_goes_away_in_its_body_leaves_no_trace(
+def test_a_caller_that_disconnects_in_its_body_is_not_logged(
     server: SimulatorServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
@@ -120,8 +101,8 @@ def test_a_caller_that_goes_away_in_its_body_leaves_no_trace(
     assert capfd.readouterr().err == ""
 
 
-def test_the_record_tells_what_came_without_its_secrets(server: SimulatorServer) -> None:
-    fetched = requests.post(server.url + TOKEN, auth=USER, timeout=5)
+def test_the_request_log_contains_no_secrets(server: SimulatorServer) -> None:
+    fetched = requests.post(server.url + TOKEN, auth=CREDENTIALS, timeout=5)
     token = fetched.json()["data"]["access_token"]
     requests.post(
         server.url + PUSH + "&token=hidden-one",
@@ -134,9 +115,9 @@ def test_the_record_tells_what_came_without_its_secrets(server: SimulatorServer)
         timeout=5,
     )
 
-    told = requests.get(server.url + "/_simulator/requests", timeout=5)
+    listed = requests.get(server.url + "/_simulator/requests", timeout=5)
 
-    first, second = told.json()["requests"]
+    first, second = listed.json()["requests"]
     assert (first["method"], first["target"], first["status"], first["body"]) == ("POST", TOKEN, 200, None)
     assert first["headers"]["authorization"] == "Basic ***"
     assert (second["target"], second["status"]) == (PUSH + "&token=***", 400)
@@ -147,14 +128,14 @@ def test_the_record_tells_what_came_without_its_secrets(server: SimulatorServer)
         "client": [{"Password": "***", "old_session_id": "***"}],
     }
     assert first["at"] <= first["settled_at"] <= second["at"]
-    everything = told.text + repr(server.request_log.exchanges)
+    everything = listed.text + repr(server.request_log.exchanges)
     assert "hidden" not in everything
     assert token not in everything
-    assert USER[1] not in everything
+    assert RELAY.password not in everything
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "logged"),
     [
         (b"", None),
         (b'"text"', "text"),
@@ -163,33 +144,33 @@ def test_the_record_tells_what_came_without_its_secrets(server: SimulatorServer)
         (b'"' + b"x" * 70_000 + b'"', "70002 bytes"),
     ],
 )
-def test_the_record_keeps_of_a_body_only_readable_json(sent: bytes, kept: object) -> None:
-    record = RequestLog()
+def test_the_request_log_contains_only_bodies_in_json(sent: bytes, logged: object) -> None:
+    request_log = RequestLog()
 
-    record.settle(record.arrive(1), SimulatorRequest("POST", "/", {}, sent), 200, settled_at=2)
+    request_log.settle(request_log.arrive(1), SimulatorRequest("POST", "/", {}, sent), 200, settled_at=2)
 
-    assert [exchange.body for exchange in record.exchanges] == [kept]
+    assert [exchange.body for exchange in request_log.exchanges] == [logged]
 
 
-def test_the_record_is_bounded_and_its_counters_are_not() -> None:
-    record = RequestLog(limit=3)
+def test_the_request_log_is_limited_and_its_counters_are_not() -> None:
+    request_log = RequestLog(limit=3)
 
     for number in range(10):
         request = SimulatorRequest("GET", f"/a?{number}")
-        record.settle(record.arrive(number), request, 200 if number else None, settled_at=number)
+        request_log.settle(request_log.arrive(number), request, 200 if number else None, settled_at=number)
 
-    assert [exchange.target for exchange in record.exchanges] == ["/a?7", "/a?8", "/a?9"]
-    assert (record.arrived, record.in_flight) == (10, 0)
-    assert (record.count(), record.count("/a", 200), record.count("/b")) == (10, 9, 0)
-    assert record.counters() == {"GET /a dropped": 1, "GET /a 200": 9}
+    assert [exchange.target for exchange in request_log.exchanges] == ["/a?7", "/a?8", "/a?9"]
+    assert (request_log.arrived, request_log.in_flight) == (10, 0)
+    assert (request_log.count(), request_log.count("/a", 200), request_log.count("/b")) == (10, 9, 0)
+    assert request_log.counters() == {"GET /a dropped": 1, "GET /a 200": 9}
 
 
-def test_waiting_for_what_does_not_happen_ends(server: SimulatorServer) -> None:
+def test_a_wait_ends_after_its_timeout(server: SimulatorServer) -> None:
     assert not server.request_log.wait_until(lambda: server.request_log.arrived > 0, timeout=0.01)
 
 
-def test_the_state_is_told_over_http(server: SimulatorServer) -> None:
-    requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=5)
+def test_the_state_is_available_over_http(server: SimulatorServer) -> None:
+    requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=CREDENTIALS, timeout=5)
     server.faults.add(SimulatedFault(status=500, path="/never"))
 
     state = requests.get(server.url + "/_simulator/state", timeout=5).json()
@@ -201,15 +182,15 @@ def test_the_state_is_told_over_http(server: SimulatorServer) -> None:
 
 
 def test_tokens_are_revoked_over_http(server: SimulatorServer) -> None:
-    requests.post(server.url + TOKEN, auth=USER, timeout=5)
+    requests.post(server.url + TOKEN, auth=CREDENTIALS, timeout=5)
 
     answer = requests.post(server.url + "/_simulator/revoke", timeout=5)
 
     assert (answer.status_code, answer.json()) == (200, {"revoked": 1})
 
 
-def test_a_reset_forgets_everything(server: SimulatorServer) -> None:
-    requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=5)
+def test_a_reset_deletes_everything(server: SimulatorServer) -> None:
+    requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=CREDENTIALS, timeout=5)
     server.faults.add(SimulatedFault(status=500))
 
     answer = requests.post(server.url + "/_simulator/reset", timeout=5)
@@ -220,10 +201,10 @@ def test_a_reset_forgets_everything(server: SimulatorServer) -> None:
     assert (state["service"]["pushes"], state["service"]["actionables"]) == ([], {})
 
 
-def test_a_reset_drops_the_requests_that_wait(server: SimulatorServer) -> None:
+def test_a_reset_drops_delayed_requests(server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(delay=600))
     with pytest.raises(requests.ReadTimeout):
-        requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=0.05)
+        requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=CREDENTIALS, timeout=0.05)
 
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as waiting:
         waiting.sendall(f"GET {HEALTH} HTTP/1.1\r\n\r\n".encode())
@@ -239,7 +220,7 @@ def test_a_reset_drops_the_requests_that_wait(server: SimulatorServer) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "nothing", 404), ("PUT", "faults", 405), ("POST", "state", 405)]
 )
-def test_the_control_path_refuses_what_it_does_not_know(
+def test_the_control_path_refuses_unknown_requests(
     server: SimulatorServer, method: str, path: str, status: int
 ) -> None:
     answer = requests.request(method, f"{server.url}/_simulator/{path}", timeout=5)
@@ -247,12 +228,10 @@ def test_the_control_path_refuses_what_it_does_not_know(
     assert answer.status_code == status
 
 
-def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer) -> None:
-    iem = iem_of(server)
-
+def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer, iem: SimulatedIem) -> None:
     def push_often(caller: int) -> None:
         with requests.Session() as session:
-            session.auth = USER
+            session.auth = CREDENTIALS
             for number in range(25):
                 body = {"state": number, "sysid": f"ticket-{caller}"}
                 assert session.post(server.url + PUSH, json=body, timeout=5).status_code == 200
@@ -268,7 +247,7 @@ def test_pushes_from_many_callers_are_all_applied(server: SimulatorServer) -> No
     assert server.request_log.count("/gbp/push/ACME", 200) == 200
 
 
-def test_a_stopped_simulator_cuts_idle_connections_and_refuses_new_ones() -> None:
+def test_a_stopped_simulator_closes_idle_connections_and_refuses_new_ones() -> None:
     server = SimulatorServer(SimulatedIem(INSTALLATION)).start()
     idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     ask(idle, "GET", HEALTH)
@@ -282,12 +261,12 @@ def test_a_stopped_simulator_cuts_idle_connections_and_refuses_new_ones() -> Non
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
 
 
-def test_a_simulator_starts_again_on_its_port_with_what_it_knew() -> None:
+def test_a_restarted_simulator_keeps_its_port_and_state() -> None:
     iem = SimulatedIem(INSTALLATION)
     server = SimulatorServer(iem)
     with server:
         before = server.url
-        requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=USER, timeout=5)
+        requests.post(server.url + PUSH, json={"state": 6, "sysid": "x"}, auth=CREDENTIALS, timeout=5)
 
     with server:
         again = requests.get(before + HEALTH, timeout=5)
@@ -308,7 +287,7 @@ def test_stopping_leaves_no_thread_behind() -> None:
 
 
 def test_a_simulator_starts_once(server: SimulatorServer) -> None:
-    with pytest.raises(RuntimeError, match="is started already"):
+    with pytest.raises(RuntimeError, match="is already started"):
         server.start()
 
 
@@ -317,5 +296,5 @@ def test_a_taken_port_is_an_error(server: SimulatorServer) -> None:
         SimulatorServer(SimulatedIem(INSTALLATION), port=server.port).start()
 
 
-def test_only_loopback_is_listened_on_by_default(server: SimulatorServer) -> None:
+def test_a_simulator_listens_on_loopback_by_default(server: SimulatorServer) -> None:
     assert server.url == f"http://127.0.0.1:{server.port}"
