@@ -17,6 +17,7 @@ def describe_problems(problems: Mapping[Any, Any], known: Collection[str] = (), 
         elif found == ["Unknown field."]:
             meant = difflib.get_close_matches(str(name), known, 1)
             yield f"{path}{name} is unknown" + (f"; did you mean {meant[0]}?" if meant else "")
+        elif found == ["Missing data for required field."]:
+            yield f"{path}{name} is missing"
         else:
-            text = " ".join(map(str, found))
-            yield f"{path}{name} {text}" if text == "is missing" else f"{path}{name}: {text}"
+            yield f"{path}{name}: {' '.join(map(str, found))}"

@@ -15,8 +15,6 @@ from marshmallow import fields
 class ValueField(fields.Field[Any]):
     """A field whose value is the result of `read`."""
 
-    default_error_messages = {"required": "is missing"}  # noqa: RUF012 - as marshmallow declares it
-
     def __init__(self, read: Callable[[Any], Any], *, reads_null: bool = False, **options: Any) -> None:
         """`reads_null`: `read` decides about null too; otherwise marshmallow does, by `allow_none`."""
         super().__init__(**options)

@@ -21,7 +21,7 @@ from relay.errors import RequestBodyError
 from relay.iem.publish_bodies import PATHS, AdaptorHealth, Event, Publication
 
 _Reader = Callable[[Any], Any]
-_OBJECT_ERRORS: dict[str, Any] = {"required": "is missing", "null": "expected a JSON object, not null"}
+_OBJECT_ERRORS: dict[str, Any] = {"null": "expected a JSON object, not null"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", re.ASCII)
 _SPLIT = re.compile(r".+_.+_.+", re.DOTALL)
@@ -104,9 +104,9 @@ def _object(schema: type[Schema]) -> fields.Field[Any]:
 
 def _list(schema: type[Schema]) -> fields.Field[Any]:
     return fields.List(
-        fields.Nested(schema, error_messages={"null": "expected a JSON object, not null"}),
+        fields.Nested(schema, error_messages=_OBJECT_ERRORS),
         required=True,
-        error_messages={"required": "is missing", "null": "expected a list, not null", "invalid": "expected a list"},
+        error_messages={"null": "expected a list, not null", "invalid": "expected a list"},
     )
 
 

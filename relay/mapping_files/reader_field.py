@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar, cast
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
+
+from relay.core.value_field import ValueField
 
 T = TypeVar("T")
 _Reader = TypeVar("_Reader", bound=Callable[[Any], Any])
@@ -46,15 +48,11 @@ class MessageAt(str):
         return self
 
 
-class ReaderField(fields.Field[Any]):
+class ReaderField(ValueField):
     """A field whose value is read by `read`. Its metadata is the reader's JSON Schema and `metadata`."""
 
     def __init__(self, read: Callable[[Any], Any], *, metadata: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(metadata={**shape_of(read), **metadata}, **options)
-        self.read = read
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        return self.read(value)
+        super().__init__(read, metadata={**shape_of(read), **metadata}, **options)
 
 
 def read_each(values: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
