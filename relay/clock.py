@@ -1,4 +1,4 @@
-"""The clock that every part is given, so that a test can set the time; and the background loops."""
+"""The clock, which is passed in so that a test can set the time; and the background loops."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def every(
     """Call `turn` every `seconds` in a daemon thread, until `stopping` is set. Return the thread.
 
     A turn that returns True is followed by the next one without a wait. Setting `wake_up` ends a wait early.
-    `at_once`: the first turn does not wait. An exception ends a turn, never the loop: see `contain`. While Redis is away
-    turns fail silently, because the delivery loop logs that.
+    `at_once`: the first turn does not wait. An exception ends a turn, never the loop: see `contain`. While Redis is away,
+    turns fail silently: the delivery loop logs it.
     """
 
-    def is_more_to_do() -> bool:
+    def has_more_to_do() -> bool:
         with suppress(StoreUnavailableError):
             return bool(contain(turn, lambda: None, what=f"the background loop {name}"))
         return False
@@ -68,7 +68,7 @@ def every(
                 return
             if wake_up:
                 wake_up.clear()
-            pause = 0.0 if is_more_to_do() else seconds
+            pause = 0.0 if has_more_to_do() else seconds
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
@@ -78,8 +78,8 @@ def every(
 def contain(work: Callable[[], _T], on_bug: Callable[[], _T], *, what: str) -> _T:
     """Return the result of `work`. If it raises, log the traceback as a bug in `what`, and return the result of `on_bug`.
 
-    For work on one of several items, when a bug with one must not stop the others. StoreUnavailableError is not a bug:
-    it is passed on.
+    Use it for work on one of several items, if a bug with one item must not stop the work on the others.
+    StoreUnavailableError is not a bug: it is raised.
     """
     try:
         return work()

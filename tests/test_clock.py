@@ -1,4 +1,4 @@
-"""Background loops: they survive a bug, stay silent while Redis is away, and end when they are told to stop."""
+"""Background loops survive a bug, stay silent while Redis is away, and end when they are stopped."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The delivery loop of a worker: take, attempt, settle; and finish what is in flight when it is stopped.
 
-One thread, the loop, uses the queues. A pool of threads makes the attempts and reports their results to the inbox. While Redis
-is away the loop waits, and settles the attempts of the meantime when Redis is back. Clock and pool are passed in, so that a
+One thread, the loop, uses the queues. A pool of threads makes the attempts, and puts their results into the inbox. While Redis
+is away the loop waits; it keeps the results, and settles them when Redis is back. Clock and pool are passed in, so that a
 simulation can run the loop turn by turn.
 """
 
@@ -30,12 +30,12 @@ _LOG = logging.getLogger("relay.worker")
 
 #: Maximum time between two takes from one queue: a wake-up can get lost (seconds).
 _TAKE_EVERY = 1.0
-#: Maximum time between two looks at the clock while the worker stops (seconds).
+#: Maximum duration of one turn while the worker stops (seconds).
 _DRAIN_TURN = 0.2
 
 
 class Worker:
-    """Delivers what is in the integrations' queues, until it is stopped."""
+    """Delivers what is in the queues of the integrations, until it is stopped."""
 
     def __init__(
         self,
@@ -147,10 +147,10 @@ class Worker:
         iem = lane.integration.iem
         deadline = self._monotonic() + longest_attempt(iem)
         lease = int(lease_of(iem) * 1000)
-        batch = lane.queue.take(self._name, room, lease=lease, config=lane.config, now=self._now_ms())
-        is_full = len(batch.assignments) == room
-        lane.due_at = 0.0 if is_full else self._next_take(batch.look_again_at)
-        for assignment in batch.assignments:
+        taken = lane.queue.take(self._name, room, lease=lease, config=lane.config, now=self._now_ms())
+        has_more = len(taken.assignments) == room
+        lane.due_at = 0.0 if has_more else self._next_take(taken.look_again_at)
+        for assignment in taken.assignments:
             lane.in_flight += 1
             self._executor.submit(self._attempt, lane, assignment, deadline)
 
