@@ -64,27 +64,27 @@ class Sealer:
     def seal(self, integration: str) -> int:
         """Seal the new records of one trail, and return their number. Raises StoreUnavailableError."""
         sealed = 0
-        before: Seal | Anchor | None = self._chain.last(integration) or self._chain.anchor(integration)
-        if not self._trusts(integration, before):
+        previous: Seal | Anchor | None = self._chain.last(integration) or self._chain.anchor(integration)
+        if not self._trusts(integration, previous):
             return 0
         for _ in range(_MAX_SEALS):
-            records = self._trail.read_after(integration, before.last if before else None, limit=MAX_SEALED_RECORDS)
+            records = self._trail.read_after(integration, previous.last if previous else None, limit=MAX_SEALED_RECORDS)
             if not records:
                 break
-            seal = make_seal(self._key, integration, before, records)
+            seal = make_seal(self._key, integration, previous, records)
             if not self._chain.add(seal):
                 break  # another process has added a seal
-            before, sealed = seal, sealed + len(records)
-        self._last[integration] = before.number if before else 0
+            previous, sealed = seal, sealed + len(records)
+        self._last[integration] = previous.number if previous else 0
         return sealed
 
-    def _trusts(self, integration: str, before: Seal | Anchor | None) -> bool:
+    def _trusts(self, integration: str, previous: Seal | Anchor | None) -> bool:
         """Return whether the relay made the chain's last seal. A forged chain must not be continued with the real key."""
-        number, seen = before.number if before else 0, self._last.get(integration, 0)
-        is_ours = before is None or before.key != self._key.name or self._key.mac(before.text) == before.mac
+        number, seen = previous.number if previous else 0, self._last.get(integration, 0)
+        is_ours = previous is None or previous.key != self._key.name or self._key.mac(previous.text) == previous.mac
         if is_ours and number >= seen:
             return True
-        if is_ours and isinstance(before, Seal):
+        if is_ours and isinstance(previous, Seal):
             # A failover can lose the last seals. If sealing stopped for that, the trail would grow without bound.
             message = "the audit trail has lost its last seals, in a failover or by tampering: sealing continues"
             log(_LOG, logging.ERROR, message, integration=integration, last_seal=number, seen=seen)
