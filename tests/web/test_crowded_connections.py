@@ -54,6 +54,8 @@ def test_connections_that_have_sent_something_do_not_lock_others_out(small_web: 
         assert time_of_a_webhook(small_web) < 2
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_long_incomplete_heads_do_not_block_others(small_web: Relay) -> None:
     sent = b"POST /webhooks/acme HTTP/1.1\r\nHost: relay\r\n" + b"c: x\r\n" * 10_500 + b"Content-Length: 1000\r\n\r\n"
     with ExitStack() as connections:

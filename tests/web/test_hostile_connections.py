@@ -89,6 +89,7 @@ def test_a_connection_without_a_request_does_not_delay_the_stop(unstarted_relay:
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_silent_connections_make_room_for_others(unstarted_relay: Relay) -> None:
     unstarted_relay.environ["GUNICORN_CMD_ARGS"] = "--worker-connections 40"
     web = unstarted_relay.start_web(processes=1)
