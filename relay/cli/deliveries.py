@@ -1,70 +1,65 @@
-"""`relay deliveries …`: look for them, look at one, replay and discard dead letters."""
+"""`relay deliveries …`: list and show deliveries; replay and discard dead letters."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import click
 
 from relay.cli.terminal import actor, json_option, print_json, print_record, print_table, why_option, with_operations
-from relay.core.values import parse_date_time
+from relay.cli.times import DateTime
 from relay.errors import ConflictError, NotFoundError
 from relay.operations.operations import Operations
 from relay.store.delivery_reader import STATUSES, DeliveryQuery
-
-
-class Moment(click.ParamType[int]):
-    """A date and time on the command line, as Unix milliseconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the milliseconds, or fail with what was expected."""
-        moment = parse_date_time(str(value))
-        if moment is None:
-            self.fail(f"{value!r} is not a date and time such as 2026-11-22T10:20:30Z", param, ctx)
-        return moment
-
 
 _COLUMNS = ("id", "integration", "number", "sys_id", "status", "reason", "created_at", "next_attempt_at")
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     options = (
-        click.option("--integration", help="Only of this integration."),
-        click.option("--reason", help="Only with this reason."),
-        click.option("--since", type=Moment(), help="Only accepted since, such as 2026-11-22T10:20:30Z."),
-        click.option("--until", type=Moment(), help="Only accepted until."),
+        click.option("--integration", help="Only this integration."),
+        click.option("--reason", help="Only this reason, such as refused."),
+        click.option("--since", type=DateTime(), help="Accepted at or after, such as 2026-11-22T10:20:30Z."),
+        click.option("--until", type=DateTime(), help="Accepted at or before."),
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="List the dead letters, and change nothing.")
+
+
 @click.group
 def deliveries() -> None:
-    """Look for deliveries; replay and discard dead letters."""
+    """List deliveries; replay and discard dead letters."""
 
 
 @deliveries.command("list")
-@click.option("--status", type=click.Choice(STATUSES), help="Only of this status.")
-@click.option("--sys-id", help="Only of this ticket.")
-@click.option("--number", help="Only of the ticket with this number.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only this status.")
+@click.option("--sys-id", help="Only the ticket with this sys_id.")
+@click.option("--number", help="Only the ticket with this number.")
 @_filters
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number.")
 @json_option
 @with_operations
-def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
-    """List deliveries, newest first."""
-    found = list(islice(operations.deliveries.walk(integration, DeliveryQuery(**wanted)), limit))
+def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool, **filters: Any) -> None:
+    """List deliveries, newest first.
+
+    \b
+    Example:
+      relay deliveries list --status dead --integration acme
+      relay deliveries list --number INC0010023
+    """
+    found = list(islice(operations.deliveries.walk(integration, DeliveryQuery(**filters)), limit))
     if as_json:
         print_json(found)
         return
-    print_table(([one[column] for column in _COLUMNS] for one in found), _COLUMNS)
+    _print_deliveries(found)
 
 
 @deliveries.command
@@ -72,92 +67,118 @@ def list_(operations: Operations, *, integration: str | None, limit: int, as_jso
 @json_option
 @with_operations
 def show(operations: Operations, delivery_id: str, *, as_json: bool) -> None:
-    """Show one delivery: its record and its attempts."""
+    """Show one delivery: its record and its attempts.
+
+    \b
+    Example:
+      relay deliveries show 01JD3W8Z6V0S9K2M4N6P8Q0R2T
+    """
     (print_json if as_json else print_record)(operations.deliveries.find(delivery_id))
 
 
 @deliveries.command
 @click.argument("delivery_ids", nargs=-1)
 @_filters
-@click.option("--as-mapped", is_flag=True, help="With the IEM state of then, not by the mapping of now.")
-@click.option("--rate", type=click.FloatRange(0.1), default=100.0, show_default=True, help="How many a second at most.")
-@click.option("--dry-run", is_flag=True, help="Only tell which.")
+@click.option("--as-mapped", is_flag=True, help="Send the original IEM state, not that of the current mapping.")
+@click.option("--rate", type=click.FloatRange(0.1), default=100.0, show_default=True, help="Maximum per second.")
+@dry_run_option
 @with_operations
 def replay(
-    operations: Operations, delivery_ids: tuple[str, ...], *, as_mapped: bool, rate: float, dry_run: bool, **wanted: Any
+    operations: Operations,
+    delivery_ids: tuple[str, ...],
+    *,
+    as_mapped: bool,
+    rate: float,
+    dry_run: bool,
+    **filters: Any,
 ) -> None:
-    """Replay dead letters: DELIVERY_IDS, or all that the filter means, the oldest first."""
-    letters = _chosen(operations, delivery_ids, wanted)
+    """Replay dead letters.
+
+    Replays DELIVERY_IDS, or all dead letters that match the filters, oldest first. Exit status 1 if a dead letter could not
+    be replayed.
+
+    \b
+    Example:
+      relay deliveries replay 01JD3W8Z6V0S9K2M4N6P8Q0R2T
+      relay deliveries replay --integration acme --reason refused --dry-run
+    """
+    letters = _choose(operations, delivery_ids, filters)
     if dry_run:
-        print_table(([one[column] for column in _COLUMNS] for one in letters), _COLUMNS)
+        _print_deliveries(letters)
         return
-    counts = {"replayed": 0, "hindered": 0}
 
-    def replay_one(letter: dict[str, Any]) -> None:
-        replayed = operations.deliveries.replay(letter["id"], actor=actor(), as_mapped=as_mapped)
+    def replay_letter(letter: dict[str, Any]) -> None:
+        result = operations.deliveries.replay(letter["id"], actor=actor(), as_mapped=as_mapped)
         if len(letters) == 1:
-            click.echo(f"{letter['id']} → {replayed.id} {replayed.status}")
-        counts["replayed"] += 1
+            click.echo(f"{letter['id']} → {result.id} {result.status}")
 
-    _each(letters, replay_one, counts, rate)
-    _tell(counts, "replayed")
+    _apply(replay_letter, letters, "replayed", rate)
 
 
 @deliveries.command
 @click.argument("delivery_ids", nargs=-1)
 @_filters
 @why_option
-@click.option("--dry-run", is_flag=True, help="Only tell which.")
+@dry_run_option
 @with_operations
-def discard(operations: Operations, delivery_ids: tuple[str, ...], *, why: str, dry_run: bool, **wanted: Any) -> None:
-    """Close dead letters for good: DELIVERY_IDS, or all that the filter means."""
-    letters = _chosen(operations, delivery_ids, wanted)
+def discard(operations: Operations, delivery_ids: tuple[str, ...], *, why: str, dry_run: bool, **filters: Any) -> None:
+    """Close dead letters permanently.
+
+    Closes DELIVERY_IDS, or all dead letters that match the filters. Exit status 1 if a dead letter could not be closed.
+
+    \b
+    Example:
+      relay deliveries discard 01JD3W8Z6V0S9K2M4N6P8Q0R2T --why "closed in IEM by hand"
+      relay deliveries discard --integration acme --until 2026-11-22T00:00:00Z --dry-run
+    """
+    letters = _choose(operations, delivery_ids, filters)
     if dry_run:
-        print_table(([one[column] for column in _COLUMNS] for one in letters), _COLUMNS)
+        _print_deliveries(letters)
         return
-    counts = {"discarded": 0, "hindered": 0}
 
-    def discard_one(letter: dict[str, Any]) -> None:
+    def discard_letter(letter: dict[str, Any]) -> None:
         operations.deliveries.discard(letter["id"], actor=actor(), why=why)
-        counts["discarded"] += 1
 
-    _each(letters, discard_one, counts, None)
-    _tell(counts, "discarded")
+    _apply(discard_letter, letters, "discarded")
 
 
-def _chosen(operations: Operations, ids: tuple[str, ...], wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    if ids and any(wanted.values()):
-        raise click.UsageError("name deliveries, or give a filter; not both")
-    if ids:
-        return [operations.deliveries.find(one) for one in ids]
-    if not any(wanted.values()):
-        raise click.UsageError("name deliveries, or give a filter such as --integration")
-    integration = wanted.pop("integration")
-    return operations.deliveries.in_replay_order(integration, DeliveryQuery(status="dead", **wanted))
+def _print_deliveries(found: Iterable[dict[str, Any]]) -> None:
+    print_table(([delivery[column] for column in _COLUMNS] for delivery in found), _COLUMNS)
 
 
-def _each(
-    letters: list[dict[str, Any]], act: Callable[[dict[str, Any]], None], counts: dict[str, int], rate: float | None
+def _choose(operations: Operations, delivery_ids: tuple[str, ...], filters: dict[str, Any]) -> list[dict[str, Any]]:
+    if delivery_ids and any(filters.values()):
+        raise click.UsageError("give delivery ids or filters, not both")
+    if delivery_ids:
+        return [operations.deliveries.find(delivery_id) for delivery_id in delivery_ids]
+    if not any(filters.values()):
+        raise click.UsageError("give delivery ids, or a filter such as --integration")
+    integration = filters.pop("integration")
+    return operations.deliveries.in_replay_order(integration, DeliveryQuery(status="dead", **filters))
+
+
+def _apply(
+    act: Callable[[dict[str, Any]], None], letters: list[dict[str, Any]], verb: str, rate: float | None = None
 ) -> None:
-    pace = threading.Event()
+    """Apply `act` to each dead letter, at most `rate` per second, and print how many succeeded; exit status 1 if one failed."""
+    done = failed = 0
     hidden = len(letters) < 2 or not sys.stderr.isatty()
     with click.progressbar(letters, label="dead letters", file=sys.stderr, hidden=hidden) as bar:
-        for letter in _paced(bar, pace, rate):
+        for letter in _paced(bar, rate):
             try:
                 act(letter)
+                done += 1
             except (ConflictError, NotFoundError) as error:
                 click.echo(str(error), err=True)
-                counts["hindered"] += 1
+                failed += 1
+    click.echo(f"{done} {verb}" + (f", {failed} failed" if failed else ""))
+    if failed:
+        raise SystemExit(1)
 
 
-def _paced(letters: Any, pace: threading.Event, rate: float | None) -> Iterator[dict[str, Any]]:
+def _paced(letters: Iterable[dict[str, Any]], rate: float | None) -> Iterator[dict[str, Any]]:
+    pause = threading.Event()
     for number, letter in enumerate(letters):
         if number and rate:
-            pace.wait(1 / rate)
+            pause.wait(1 / rate)
         yield letter
-
-
-def _tell(counts: dict[str, int], done: str) -> None:
-    click.echo(f"{counts[done]} {done}" + (f", {counts['hindered']} not" if counts["hindered"] else ""))
-    if counts["hindered"]:
-        raise SystemExit(1)

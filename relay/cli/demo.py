@@ -1,4 +1,4 @@
-"""What `relay up --demo` adds: a simulated IEM and Virima, a demo integration, and one resolution told step by step."""
+"""The additions of `relay up --demo`: a simulated IEM and Virima, a demo integration, and one resolution shown step by step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from relay.simulators.virima_people import Person
 
 _SENDER, _API_USER, _RESOLVER = "servicenow", "relay@example.com", "ann@example.com"
 _MAPPING = """\
-# The demo's mapping: written anew at each `relay up --demo`. The files in mappings/ show what else there is.
+# The mapping file of the demo. Each `relay up --demo` writes it again. See mappings/ for other examples.
 source: servicenow
 description: the demo
 auth:
@@ -45,7 +45,7 @@ virima:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """The demo's servers and what its children need to know."""
+    """The demo's simulators, and the environment that the relay's processes need."""
 
     iem: SimulatorServer
     virima: SimulatorServer
@@ -54,7 +54,7 @@ class Demo:
 
 
 def start_demo(folder: Path) -> Demo:
-    """Start the simulators on free ports and write the demo's mapping into `folder`."""
+    """Start the simulators on free ports, and write the mapping file of the demo to `folder`."""
     password = secrets.token_hex(8)
     user = ApiUser(_API_USER, password, frozenset({"DEMO"}))
     iem = SimulatorServer(SimulatedIem(Installation((user,), {"DEMO": True}, frozenset({"1"})))).start()
@@ -88,55 +88,60 @@ def make_incident() -> dict[str, str]:
     }
 
 
-def tell_demo(demo: Demo, base_url: str, wait_for: Callable[[Callable[[], bool]], bool]) -> bool:
-    """Send one resolution through the relay at `base_url` and tell each step; False where IEM never said Success."""
+def run_demo(demo: Demo, base_url: str, wait_for: Callable[[Callable[[], bool]], bool]) -> bool:
+    """Send one resolution to the relay at `base_url` and print each step. Returns whether IEM answered Success."""
     url = f"{base_url}/webhooks/demo"
     password = demo.environ["DEMO_WEBHOOK_PASSWORD"]
     credentials = b64encode(f"{_SENDER}:{password}".encode()).decode()
     incident = make_incident()
     say("demo", f"ServiceNow resolves {incident['number']} and posts it to {url}")
-    answer = _ask(url, credentials, incident)
+    answer = _request(url, credentials, incident)
     delivery = answer["delivery_id"]
-    say("demo", f"1 accepted   stored before it was answered: {json.dumps(answer)}")
-    say("demo", f"2 mapped     by {demo.mappings / 'demo.yaml'}: ServiceNow's state 6 (Resolved) is IEM's state 6")
+    say("demo", f"1 accepted   stored, then answered: {json.dumps(answer)}")
+    say("demo", f"2 mapped     by {demo.mappings / 'demo.yaml'}: ServiceNow state 6 (Resolved) maps to IEM state 6")
 
     def is_delivered() -> bool:
         pushed = demo.iem.request_log.count("/gbp/push/", 200) > 0
-        return pushed and _ask(f"{url}/deliveries/{delivery}", credentials)["delivery_status"] == "delivered"
+        return pushed and _request(f"{url}/deliveries/{delivery}", credentials)["delivery_status"] == "delivered"
 
     if not wait_for(is_delivered):
-        say("demo", "  but IEM has not said Success: the lines of the worker above tell why")
+        say("demo", "  IEM did not answer Success: the log lines of the worker above show the reason")
         return False
-    _tell_iem(demo, incident["sys_id"])
-    say("demo", f"5 delivered  GET {url}/deliveries/{delivery} says so to the sender")
+    _print_requests(demo, incident["sys_id"])
+    say("demo", f"5 delivered  the sender can ask for the status: GET {url}/deliveries/{delivery}")
     if wait_for(lambda: bool(_lookups(demo))):
         lookup = _lookups(demo)[0]
-        say("demo", f"6 resolver   looked up for the audit trail: {lookup.method} {lookup.target} → {lookup.status}")
+        say(
+            "demo",
+            f"6 resolver   looked up in Virima for the audit trail: {lookup.method} {lookup.target} → {lookup.status}",
+        )
     body = json.dumps({**make_incident(), "resolved_by": _RESOLVER})
-    say("demo", "Send another one:")
+    say("demo", "Send another resolution:")
     say("demo", f"  curl -u {_SENDER}:{password} {url} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
     say(
         "demo",
         f'Make IEM fail three times:  curl {demo.iem.url}/_simulator/faults -d \'{{"status": 503, "count": 3}}\'',
     )
-    say("demo", f"What IEM got:  curl {demo.iem.url}/_simulator/requests    Health:  curl {base_url}/readyz")
+    say("demo", f"Requests to IEM:  curl {demo.iem.url}/_simulator/requests    Health:  curl {base_url}/readyz")
     return True
 
 
-def _tell_iem(demo: Demo, sys_id: str) -> None:
+def _print_requests(demo: Demo, sys_id: str) -> None:
     exchanges = demo.iem.request_log.exchanges
-    token = next(one for one in exchanges if one.target.startswith("/api/v1/user/token"))
-    push = next(one for one in exchanges if one.target.startswith("/gbp/push/") and sys_id in str(one.body))
+    token = next(exchange for exchange in exchanges if exchange.target.startswith("/api/v1/user/token"))
+    pushes = (exchange for exchange in exchanges if exchange.target.startswith("/gbp/push/"))
+    push = next(exchange for exchange in pushes if sys_id in str(exchange.body))
     say("demo", f"3 token      fetched once for all processes: {token.method} {token.target} → {token.status}")
     body = json.dumps({"state": 6, "sysid": sys_id}, separators=(",", ":"))
     say("demo", f"4 pushed     {push.method} {push.target} {body} → {push.status} Success")
 
 
 def _lookups(demo: Demo) -> list[Exchange]:
-    return [one for one in demo.virima.request_log.exchanges if one.target.endswith("dologin-impersonate")]
+    exchanges = demo.virima.request_log.exchanges
+    return [exchange for exchange in exchanges if exchange.target.endswith("dologin-impersonate")]
 
 
-def _ask(url: str, credentials: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+def _request(url: str, credentials: str, body: dict[str, str] | None = None) -> dict[str, Any]:
     headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     with urlopen(Request(url, data, headers), timeout=10) as answer:  # noqa: S310 - http on loopback  # nosec B310

@@ -1,4 +1,4 @@
-"""`relay doctor`: a line for each thing that the relay needs."""
+"""`relay doctor`: one line for each thing that the relay needs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import asdict
 import click
 
 from relay.cli.terminal import json_option, print_finding, print_json
-from relay.doctor.examination import examine
-from relay.doctor.finding import Finding, State, failed
+from relay.core.plural import count_of
+from relay.doctor.diagnosis import diagnose
+from relay.doctor.finding import Finding, State, has_failed
 from relay.foundation import lay_foundation
 from relay.mapping_files.checker import Side
 from relay.settings import read_environment
@@ -20,23 +21,30 @@ from relay.settings import read_environment
     "--for",
     "side",
     type=click.Choice(["web", "worker"]),
-    help="Of which process this machine has the secrets: IEM and Virima are asked where it is the worker's. Without it of both.",
+    help="The process whose secrets this machine has. Default: both. IEM and Virima are checked where workers run.",
 )
 @json_option
 def doctor(*, side: Side | None, as_json: bool) -> None:
-    """Examine settings, Redis, mapping files, each IEM's token and each Virima's login. Nothing is pushed to IEM.
+    """Check settings, Redis, mapping files, IEM and Virima.
 
-    One line each, and what to do about it. Exit status 1 where something must be mended; 78 where the settings are wrong.
+    Prints one line for each check, with advice. Nothing is pushed to IEM. Exit status 1 if a check failed, 78 if the settings
+    are wrong.
+
+    \b
+    Example:
+      relay doctor
+      relay doctor --for web --json
     """
     environ = read_environment()
     findings: list[Finding] = []
-    for one in examine(lay_foundation(environ), environ, side):
-        findings.append(one)
+    for finding in diagnose(lay_foundation(environ), environ, side):
+        findings.append(finding)
         if not as_json:
-            print_finding(one)
+            print_finding(finding)
     if as_json:
-        print_json([asdict(one) for one in findings])
+        print_json([asdict(finding) for finding in findings])
     else:
-        counts = {state: sum(one.state is state for one in findings) for state in State}
-        click.echo(f"{counts[State.FAIL]} failed, {counts[State.WARN]} warnings, {counts[State.OK]} good")
-    sys.exit(1 if failed(findings) else 0)
+        counts = {state: sum(finding.state is state for finding in findings) for state in State}
+        warnings = count_of(counts[State.WARN], "warning")
+        click.echo(f"{counts[State.FAIL]} failed, {warnings}, {counts[State.OK]} passed")
+    sys.exit(1 if has_failed(findings) else 0)

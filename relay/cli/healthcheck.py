@@ -1,4 +1,4 @@
-"""`relay healthcheck web|worker`: for containers and supervisors that run a command instead of asking over HTTP."""
+"""`relay healthcheck web|worker`: for containers and supervisors that run a command instead of an HTTP request."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import click
 
-from relay.cli.terminal import shown
-from relay.doctor.web import NoAnswerError, ask_readiness, tell_readiness
+from relay.cli.terminal import printable
+from relay.doctor.readiness import NoAnswerError, fetch_readiness, summarise_readiness
 from relay.foundation import connect, lay_foundation
 from relay.settings import read_environment
 from relay.store.heartbeats import SILENT_AFTER, Heartbeats
@@ -17,38 +17,51 @@ from relay.store.heartbeats import SILENT_AFTER, Heartbeats
 
 @click.group
 def healthcheck() -> None:
-    """Tell by exit status whether web, or this machine's worker, is well: 0, or 1 and why."""
+    """Check web or a worker of this machine, by exit status.
+
+    Exit status 0 if it is healthy; otherwise 1, with the reason on stderr.
+    """
 
 
 @healthcheck.command
 def web() -> None:
-    """Ask /readyz where RELAY_BIND (or PORT) says that web listens; exit status 1 where it cannot accept webhooks."""
+    """Check that web accepts webhooks.
+
+    Requests /readyz at the address of RELAY_BIND or PORT. Exit status 1 if web does not answer or cannot accept webhooks.
+
+    \b
+    Example:
+      relay healthcheck web
+    """
     environ = read_environment()
     try:
-        status, content = ask_readiness(lay_foundation(environ).settings, environ)
+        status, content = fetch_readiness(lay_foundation(environ).settings, environ)
     except NoAnswerError as error:
-        _end(well=False, says=str(error))
-    _end(well=status == 200, says=f"web: {tell_readiness(content)}")
+        _end(str(error), is_healthy=False)
+    _end(f"web: {summarise_readiness(content)}", is_healthy=status == 200)
 
 
 @healthcheck.command
 def worker() -> None:
-    """Look in Redis whether a worker of this host has been at work in the last 15 seconds; exit status 1 where none has.
+    """Check that a worker of this host is running.
 
-    Redis being away makes this fail, and no worker: they wait for it. Do not restart workers because of it.
+    Exit status 1 if none has sent a heartbeat in the last 15 seconds, and while Redis is away. Workers wait for Redis: do not
+    restart them because Redis is away.
+
+    \b
+    Example:
+      relay healthcheck worker
     """
     foundation = lay_foundation()
     host, now = socket.gethostname(), foundation.clock.now_ms()
-    beats = Heartbeats(connect(foundation.settings)).workers()
-    ages = [now - at for name, at in beats.items() if name.rsplit("-", 2)[0] == host]
+    heartbeats = Heartbeats(connect(foundation.settings)).workers()
+    ages = [now - at for name, at in heartbeats.items() if name.rsplit("-", 2)[0] == host]
     if not ages:
-        _end(well=False, says=f"no worker of {host} has been heard of")
-    _end(
-        well=min(ages) <= SILENT_AFTER,
-        says=f"the last heartbeat of a worker of {host} was {min(ages) / 1000:.1f} s ago",
-    )
+        _end(f"no worker of {host} has sent a heartbeat", is_healthy=False)
+    age = min(ages)
+    _end(f"the last heartbeat of a worker of {host} was {age / 1000:.1f} s ago", is_healthy=age <= SILENT_AFTER)
 
 
-def _end(*, well: bool, says: str) -> NoReturn:
-    click.echo(shown(says), err=not well)
-    sys.exit(0 if well else 1)
+def _end(message: str, *, is_healthy: bool) -> NoReturn:
+    click.echo(printable(message), err=not is_healthy)
+    sys.exit(0 if is_healthy else 1)

@@ -1,4 +1,4 @@
-"""`relay integrations …`: how they stand, and parking and resuming them by hand."""
+"""`relay integrations …`: list integrations; park and resume them by hand."""
 
 from __future__ import annotations
 
@@ -12,43 +12,39 @@ from relay.cli.terminal import (
     print_json,
     print_record,
     print_table,
-    shown,
+    printable,
     why_option,
     with_operations,
 )
 from relay.operations.operations import Operations
 
+_COLUMNS = ("name", "status", "reason", "since", "next_probe_at", "pending", "oldest_pending_at", "dead", "rejections")
+
 
 @click.group
 def integrations() -> None:
-    """See how integrations stand; park and resume them."""
+    """List, park and resume integrations."""
 
 
 @integrations.command("list")
 @json_option
 @with_operations
 def list_(operations: Operations, *, as_json: bool) -> None:
-    """Tell how every integration stands."""
+    """List all integrations with their status and backlog.
+
+    \b
+    Example:
+      relay integrations list
+    """
     found = operations.integrations.show_all()
     if as_json:
         print_json(found)
         return
-    columns = (
-        "name",
-        "status",
-        "reason",
-        "since",
-        "next_probe_at",
-        "pending",
-        "oldest_pending_at",
-        "dead",
-        "rejections",
-    )
-    print_table(([one[column] for column in columns] for one in found), columns)
-    for one in found:
-        for fault in one["faults"]:
-            since = f" (faulty since {one['faults_since']})" if one["faults_since"] else ""
-            click.echo(shown(f"{fault}{since}"))
+    print_table(([integration[column] for column in _COLUMNS] for integration in found), _COLUMNS)
+    for integration in found:
+        for fault in integration["faults"]:
+            since = f" (faulty since {integration['faults_since']})" if integration["faults_since"] else ""
+            click.echo(printable(f"{fault}{since}"))
 
 
 @integrations.command
@@ -57,8 +53,15 @@ def list_(operations: Operations, *, as_json: bool) -> None:
 @json_option
 @with_operations
 def park(operations: Operations, name: str, *, why: str, as_json: bool) -> None:
-    """Deliver nothing for NAME until it is resumed; webhooks are accepted as ever."""
-    _show(operations.integrations.park(name, actor=actor(), why=why), as_json=as_json)
+    """Stop deliveries of the integration NAME until it is resumed.
+
+    Its webhooks are still accepted.
+
+    \b
+    Example:
+      relay integrations park acme --why "maintenance of IEM"
+    """
+    _print(operations.integrations.park(name, actor=actor(), why=why), as_json=as_json)
 
 
 @integrations.command
@@ -67,11 +70,19 @@ def park(operations: Operations, name: str, *, why: str, as_json: bool) -> None:
 @json_option
 @with_operations
 def resume(operations: Operations, name: str, *, why: str, as_json: bool) -> None:
-    """Let NAME go on: at once if it was parked by hand, else by one probe at once."""
-    _show(operations.integrations.resume(name, actor=actor(), why=why), as_json=as_json)
+    """Resume deliveries of the integration NAME.
+
+    If it was parked by hand, all deliveries resume. Otherwise one delivery is sent at once as a probe; if it succeeds,
+    the others follow.
+
+    \b
+    Example:
+      relay integrations resume acme
+    """
+    _print(operations.integrations.resume(name, actor=actor(), why=why), as_json=as_json)
 
 
-def _show(integration: dict[str, Any], *, as_json: bool) -> None:
+def _print(integration: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(integration)
     else:

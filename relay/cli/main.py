@@ -1,4 +1,4 @@
-"""`relay`: finds the command that was asked for and loads no other one."""
+"""`relay`: imports only the module of the command that is run."""
 
 from __future__ import annotations
 
@@ -15,59 +15,79 @@ from relay.errors import ConfigurationError, RelayError
 
 EX_FAILED, EX_CONFIG = 1, 78
 
-#: Command → the module that holds it under the same name, and what it does, in a line.
-_COMMANDS = {
-    "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
-    "worker": ("relay.cli.worker", "Deliver what was accepted to IEM."),
-    "mappings": ("relay.cli.mappings", "Write a new mapping file; check mapping files; print their JSON Schema."),
-    "try": ("relay.cli.try_payload", "Tell what a payload would come to, and send nothing."),
-    "servicenow": ("relay.cli.servicenow", "Write the scripts that ServiceNow developers paste."),
-    "integrations": ("relay.cli.integrations", "See how integrations stand; park and resume them."),
-    "deliveries": ("relay.cli.deliveries", "Look for deliveries; replay and discard dead letters."),
-    "rejections": ("relay.cli.rejections", "Look at webhooks that could not be mapped; replay and discard them."),
-    "explain": ("relay.cli.explain", "Tell the whole story of a ticket or a delivery."),
-    "audit": ("relay.cli.audit", "Read the audit trail, export it, and check its seals."),
-    "iem": ("relay.cli.iem", "Try an integration's IEM out; publish events, metrics, topology and adaptor health."),
-    "virima": ("relay.cli.virima", "Try an integration's Virima out: who the relay is there, and whom it finds."),
-    "doctor": ("relay.cli.doctor", "Examine settings, Redis, mapping files, each IEM and each Virima; push nothing."),
-    "healthcheck": ("relay.cli.healthcheck", "Tell by exit status whether web, or this machine's worker, is well."),
-    "simulate": ("relay.cli.simulate", "Run a simulated IEM or Virima."),
+#: Heading in `relay --help` → command → the module that holds it under the same name, and the first line of its help.
+COMMANDS = {
+    "Run": {
+        "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
+        "worker": ("relay.cli.worker", "Deliver accepted updates to IEM."),
+        "simulate": ("relay.cli.simulate", "Run a simulated IEM or Virima."),
+    },
+    "Mapping files": {
+        "mappings": ("relay.cli.mappings", "Create and check mapping files."),
+        "try": ("relay.cli.try_payload", "Show how a payload would be handled, without sending it."),
+        "servicenow": ("relay.cli.servicenow", "Print a script to paste into ServiceNow."),
+    },
+    "Deliveries and tickets": {
+        "integrations": ("relay.cli.integrations", "List, park and resume integrations."),
+        "deliveries": ("relay.cli.deliveries", "List deliveries; replay and discard dead letters."),
+        "rejections": ("relay.cli.rejections", "List, replay and discard webhooks that could not be mapped."),
+        "explain": ("relay.cli.explain", "Show the whole history of a ticket or a delivery."),
+    },
+    "Audit": {
+        "audit": ("relay.cli.audit", "List, export and verify the audit trail."),
+    },
+    "Upstream services": {
+        "iem": ("relay.cli.iem", "Test an integration's IEM, and publish to it."),
+        "virima": ("relay.cli.virima", "Test an integration's Virima."),
+    },
+    "Diagnosis": {
+        "doctor": ("relay.cli.doctor", "Check settings, Redis, mapping files, IEM and Virima."),
+        "healthcheck": ("relay.cli.healthcheck", "Check web or a worker of this machine, by exit status."),
+    },
 }
+_MODULES = {name: module for commands in COMMANDS.values() for name, (module, _) in commands.items()}
 
-
-#: Where `relay up` of this folder has its Redis: commands beside it find it there.
+#: The Redis of a `relay up` in the same folder. Other commands use it where RELAY_REDIS_URL is not set.
 _EMBEDDED = Path(".relay/redis/redis.sock")
-#: Commands that start it, or must say themselves which one they want.
+#: Commands that start their own Redis, or need an explicit one, or none.
 _OWN_REDIS = frozenset({"up", "worker", "simulate"})
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are used: `relay --help` stays quick."""
+    """A group that imports a command only to run it, so that `relay --help` is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
+        return list(_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _MODULES:
             return None
         function = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), function)
+        command: click.Command = getattr(importlib.import_module(_MODULES[cmd_name]), function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, purpose) for name, (_, purpose) in _COMMANDS.items()])
+        width = max(map(len, _MODULES))
+        for heading, commands in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), purpose) for name, (_, purpose) in commands.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="relay")
 @click.pass_context
 def relay(ctx: click.Context) -> None:
-    """Take ITSM resolution webhooks, keep them durably, and push them to HCL IEM until it says Success."""
+    """Accept ITSM resolution webhooks, store them, and push them to HCL IEM.
+
+    \b
+    Example:
+      relay up --demo
+      relay COMMAND --help
+    """
     if os.environ.get("NO_COLOR"):  # no-color.org
         ctx.color = False
     if ctx.invoked_subcommand not in _OWN_REDIS and _EMBEDDED.is_socket():
-        from relay.settings import read_environment  # noqa: PLC0415 - `relay --help` stays quick
+        from relay.settings import read_environment  # noqa: PLC0415 - `relay --help` stays fast
 
         if not read_environment().get("RELAY_REDIS_URL"):
             os.environ["RELAY_REDIS_URL"] = f"unix://{_EMBEDDED.absolute()}"
@@ -78,13 +98,13 @@ def main() -> None:
     try:
         relay.main(prog_name="relay", standalone_mode=True)
     except ConfigurationError as error:
-        from relay.cli.terminal import shown  # noqa: PLC0415 - `relay --help` stays quick
+        from relay.cli.terminal import printable  # noqa: PLC0415 - `relay --help` stays fast
 
         for problem in error.problems:
-            click.echo(shown(problem), err=True)
+            click.echo(printable(problem), err=True)
         sys.exit(EX_CONFIG)
     except RelayError as error:
-        from relay.cli.terminal import shown  # noqa: PLC0415
+        from relay.cli.terminal import printable  # noqa: PLC0415
 
-        click.echo(shown(str(error)), err=True)
+        click.echo(printable(str(error)), err=True)
         sys.exit(EX_FAILED)

@@ -1,4 +1,4 @@
-"""`relay mappings …`: what admins do with mapping files."""
+"""`relay mappings …`: create mapping files, check them, and print their JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from relay.cli.findings import findings_as_json, print_findings
+from relay.cli.mapping_faults import faults_as_json, print_faults
 from relay.cli.new_mapping import new
+from relay.core.plural import count_of
 from relay.core.redact import Redactor
 from relay.errors import ConfigurationError
 from relay.mapping_files.checker import Side, inspect
@@ -25,7 +26,7 @@ EX_CONFIG = 78
 
 @click.group
 def mappings() -> None:
-    """Write a new mapping file, check mapping files, and tell editors what may stand in them."""
+    """Create and check mapping files."""
 
 
 mappings.add_command(new)
@@ -37,13 +38,18 @@ mappings.add_command(new)
     "--for",
     "side",
     type=click.Choice(["web", "worker"]),
-    help="Whose secrets must be there; missing ones of the other are warnings. Without it both are needed.",
+    help="The process whose secrets are required; missing secrets of the other are warnings. Default: both.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines: a JSON list of files with their faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the files with their faults.")
 def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
-    """Tell every fault in FILES (by default all of RELAY_MAPPINGS) as `file:line:column: message`; exit status 78 if any.
+    """Check FILES, by default all mapping files of RELAY_MAPPINGS.
 
-    Warnings are told alike and change nothing about the exit status.
+    Prints every fault and warning as `file:line:column: message`. Exit status 78 if there is a fault.
+
+    \b
+    Example:
+      relay mappings check
+      relay mappings check --for web mappings/acme.yaml
     """
     for path in files:
         if not path.is_file():
@@ -57,13 +63,20 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
         for file in checked:
             _print(file)
         if not found:
-            click.echo("no mapping files: a file that begins with _ or . is not an integration", err=True)
+            click.echo("no mapping files found; files that begin with _ or . are not read", err=True)
     sys.exit(EX_CONFIG if any(file.faults for file in checked) or not found else 0)
 
 
 @mappings.command
 def schema() -> None:
-    """Print the JSON Schema (2020-12) of a mapping file, for editors."""
+    """Print the JSON Schema of a mapping file, for editors.
+
+    The dialect is 2020-12.
+
+    \b
+    Example:
+      relay mappings schema > mappings/schema.json
+    """
     from relay.mapping_files.json_schema import make_json_schema  # noqa: PLC0415 - only this command needs apispec
 
     click.echo(json.dumps(make_json_schema(load_presets()), indent=2, ensure_ascii=False))
@@ -74,25 +87,24 @@ def _read_all() -> list[MappingFile]:
 
 
 def _neighbours(files: tuple[Path, ...]) -> list[Path]:
-    """Return the mapping files that lie beside `files`: with them they are at work, once they are."""
+    """Return the mapping files in the folders of `files`, because they can push the same integration."""
     found: list[Path] = []
     for folder in {path.parent for path in files}:
-        with suppress(ConfigurationError):  # a folder that cannot be listed has no neighbours to tell of
+        with suppress(ConfigurationError):  # a folder that cannot be listed
             found += mapping_paths(folder)
     return found
 
 
 def _print(file: MappingFile) -> None:
-    print_findings(file)
+    print_faults(file)
     if file.integration and not file.faults:
-        one = file.integration
-        tests = f", {len(one.tests)} tests passed" if one.tests else ""
-        off = "" if one.enabled else ", disabled"
+        integration = file.integration
+        target = f"IEM {integration.iem.customer_id}/{integration.iem.integration_id}"
+        tests = f", {count_of(len(integration.tests), 'test')} passed" if integration.tests else ""
+        disabled = "" if integration.enabled else ", disabled"
         good = click.style("good", fg="green")
-        click.echo(
-            f"{file.path}: {good} ({one.source} → IEM {one.iem.customer_id}/{one.iem.integration_id}{tests}{off})"
-        )
+        click.echo(f"{file.path}: {good} ({integration.source} → {target}{tests}{disabled})")
 
 
 def _as_json(file: MappingFile) -> dict[str, Any]:
-    return {"file": str(file.path), "integration": file.name, "faults": findings_as_json(file)}
+    return {"file": str(file.path), "integration": file.name, "faults": faults_as_json(file)}

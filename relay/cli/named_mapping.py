@@ -1,4 +1,4 @@
-"""The mapping that a command is given: an integration's name, or a file that ends in .yaml."""
+"""The INTEGRATION argument of commands: the name of an integration, or a mapping file that ends in .yaml."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from relay.mapping_files.folder import MappingFile, read_mapping, read_mappings
 from relay.settings import load_settings, read_environment
 
 
-def find_mapping(integration: str) -> MappingFile:
-    """Return the file of a mapping, usable or not; NotFoundError where there is none."""
-    if integration.endswith(".yaml"):
-        if not Path(integration).is_file():
-            raise NotFoundError(f"there is no mapping file {integration}")
-        return read_mapping(Path(integration))
+def find_mapping(name: str) -> MappingFile:
+    """Return the mapping file of an integration, usable or not. Raises NotFoundError where it does not exist."""
+    if name.endswith(".yaml"):
+        if not Path(name).is_file():
+            raise NotFoundError(f"there is no mapping file {name}")
+        return read_mapping(Path(name))
     files = {file.name: file for file in read_mappings(load_settings(read_environment()).mappings)}
-    if integration not in files:
-        raise NotFoundError(f"there is no integration {integration[:64]}: there is {', '.join(files) or 'none'}")
-    return files[integration]
+    if name not in files:
+        existing = f"existing integrations: {', '.join(files)}" if files else "there are no integrations"
+        raise NotFoundError(f"there is no integration {name[:64]}; {existing}")
+    return files[name]
 
 
 def find_integration(name: str) -> Integration:
-    """Return an integration whose file is good.
+    """Return an integration whose mapping file has no faults.
 
     Raises:
-        NotFoundError: there is none of that name.
-        ConfigurationError: its file has faults.
+        NotFoundError: it has no mapping file.
+        ConfigurationError: its mapping file has faults.
     """
     file = find_mapping(name)
     if file.integration is None:

@@ -1,4 +1,4 @@
-"""`relay mappings new`: asks for what a new mapping file needs, writes it, and tells what is still missing."""
+"""`relay mappings new`: asks for what a new mapping file needs, writes it, and lists what is still missing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from relay.cli.next_steps import report
-from relay.cli.terminal import json_option, shown
+from relay.cli.next_steps import print_result
+from relay.cli.terminal import json_option, printable
 from relay.errors import ConfigurationError
 from relay.mapping_files.draft import QUESTIONS, Draft, Question, applies
 from relay.mapping_files.folder import name_of, read_mapping
@@ -21,7 +21,7 @@ _EX_USAGE = 2
 
 
 def _answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give `command` an option for each question but the name."""
+    """Add an option to `command` for each question except the name."""
     for question in reversed(QUESTIONS[1:]):
         usual = f"  [{question.default}]" if question.default else ""
         command = click.option(question.option, help=f"{question.text}.{usual}")(command)
@@ -31,20 +31,27 @@ def _answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command
 @click.argument("name", required=False)
 @_answer_options
-@click.option("--output", help="Where to write it instead of RELAY_MAPPINGS/NAME.yaml; - prints it.")
+@click.option("--output", help="File to write instead of RELAY_MAPPINGS/NAME.yaml; - prints it.")
 @json_option
 def new(name: str | None, *, output: str | None, as_json: bool, **given: str | None) -> None:
-    """Write the mapping file of a new integration, NAME.yaml in RELAY_MAPPINGS, and tell what is still missing.
+    """Create the mapping file of a new integration.
 
-    On a terminal it asks for what no option tells. No secret is asked for: the file names where each one will stand.
-    A file that is there is never replaced. Exit status 1 where nothing could be written, 2 where answers are wrong or missing.
+    Writes NAME.yaml in RELAY_MAPPINGS, and lists the secrets that are still missing. On a terminal it asks for each answer that
+    no option gives. It asks for no secret: the file only names the variable or file of each secret. An existing file is never
+    replaced. Exit status 1 if nothing could be written, 2 if answers are wrong or missing.
+
+    \b
+    Example:
+      relay mappings new acme-prod
+      relay mappings new acme-prod --source servicenow --customer-id ACME --integration-id 42 \\
+        --iem-url https://iem.example.com --iem-username relay@example.com
     """
     answers = {key: answer for key, answer in {"name": name, **given}.items() if answer is not None}
     can_ask = _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
     faults = [*_faults_of(answers, is_complete=not can_ask), *_output_faults(output, answers, as_json=as_json)]
     if faults:
         _refuse(faults)
-    path = _choose_place(output, answers)
+    path = _choose_path(output, answers)
     if can_ask:
         _ask_for_the_rest(answers)
     file = compose(Draft(**answers), path)
@@ -53,9 +60,9 @@ def new(name: str | None, *, output: str | None, as_json: bool, **given: str | N
     else:
         write_new(path, file.text)
         file = read_mapping(path)
-        if file.integration is None:  # somebody else was at it meanwhile
+        if file.integration is None:  # another program has changed it
             raise ConfigurationError(file.formatted_faults())
-    report(file, is_written=output != "-", as_json=as_json)
+    print_result(file, is_written=output != "-", as_json=as_json)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -64,13 +71,13 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 def _refuse(faults: list[str]) -> NoReturn:
     for fault in faults:
-        click.echo(shown(fault), err=True)
-    click.echo("nothing was written; `relay mappings new --help` tells all options", err=True)
+        click.echo(printable(fault), err=True)
+    click.echo("nothing was written; `relay mappings new --help` shows all options", err=True)
     sys.exit(_EX_USAGE)
 
 
 def _faults_of(answers: Mapping[str, str], *, is_complete: bool) -> Iterator[str]:
-    """Yield what is wrong with the answers that were given, and, where they should be complete, what is missing."""
+    """Yield the faults of the given answers and, where they should be complete, the missing ones."""
     for question in QUESTIONS:
         spelling = "NAME" if question.field == "name" else question.option
         answer = answers.get(question.field)
@@ -84,26 +91,26 @@ def _faults_of(answers: Mapping[str, str], *, is_complete: bool) -> Iterator[str
 
 
 def _fault_of(question: Question, answer: str) -> str | None:
-    """Return what is wrong with an answer; a character that nobody sees was not meant, but pasted or hit."""
-    unseen = next((one for one in answer if one == "\n" or shown(one) != one), None)
-    if unseen is not None:
-        return f"holds a character that cannot be seen (U+{ord(unseen):04X}): type it without"
+    """Return what is wrong with an answer. An invisible character was pasted or typed by mistake."""
+    invisible = next((char for char in answer if char == "\n" or printable(char) != char), None)
+    if invisible is not None:
+        return f"contains an invisible character (U+{ord(invisible):04X}): type it without"
     return question.check(answer)
 
 
 def _output_faults(output: str | None, answers: Mapping[str, str], *, as_json: bool) -> Iterator[str]:
     if output == "-" and as_json:
-        yield "--json: tells of a file that was written, and `--output -` writes none"
+        yield "--json: describes the file that was written, but `--output -` writes none"
     elif output == "":
         yield "--output: expected a path, or - for standard output"
     elif output not in {None, "-"} and (name := answers.get("name")):
         path = Path(output or "")
         if path.suffix != ".yaml" or name_of(path) != name:
-            yield f"--output: a file has the name of its integration: call it {name}.yaml, or _{name}.yaml as a draft"
+            yield f"--output: a file has the name of its integration: use {name}.yaml, or _{name}.yaml for a draft"
 
 
-def _choose_place(output: str | None, answers: dict[str, str]) -> Path:
-    """Return where the file goes, or would go. It is settled before other questions: nobody shall answer them in vain."""
+def _choose_path(output: str | None, answers: dict[str, str]) -> Path:
+    """Return the path of the file. It is checked before the other questions, so that no answer is lost."""
     if "name" not in answers:
         answers["name"] = _ask(QUESTIONS[0])
         if faults := list(_output_faults(output, answers, as_json=False)):
@@ -117,14 +124,14 @@ def _choose_place(output: str | None, answers: dict[str, str]) -> Path:
 
 
 def _ask_for_the_rest(answers: dict[str, str]) -> None:
-    """Add to `answers` what is asked for and not there yet."""
+    """Ask for each answer that is not in `answers` yet, and add it."""
     for question in QUESTIONS:
         if question.is_asked and question.field not in answers and applies(question, answers):
             answers[question.field] = _ask(question)
 
 
 def _ask(question: Question) -> str:
-    """Return an answer that is good, however often it takes. The prompt is on stderr: stdout is for the file."""
+    """Ask until the answer is valid, and return it. The prompt is on stderr, because stdout is for the file."""
     usual = f" [{question.default}]" if question.default else ""
     while True:
         click.echo(f"{click.style(question.text, bold=True)}{usual}: ", nl=False, err=True)
@@ -136,4 +143,4 @@ def _ask(question: Question) -> str:
         fault = _fault_of(question, answer)
         if fault is None:
             return answer
-        click.echo(click.style(f"  {shown(fault)}", fg="red"), err=True)
+        click.echo(click.style(f"  {printable(fault)}", fg="red"), err=True)

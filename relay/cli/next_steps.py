@@ -1,4 +1,4 @@
-"""What `relay mappings new` tells once it is done: what the file still needs, and what to do next."""
+"""The output of `relay mappings new`: what it wrote, what the file still needs, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from relay.cli.findings import findings_as_json, print_findings
-from relay.cli.terminal import print_json, shown
+from relay.cli.mapping_faults import faults_as_json, print_faults
+from relay.cli.terminal import print_json, printable
+from relay.core.plural import count_of
 from relay.core.redact import Redactor
 from relay.core.references import Env, Secret
 from relay.mapping_files.checker import Need, inspect, needs_of
@@ -21,27 +22,28 @@ from relay.settings import load_settings, read_environment
 _PROCESSES = {"web": "web", "worker": "the workers"}
 
 
-def report(file: MappingFile, *, is_written: bool, as_json: bool) -> None:
-    """Tell what was written, what it still needs, and what to do next; on stderr where stdout has the file itself."""
+def print_result(file: MappingFile, *, is_written: bool, as_json: bool) -> None:
+    """Print what was written, what it still needs, and what to do next; on stderr where stdout has the file itself."""
     assert file.integration
     assert file.document
     reader = SecretReader(read_environment(), Redactor())
     needs = list(needs_of(file.document, reader))
     folder = load_settings(read_environment()).mappings
-    is_at_work = file.path.resolve() == (folder / f"{file.name}.yaml").resolve()
-    others = [one for one in read_mappings(folder) if one.name != file.name] if is_written and is_at_work else []
+    is_active = file.path.resolve() == (folder / f"{file.name}.yaml").resolve()
+    others = [other for other in read_mappings(folder) if other.name != file.name] if is_written and is_active else []
     checked = inspect([file, *others], reader)[0]
     if as_json:
         print_json(_as_json(checked, needs))
         return
-    one = file.integration
-    verb = click.style("written" if is_written else "good, and not written to any file", fg="green")
-    target = shown(f"{one.source} → IEM {one.iem.customer_id}/{one.iem.integration_id}")
+    integration = file.integration
+    result = click.style("written" if is_written else "good, not written to a file", fg="green")
+    target = f"{integration.source} → IEM {integration.iem.customer_id}/{integration.iem.integration_id}"
+    tests = f"{count_of(len(integration.tests), 'test')} passed"
     err = not is_written
-    click.echo(f"{shown(str(file.path))}: {verb} ({target}, {len(one.tests)} tests passed)", err=err)
-    told_below = {need.key for need in needs}
-    print_findings(checked, err=err, is_told=lambda fault: fault.key not in told_below)
-    for line in (*_missing_lines(needs), *_next_lines(file, is_at_work=is_at_work)):
+    click.echo(f"{printable(str(file.path))}: {result} ({printable(target)}, {tests})", err=err)
+    listed_below = {need.key for need in needs}
+    print_faults(checked, err=err, is_printed=lambda fault: fault.key not in listed_below)
+    for line in (*_missing_lines(needs), *_next_lines(file, is_active=is_active)):
         click.echo(line, err=err)
 
 
@@ -53,7 +55,7 @@ def _as_json(checked: MappingFile, needs: Sequence[Need]) -> dict[str, Any]:
             {"key": need.key, **_reference(need.secret), "process": need.side, "is_there": need.exists}
             for need in needs
         ],
-        "faults": findings_as_json(checked),
+        "faults": faults_as_json(checked),
     }
 
 
@@ -66,27 +68,27 @@ def _missing_lines(needs: Sequence[Need]) -> Iterator[str]:
     if not missing:
         return
     yield "\nStill missing:"
-    names = [shown("".join(_reference(need.secret).values())) for need in missing]
+    names = [printable("".join(_reference(need.secret).values())) for need in missing]
     width = max(map(len, names))
     for name, need in zip(names, missing, strict=True):
         yield f"  {name.ljust(width)}  for {_PROCESSES[need.side]}: `{need.key}`"
     if any(isinstance(need.secret, Env) for need in missing):
-        yield "A process reads its environment at the start: restart it once its variables are set."
+        yield "Processes read their environment when they start: restart them after you set the variables."
 
 
-def _next_lines(file: MappingFile, *, is_at_work: bool) -> Iterator[str]:
+def _next_lines(file: MappingFile, *, is_active: bool) -> Iterator[str]:
     assert file.integration
     assert file.document
     place = shlex.quote(str(file.path))
-    subject = file.name if is_at_work else place
+    subject = file.name if is_active else place
     steps = [
         (f"relay mappings check --for web {place}", "where web runs; `--for worker` where workers run"),
-        (f"relay try {subject} PAYLOAD.json", "what a webhook would come to"),
+        (f"relay try {subject} PAYLOAD.json", "how a webhook would be handled"),
     ]
-    if is_at_work:
-        steps.append(("relay doctor", "whether IEM, and Virima, let the relay in"))
-    if is_at_work and file.integration.source == "servicenow":
-        steps.append((f"relay servicenow {file.name}", "what to set up in ServiceNow"))
+    if is_active:
+        steps.append(("relay doctor", "whether IEM and Virima accept the credentials"))
+    if is_active and file.integration.source == "servicenow":
+        steps.append((f"relay servicenow {file.name}", "the script for ServiceNow, and how to set it up"))
     if not (file.path.parent / SCHEMA_NAME).is_file():
         schema = shlex.quote(str(file.path.parent / SCHEMA_NAME))
         steps.append(
@@ -94,6 +96,6 @@ def _next_lines(file: MappingFile, *, is_at_work: bool) -> Iterator[str]:
         )
     yield "\nNext:"
     if file.integration.source == "service-exchange":
-        yield "  Go through what is marked CHANGE with your field mapping sheet: fields and states in the file are not from it."
+        yield "  Compare everything marked CHANGE with your field mapping sheet: the fields and states in the file are examples."
     width = max(len(command) for command, _ in steps)
-    yield from (shown(f"  {command.ljust(width)}  {purpose}") for command, purpose in steps)
+    yield from (printable(f"  {command.ljust(width)}  {purpose}") for command, purpose in steps)

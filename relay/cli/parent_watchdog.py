@@ -1,6 +1,6 @@
-"""`python -m relay.cli.parent_watchdog COMMAND…`: become COMMAND, and receive SIGTERM if the parent dies without a word.
+"""`python -m relay.cli.parent_watchdog COMMAND…`: become COMMAND, and get SIGTERM when the parent process dies.
 
-A parent that is killed cannot stop its children; on Linux the kernel can. Elsewhere this is COMMAND and no more.
+A parent that is killed cannot stop its children, but on Linux the kernel can. On other systems this only runs COMMAND.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Replace this process by the command that the arguments are."""
+    """Replace this process by the command in the arguments."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is wanted
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - without a shell
 
 
 if __name__ == "__main__":

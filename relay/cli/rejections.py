@@ -1,4 +1,4 @@
-"""`relay rejections …`: webhooks that could not be mapped: look at them, replay and discard them."""
+"""`relay rejections …`: list, show, replay and discard webhooks that could not be mapped."""
 
 from __future__ import annotations
 
@@ -10,29 +10,38 @@ from relay.cli.terminal import actor, json_option, print_json, print_record, pri
 from relay.errors import ConflictError
 from relay.operations.operations import Operations
 
+_COLUMNS = ("id", "integration", "seen_at", "seen", "from")
+
 
 @click.group
 def rejections() -> None:
-    """Look at webhooks that could not be mapped; replay and discard them."""
+    """List, replay and discard webhooks that could not be mapped."""
 
 
 @rejections.command("list")
-@click.option("--integration", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@click.option("--integration", help="Only this integration.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number.")
 @json_option
 @with_operations
 def list_(operations: Operations, *, integration: str | None, limit: int, as_json: bool) -> None:
-    """List rejections, the last seen first."""
+    """List rejections, the most recently seen first.
+
+    \b
+    Example:
+      relay rejections list --integration acme
+    """
     found = list(islice(operations.rejections.walk(integration), limit))
     if as_json:
         print_json(found)
         return
-    columns = ("id", "integration", "seen_at", "seen", "from")
     rows = (
-        [*(one[column] for column in columns), "; ".join(f"{e['field']}: {e['problem']}" for e in one["errors"])]
-        for one in found
+        [
+            *(rejection[column] for column in _COLUMNS),
+            "; ".join(f"{error['field']}: {error['problem']}" for error in rejection["errors"]),
+        ]
+        for rejection in found
     )
-    print_table(rows, (*columns, "errors"))
+    print_table(rows, (*_COLUMNS, "errors"))
 
 
 @rejections.command
@@ -40,21 +49,34 @@ def list_(operations: Operations, *, integration: str | None, limit: int, as_jso
 @json_option
 @with_operations
 def show(operations: Operations, rejection_id: str, *, as_json: bool) -> None:
-    """Show one rejection, with what was sent."""
+    """Show one rejection, with the payload that was sent.
+
+    \b
+    Example:
+      relay rejections show 01JD3W8Z6V0S9K2M4N6P8Q0R2T
+    """
     (print_json if as_json else print_record)(operations.rejections.find(rejection_id))
 
 
 @rejections.command
 @click.argument("rejection_ids", nargs=-1)
-@click.option("--integration", help="All of this integration.")
+@click.option("--integration", help="All rejections of this integration.")
 @with_operations
 def replay(operations: Operations, rejection_ids: tuple[str, ...], *, integration: str | None) -> None:
-    """Accept rejections by the mapping as it is now: REJECTION_IDS, or all of an integration, the oldest first."""
+    """Accept rejections by the current mapping.
+
+    Replays REJECTION_IDS, or all rejections of an integration, oldest first. Exit status 1 if a rejection could not be replayed.
+
+    \b
+    Example:
+      relay rejections replay 01JD3W8Z6V0S9K2M4N6P8Q0R2T
+      relay rejections replay --integration acme
+    """
     failed = 0
-    for one in _chosen(operations, rejection_ids, integration):
+    for rejection_id in _choose(operations, rejection_ids, integration):
         try:
-            replayed = operations.rejections.replay(one, actor=actor())
-            click.echo(f"{one} → {replayed.id} {replayed.status}".replace("  ", " "))
+            result = operations.rejections.replay(rejection_id, actor=actor())
+            click.echo(f"{rejection_id} → {result.id} {result.status}".replace("  ", " "))
         except ConflictError as error:
             click.echo(str(error), err=True)
             failed += 1
@@ -64,20 +86,28 @@ def replay(operations: Operations, rejection_ids: tuple[str, ...], *, integratio
 
 @rejections.command
 @click.argument("rejection_ids", nargs=-1)
-@click.option("--integration", help="All of this integration.")
+@click.option("--integration", help="All rejections of this integration.")
 @why_option
 @with_operations
 def discard(operations: Operations, rejection_ids: tuple[str, ...], *, integration: str | None, why: str) -> None:
-    """Close rejections for good: REJECTION_IDS, or all of an integration."""
-    chosen = _chosen(operations, rejection_ids, integration)
-    for one in chosen:
-        operations.rejections.discard(one, actor=actor(), why=why)
+    """Close rejections permanently.
+
+    Closes REJECTION_IDS, or all rejections of an integration.
+
+    \b
+    Example:
+      relay rejections discard 01JD3W8Z6V0S9K2M4N6P8Q0R2T --why "a test"
+      relay rejections discard --integration acme
+    """
+    chosen = _choose(operations, rejection_ids, integration)
+    for rejection_id in chosen:
+        operations.rejections.discard(rejection_id, actor=actor(), why=why)
     click.echo(f"{len(chosen)} discarded")
 
 
-def _chosen(operations: Operations, ids: tuple[str, ...], integration: str | None) -> list[str]:
-    if bool(ids) == bool(integration):
-        raise click.UsageError("name rejections, or give --integration")
-    if ids:
-        return list(ids)
-    return [one["id"] for one in operations.rejections.walk(integration)][::-1]
+def _choose(operations: Operations, rejection_ids: tuple[str, ...], integration: str | None) -> list[str]:
+    if bool(rejection_ids) == bool(integration):
+        raise click.UsageError("give rejection ids, or --integration")
+    if rejection_ids:
+        return list(rejection_ids)
+    return [rejection["id"] for rejection in operations.rejections.walk(integration)][::-1]

@@ -1,4 +1,4 @@
-"""`relay simulate iem|virima`: serve a simulated IEM or Virima until it is told to stop."""
+"""`relay simulate iem|virima`: serve a simulated IEM or Virima until Ctrl-C or SIGTERM."""
 
 import signal
 import threading
@@ -51,13 +51,13 @@ def _port_option(default: int) -> Callable[[Command], Command]:
         default=default,
         show_default=True,
         type=click.IntRange(0, 65535),
-        help="Port to listen on; 0 takes a free one.",
+        help="Port to listen on; 0 selects a free port.",
     )
 
 
 @click.group()
 def simulate() -> None:
-    """Serve a simulated IEM or Virima, for trying the relay out without either."""
+    """Run a simulated IEM or Virima."""
 
 
 @simulate.command()
@@ -71,7 +71,7 @@ def simulate() -> None:
     default=1800.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Seconds that an access token is good for.",
+    help="Seconds for which an access token is valid.",
 )
 @click.option("--jwt/--opaque", default=False, help="Kind of access token.  [default: opaque]")
 def iem(
@@ -84,7 +84,14 @@ def iem(
     token_lifetime: float,
     jwt: bool,
 ) -> None:
-    """Serve HCL IEM: token call, push and publish service."""
+    """Run a simulated HCL IEM.
+
+    It has the token call, the push and the publish service.
+
+    \b
+    Example:
+      relay simulate iem --port 8801 --user relay@example.com:secret --customer ACME --integration 42
+    """
     api_user = ApiUser(*user, customers=frozenset(customer))
     installation = Installation(
         users=(api_user,),
@@ -105,25 +112,32 @@ def iem(
     multiple=True,
     type=_email_and_name,
     metavar="EMAIL=DISPLAY NAME",
-    help="Somebody to look up; repeatable.",
+    help="User to look up; repeatable.",
 )
 def virima(host: str, port: int, user: tuple[str, str], person: tuple[tuple[str, str], ...]) -> None:
-    """Serve Virima's LoginService: all seven operations."""
+    """Run a simulated Virima.
+
+    It has all seven operations of the LoginService.
+
+    \b
+    Example:
+      relay simulate virima --port 8802 --person "beth.anglin@example.com=Beth Anglin"
+    """
     account = Person(user[0], "Relay Service Account", user[1], service=True)
     service = SimulatedVirima([account, *(Person(email, name) for email, name in person)])
     _serve("Virima", service, host, port, service.base_path)
 
 
 def _serve(name: str, service: SimulatedService, host: str, port: int, path: str) -> None:
-    """Serve until told to stop; a port that cannot be had is one sentence and exit status 1."""
+    """Serve until Ctrl-C or SIGTERM. Exit status 1 if the port is not available."""
     server = SimulatorServer(service, host=host, port=port)
-    with _told_to_stop() as stopped:
+    with _stop_signals() as stopped:
         try:
             server.start()
         except OSError as error:
             raise click.ClickException(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
         click.echo(
-            f"{name} simulator listens on {server.url}{path}; make it fail three times: "
+            f"{name} simulator listens on {server.url}{path}; to make it fail three times: "
             f"""curl {server.url}/_simulator/faults -d '{{"status": 503, "count": 3}}'"""
         )
         stopped.wait()
@@ -131,8 +145,8 @@ def _serve(name: str, service: SimulatedService, host: str, port: int, path: str
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets, and put the old handlers back afterwards."""
+def _stop_signals() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C or SIGTERM sets, and restore the previous handlers afterwards."""
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

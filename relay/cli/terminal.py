@@ -1,4 +1,4 @@
-"""How commands speak: tables for people, JSON for machines, and the errors of the store in a sentence."""
+"""Output of commands: tables for people, JSON for programs, and text without characters that control a terminal."""
 
 from __future__ import annotations
 
@@ -16,46 +16,48 @@ from relay.operations.wiring import open_operations
 
 _T = TypeVar("_T")
 #: Unicode's control, format, surrogate, and line and paragraph separator characters.
-_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
 
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines: one JSON value.")
-why_option = click.option("--why", default="", help="Why, for the audit trail.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+why_option = click.option("--why", default="", help="Reason, for the audit trail.")
 
 
 def actor() -> str:
-    """Return who runs the command, for the audit trail."""
+    """Return the user who runs the command, for the audit trail."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):
         return "cli"
 
 
-def shown(text: str) -> str:
-    """Return `text` as a terminal may get it: control and format characters, which could draw anything there, as escapes."""
-    return "".join(one if one == "\n" or unicodedata.category(one) not in _UNSHOWN else _escape(one) for one in text)
+def printable(text: str) -> str:
+    """Return `text` with control and format characters escaped, so that it cannot control the terminal."""
+    return "".join(
+        char if char == "\n" or unicodedata.category(char) not in _UNPRINTABLE else _escape(char) for char in text
+    )
 
 
-def as_json(content: Any, *, indent: int | None = None) -> str:
-    """Return a JSON value that a terminal may get, and that a machine reads as it was."""
+def to_json(content: Any, *, indent: int | None = None) -> str:
+    """Return JSON that cannot control a terminal, and that a program reads back unchanged."""
     separators = (",", ":") if indent is None else None
-    return shown(json.dumps(content, indent=indent, separators=separators, ensure_ascii=False))
+    return printable(json.dumps(content, indent=indent, separators=separators, ensure_ascii=False))
 
 
 def _escape(character: str) -> str:
-    """Return a character as JSON writes it."""
+    """Return a character as a JSON escape sequence."""
     return json.dumps(character)[1:-1]
 
 
 def print_json(content: Any) -> None:
     """Print one JSON value."""
-    click.echo(as_json(content, indent=2))
+    click.echo(to_json(content, indent=2))
 
 
 def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> None:
-    """Print rows below headings, in columns as wide as what is in them; what is None is a dash."""
-    table = [[str(heading) for heading in headings], *([_cell(one) for one in row] for row in rows)]
+    """Print rows below headings, in aligned columns; None is printed as a dash."""
+    table = [[str(heading) for heading in headings], *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
     for number, row in enumerate(table):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -63,11 +65,11 @@ def print_table(rows: Iterable[Sequence[object]], headings: Sequence[str]) -> No
 
 
 def _cell(value: object) -> str:
-    return "-" if value is None or value == "" else shown(str(value)).replace("\n", "\\n")
+    return "-" if value is None or value == "" else printable(str(value)).replace("\n", "\\n")
 
 
 def print_record(record: dict[str, Any]) -> None:
-    """Print a record's members, one a line; lists of records are shown as tables below."""
+    """Print a record's members, one per line, and its lists of records as tables below."""
     width = max(map(len, record))
     for name, value in record.items():
         if not isinstance(value, list | dict):
@@ -75,21 +77,21 @@ def print_record(record: dict[str, Any]) -> None:
     for name, value in record.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             click.echo(f"\n{name}:")
-            headings = list(dict.fromkeys(key for one in value for key in one))
-            print_table(([one.get(key) for key in headings] for one in value), headings)
+            headings = list(dict.fromkeys(key for row in value for key in row))
+            print_table(([row.get(key) for key in headings] for row in value), headings)
         elif isinstance(value, list | dict) and value:
-            click.echo(f"\n{name}:\n{as_json(value, indent=2)}")
+            click.echo(f"\n{name}:\n{to_json(value, indent=2)}")
 
 
-def print_finding(one: Finding) -> None:
-    """Print what the doctor found, in a line."""
-    state = click.style(f"{one.state:<4}", fg=_COLOURS[one.state], bold=True)
-    advice = f" → {one.advice}" if one.advice else ""
-    click.echo(f"{state}  {one.subject}: {shown(one.says)}{shown(advice)}".replace("\n", " "))
+def print_finding(finding: Finding) -> None:
+    """Print a finding of the doctor in one line."""
+    state = click.style(f"{finding.state:<4}", fg=_COLOURS[finding.state], bold=True)
+    advice = f" → {finding.advice}" if finding.advice else ""
+    click.echo(f"{state}  {finding.subject}: {printable(finding.says)}{printable(advice)}".replace("\n", " "))
 
 
 def with_operations(command: Callable[..., _T]) -> Callable[..., _T]:
-    """Give `command` the operations as its first argument."""
+    """Pass the operations to `command` as its first argument."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> _T:

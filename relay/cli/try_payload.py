@@ -1,4 +1,4 @@
-"""`relay try`: what a payload would come to, before a mapping file is saved or a webhook is sent."""
+"""`relay try`: show how a payload would be handled, before a mapping file is saved or a webhook is sent."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from typing import Any
 import click
 
 from relay.cli.named_mapping import find_mapping
-from relay.cli.terminal import json_option, print_json, shown
+from relay.cli.terminal import json_option, print_json, printable
 from relay.core.payload import parse_body
+from relay.core.plural import count_of
 from relay.errors import NotFoundError
 from relay.operations.dry_run import DryRun
 from relay.operations.wiring import open_operations
 from relay.settings import load_settings, read_environment
 
 _COLOURS = {"relayed": "green", "ignored": "yellow", "rejected": "red"}
-#: A payload that is larger than this is nobody's webhook (bytes).
-_MOST_BYTES = 64 << 20
+#: A larger payload is not read completely (bytes).
+_MAX_BYTES = 64 << 20
 
 
 @click.command("try")
@@ -30,59 +31,61 @@ _MOST_BYTES = 64 << 20
 @click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="As the header Idempotency-Key or webhook-id has it: makes a repeat known where there is neither version nor date.",
+    help="The Idempotency-Key or webhook-id header: identifies a repeat that has neither version nor date.",
 )
 @json_option
 def try_(integration: str, payload: str, *, idempotency_key: str | None, as_json: bool) -> None:
-    """Tell what PAYLOAD would come to by the mapping of INTEGRATION, and send nothing.
+    """Show how a payload would be handled, without sending it.
 
     INTEGRATION is a name, or a mapping file that ends in .yaml. PAYLOAD is a file, - for standard input, or the id of a
-    rejection, which is read from Redis. Exit status 1 where a record would be rejected.
+    rejection in Redis. Exit status 1 if a record would be rejected.
+
+    \b
+    Example:
+      relay try acme payload.json
+      relay try mappings/_draft.yaml - --json
     """
-    trial = DryRun(find_mapping(integration))
-    told = _try(trial, payload, _as_header(idempotency_key))
+    dry_run = DryRun(find_mapping(integration))
+    report = _try(dry_run, payload, _as_header(idempotency_key))
     if as_json:
-        print_json(told)
+        print_json(report)
     else:
-        for line in _lines(told):
+        for line in _lines(report):
             click.echo(line)
-    sys.exit(1 if any(one["result"] == "rejected" for one in told["results"]) else 0)
+    sys.exit(1 if any(result["result"] == "rejected" for result in report["results"]) else 0)
 
 
 def _as_header(key: str | None) -> str | None:
-    """Return a key as web would get it in a header: without blanks around it, and its bytes taken for Latin-1 (PEP 3333)."""
+    """Return a key as web reads it from a header: without surrounding blanks, its bytes read as Latin-1 (PEP 3333)."""
     return os.fsencode(key.strip(" \t")).decode("latin-1") or None if key else None
 
 
-def _try(trial: DryRun, payload: str, idempotency_key: str | None) -> dict[str, Any]:
+def _try(dry_run: DryRun, payload: str, idempotency_key: str | None) -> dict[str, Any]:
     if payload == "-" or (Path(payload).exists() and not Path(payload).is_dir()):
         with click.open_file(payload, "rb") as file:
-            body = file.read(_MOST_BYTES)
-        most = load_settings(read_environment()).max_body
-        if len(body) > most:
-            click.echo(f"a webhook with this body would be answered 413: RELAY_MAX_BODY is {most} bytes", err=True)
-        return trial.try_payload(parse_body(body), idempotency_key)
+            body = file.read(_MAX_BYTES)
+        max_body = load_settings(read_environment()).max_body
+        if len(body) > max_body:
+            click.echo(f"a webhook with this body would be answered 413: RELAY_MAX_BODY is {max_body} bytes", err=True)
+        return dry_run.try_payload(parse_body(body), idempotency_key)
     if not payload.isalnum():
         raise NotFoundError(f"there is no file {payload}")
     if idempotency_key:
-        raise click.UsageError("--idempotency-key: a rejection is kept with the key that it came with")
-    return trial.try_rejection(open_operations().rejections.find(payload))
+        raise click.UsageError("--idempotency-key: a rejection already has the key that was sent with it")
+    return dry_run.try_rejection(open_operations().rejections.find(payload))
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    records, file = told["records"], told["file"]
-    yield f"{told['integration']} ({file}, version {told['mapping']}): {_count(records['found'])} at {_path(records)}"
-    if not told["enabled"]:
-        yield click.style("It is disabled: a webhook would be answered 404.", fg="yellow")
-    for number, result in enumerate(told["results"], 1):
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    records, file = report["records"], report["file"]
+    count = count_of(records["found"], "record") if records["found"] else "no records"
+    yield f"{report['integration']} ({file}, version {report['mapping']}): {count} at {_path(records)}"
+    if not report["enabled"]:
+        yield click.style("The integration is disabled: a webhook would be answered 404.", fg="yellow")
+    for number, result in enumerate(report["results"], 1):
         yield ""
         title = f"record {number}: " if records["found"] else ""
-        yield title + click.style(shown(_verdict(result)), fg=_COLOURS[result["result"]], bold=True)
-        yield from (f"  {shown(line)}" for line in _result_lines(result))
-
-
-def _count(found: int) -> str:
-    return f"{found or 'no'} record{'' if found == 1 else 's'}"
+        yield title + click.style(printable(_verdict(result)), fg=_COLOURS[result["result"]], bold=True)
+        yield from (f"  {printable(line)}" for line in _result_lines(result))
 
 
 def _path(path: Mapping[str, Any]) -> str:
@@ -100,7 +103,7 @@ def _verdict(result: Mapping[str, Any]) -> str:
         case "ignored":
             return f"ignored: {result['reason']}"
         case _:
-            return "rejected: " + "; ".join(f"{one['field']}: {one['problem']}" for one in result["errors"])
+            return "rejected: " + "; ".join(f"{error['field']}: {error['problem']}" for error in result["errors"])
 
 
 def _result_lines(result: Mapping[str, Any]) -> Iterator[str]:
@@ -111,32 +114,32 @@ def _result_lines(result: Mapping[str, Any]) -> Iterator[str]:
     if dedupe := result.get("dedupe"):
         yield from _dedupe_lines(dedupe)
     if request := result.get("request"):
-        yield "would be sent to IEM:"
+        yield "request to IEM:"
         yield f"  {request['method']} {request['url']}"
         yield from (f"  {name}: {value}" for name, value in request["headers"].items())
         yield f"  {request['body']}"
 
 
 def _field_lines(field: Mapping[str, Any]) -> Iterator[str]:
-    """Tell a field's value, then each path that was looked at."""
+    """Yield the value of a field, then the result of each path that was evaluated."""
     used, label = field["used"], field["label"]
-    told = "-" if used is None else used
+    value = "-" if used is None else used
     if label and label != used:
-        told += f" (label {label})"
+        value += f" (label {label})"
     if used is None and (field["value"] or label):
-        told = "- (what was found is of no use for this field)"
-    yield f"{field['name']:<13}{told}"
-    for one in field["paths"]:
-        found = json.dumps(one["found"], ensure_ascii=False)
-        nothing = "" if one["is_value"] else ": no value"
-        yield f"             {_path(one)} found {found}{nothing}"
+        value = "- (the value found is not usable for this field)"
+    yield f"{field['name']:<13}{value}"
+    for path in field["paths"]:
+        found = json.dumps(path["found"], ensure_ascii=False)
+        note = "" if path["is_value"] else ": no value"
+        yield f"             {_path(path)} found {found}{note}"
 
 
 def _dedupe_lines(dedupe: Mapping[str, Any]) -> Iterator[str]:
     if "identity" in dedupe:
-        collapse = "; the same IEM state again is no second push" if dedupe["collapse"] else ""
-        yield f"identity     {dedupe['identity']}, known for {dedupe['known_for']}{collapse}"
-    order = (
-        "the time of its arrival" if dedupe["ordered_by"] == "arrival" else f"{dedupe['ordered_by']} {dedupe['order']}"
-    )
-    yield f"order        by {order}"
+        collapse = "; the same IEM state again is not pushed again" if dedupe["collapse"] else ""
+        yield f"identity     {dedupe['identity']}, remembered for {dedupe['known_for']}{collapse}"
+    if dedupe["ordered_by"] == "arrival":
+        yield "order        by time of arrival"
+    else:
+        yield f"order        by {dedupe['ordered_by']} {dedupe['order']}"

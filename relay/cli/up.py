@@ -1,4 +1,4 @@
-"""`relay up`: everything on this machine. Redis (embedded unless RELAY_REDIS_URL is set), web, one worker; and the demo."""
+"""`relay up`: run Redis (embedded, unless RELAY_REDIS_URL is set), web, one worker and, with --demo, the demo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import click
 
-from relay.cli.demo import Demo, start_demo, tell_demo
+from relay.cli.demo import Demo, run_demo, start_demo
 from relay.cli.supervisor import Child, Supervisor, say
 from relay.errors import ConfigurationError, StoreUnavailableError
 from relay.mapping_files.catalogue import Catalogue
@@ -27,15 +27,25 @@ from relay.store.embedded import DataFolder, EmbeddedRedisError, answers, open_d
 from relay.store.heartbeats import Heartbeats
 
 _FOLDER = Path(".relay")
-_START_PATIENCE = 60.0
-#: Reading a long append-only file takes a while (seconds).
-_LOAD_PATIENCE = 600.0
+#: How long web and the worker can take to start (seconds).
+_START_TIMEOUT = 60.0
+#: How long Redis can take to read a long append-only file (seconds).
+_LOAD_TIMEOUT = 600.0
 
 
 @click.command
-@click.option("--demo", is_flag=True, help="Add simulated IEM and Virima, and show one resolution going through.")
+@click.option("--demo", is_flag=True, help="Add a simulated IEM and Virima, and show how one resolution is delivered.")
 def up(*, demo: bool) -> None:
-    """Run everything on this machine, until Ctrl-C."""
+    """Run everything on this machine: Redis, web and one worker.
+
+    Runs until Ctrl-C, and restarts a process that ends. Redis is the embedded one, with its data in .relay/, unless
+    RELAY_REDIS_URL is set.
+
+    \b
+    Example:
+      relay up
+      relay up --demo
+    """
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -50,14 +60,14 @@ def up(*, demo: bool) -> None:
         status = _run(supervisor, metrics_folder, with_demo=demo)
     finally:
         if not stopping.is_set() and status:
-            say("relay", "stopping, see above")
+            say("relay", "stopping because of the error above")
         supervisor.stop()
         shutil.rmtree(metrics_folder, ignore_errors=True)
     sys.exit(status)
 
 
 def _run(supervisor: Supervisor, metrics_folder: str, *, with_demo: bool) -> int:
-    """Start all in order, and keep it running; returns the exit status."""
+    """Start all processes in order, keep them running, and return the exit status."""
     environ = {**read_environment(), "PYTHONUNBUFFERED": "1", "PROMETHEUS_MULTIPROC_DIR": metrics_folder}
     environ.setdefault("RELAY_LOG_FORMAT", "text")
     settings = load_settings(environ)
@@ -72,26 +82,26 @@ def _run(supervisor: Supervisor, metrics_folder: str, *, with_demo: bool) -> int
     worker = [sys.executable, "-m", "relay", "worker"]
     supervisor.start(Child("worker", worker, environ, settings.shutdown_grace + 5))
     supervisor.start(Child("web", web, {**environ, "PORT": ""}, 35))
-    if not supervisor.wait_for(lambda: _is_up(base_url, environ["RELAY_REDIS_URL"]), patience=_START_PATIENCE):
+    if not supervisor.wait_for(lambda: _is_up(base_url, environ["RELAY_REDIS_URL"]), timeout=_START_TIMEOUT):
         ended = supervisor.ended()
         return _exit_status(ended.process.returncode) if ended and ended.process else 1
-    say("relay", f"ready: webhooks go to {base_url}/webhooks/<integration>; health: {base_url}/readyz; Ctrl-C stops")
-    if demo and not tell_demo(demo, base_url, lambda holds: supervisor.wait_for(holds, patience=30)):
+    say("relay", f"ready: webhook URL {base_url}/webhooks/<integration>, health {base_url}/readyz; stop with Ctrl-C")
+    if demo and not run_demo(demo, base_url, lambda condition: supervisor.wait_for(condition, timeout=30)):
         return 1
-    supervisor.keep()
+    supervisor.run()
     return 0
 
 
 def _exit_status(status: int) -> int:
-    """Return a child's own status where it says something (78: configuration)."""
+    """Return the exit status of a child, such as 78 for a configuration fault; 1 where a signal ended it."""
     return status if status > 0 else 1
 
 
 def _check_port(bind: str) -> str:
-    """Return the base URL; ConfigurationError where the port is taken."""
+    """Return the base URL. Raises ConfigurationError where the port is in use."""
     if bind.startswith("unix:"):
         raise ConfigurationError(
-            ["RELAY_BIND: `relay up` listens on HOST:PORT; a unix socket is for gunicorn behind a proxy"]
+            ["RELAY_BIND: `relay up` needs HOST:PORT; use a unix socket only with gunicorn behind a proxy"]
         )
     host, _, port = bind.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
@@ -101,34 +111,34 @@ def _check_port(bind: str) -> str:
         try:
             trial.bind((host, int(port)))
         except OSError as error:
-            detail = (
-                f"RELAY_BIND: cannot listen on {bind}: {error.strerror}. Stop what listens there, or set RELAY_BIND"
-            )
-            raise ConfigurationError([f"{detail}=127.0.0.1:8001, say"]) from None
+            advice = "stop the program that uses it, or set RELAY_BIND, for example to 127.0.0.1:8001"
+            raise ConfigurationError([f"RELAY_BIND: cannot listen on {bind}: {error.strerror}; {advice}"]) from None
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
     return f"http://{reached}:{port}"
 
 
 def _check_mappings(settings: Settings) -> None:
-    """Tell what is wrong with mapping files; only a missing folder stops the start."""
+    """Print the faults of mapping files. Only a missing folder prevents the start."""
     catalogue = Catalogue(read_mappings(settings.mappings))
     for file in catalogue.broken():
         for complaint in file.formatted_faults():
             say("relay", complaint)
     if not any(catalogue.usable()):
-        say("relay", f"no usable mapping file in {settings.mappings}: webhooks are answered 404 or 503 (try --demo)")
+        say(
+            "relay", f"no usable mapping file in {settings.mappings}: all webhooks are answered 404 or 503 (try --demo)"
+        )
 
 
 def _start_redis(supervisor: Supervisor, environ: Mapping[str, str], demo: Demo | None) -> str | None:
-    """Start the embedded Redis and return its URL; None where RELAY_REDIS_URL names another one, which must answer."""
+    """Start the embedded Redis and return its URL, or None where RELAY_REDIS_URL names another one, which must answer."""
     if given := environ.get("RELAY_REDIS_URL"):
         _check_redis(given)
         return None
     folder = open_data_folder(_FOLDER / "demo" / "redis" if demo else _FOLDER / "redis")
     _clear_socket(folder)
     supervisor.start(Child("redis", server_command(folder), environ, 60, inherits=folder.lock))
-    if not supervisor.wait_for(lambda: answers(folder.url), patience=_LOAD_PATIENCE):
-        raise EmbeddedRedisError(f"the embedded Redis does not answer; its data is in {folder.path}")
+    if not supervisor.wait_for(lambda: answers(folder.url), timeout=_LOAD_TIMEOUT):
+        raise EmbeddedRedisError(f"the embedded Redis does not answer (data folder: {folder.path})")
     return folder.url
 
 
@@ -138,19 +148,19 @@ def _check_redis(url: str) -> None:
         connection.call("PING")
     except StoreUnavailableError as error:
         raise ConfigurationError(
-            [f"RELAY_REDIS_URL: {error}. Start that Redis, or unset it to use the embedded one"]
+            [f"RELAY_REDIS_URL: {error}; start that Redis, or unset RELAY_REDIS_URL to use the embedded one"]
         ) from None
     finally:
         connection.close()
 
 
 def _clear_socket(folder: DataFolder) -> None:
-    """Remove the socket of a server that was killed: the lock says that none runs."""
+    """Remove the socket of a server that was killed. The lock of the folder shows that no server is running."""
     folder.socket.unlink(missing_ok=True)
 
 
 def _is_up(base_url: str, redis_url: str) -> bool:
-    """Tell whether web answers and a worker has been heard of."""
+    """Return whether web answers and a worker has sent a heartbeat."""
     connection = Connection(redis_url, timeout=1)
     try:
         with urlopen(f"{base_url}/livez", timeout=1):  # noqa: S310 - http on this machine  # nosec B310

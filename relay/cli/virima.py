@@ -1,4 +1,4 @@
-"""`relay virima …`: trying out an integration's `virima` block."""
+"""`relay virima …`: test the `virima` block of an integration."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ from relay.virima.lookup_advice import advise
 
 @click.group
 def virima() -> None:
-    """Try an integration's Virima out: who the relay is there, and whom it finds."""
+    """Test an integration's Virima."""
 
 
 @virima.command
 @click.argument("integration")
 @json_option
 def whoami(integration: str, *, as_json: bool) -> None:
-    """Tell as whom INTEGRATION is logged in at its Virima; exit status 1 where it is not."""
+    """Show the account that INTEGRATION uses at Virima.
+
+    Exit status 1 if Virima does not accept the account.
+
+    \b
+    Example:
+      relay virima whoami acme
+    """
     with _opened(integration) as lookup:
         result = lookup.who_am_i()
-    _tell(result, "the service account", as_json=as_json)
+    _print(result, "the service account", as_json=as_json)
 
 
 @virima.command("lookup")
@@ -35,10 +42,17 @@ def whoami(integration: str, *, as_json: bool) -> None:
 @click.argument("email")
 @json_option
 def look_up(integration: str, email: str, *, as_json: bool) -> None:
-    """Look EMAIL up as INTEGRATION does it; exit status 1 where nobody is found."""
+    """Look up the user with the address EMAIL.
+
+    The lookup is that of INTEGRATION. Exit status 1 if no user is found.
+
+    \b
+    Example:
+      relay virima lookup acme beth.anglin@example.com
+    """
     with _opened(integration) as lookup:
         result = lookup.look_up(email)
-    _tell(result, email, as_json=as_json)
+    _print(result, email, as_json=as_json)
 
 
 @contextmanager
@@ -51,13 +65,13 @@ def _opened(name: str) -> Iterator[Lookup]:
         lookup.close()
 
 
-def _tell(result: LookupResult, who: str, *, as_json: bool) -> None:
+def _print(result: LookupResult, who: str, *, as_json: bool) -> None:
     if as_json:
         print_json(result.as_json())
     else:
-        told = result.as_json()
-        user = told.pop("user") or {}
-        print_record({**told, **user})
+        record = result.as_json()
+        user = record.pop("user") or {}
+        print_record({**record, **user})
     if result.outcome is not Outcome.FOUND:
         detail = f" ({result.detail})" if result.detail else ""
         click.echo(f"{advise(result, who)}{detail}", err=True)

@@ -1,4 +1,4 @@
-"""`relay worker`: one process that delivers. Any number of them, on any number of machines, share the work."""
+"""`relay worker`: one worker process. Any number of them, on any number of machines, share the deliveries."""
 
 from __future__ import annotations
 
@@ -21,23 +21,31 @@ from relay.worker.loop import Worker
 from relay.worker.runtime import WorkerRuntime
 from relay.worker.wiring import build_runtime, build_sealer, build_worker
 
-#: Sessions in Virima are ended when a worker stops, if that is quickly done (seconds).
-_LOG_OUT_WITHIN = 2.0
+#: How long a stopping worker tries to end its Virima sessions (seconds).
+_LOGOUT_TIMEOUT = 2.0
 _LOG = logging.getLogger("relay.worker")
 
 
 @click.command
 def worker() -> None:
-    """Deliver what was accepted to IEM, until SIGTERM (which finishes what is in flight) or a second one (which does not)."""
+    """Deliver accepted updates to IEM.
+
+    SIGTERM or Ctrl-C stops the worker after the pushes in flight, at most RELAY_SHUTDOWN_GRACE later. A second one stops it at
+    once; another worker then pushes again what was in flight.
+
+    \b
+    Example:
+      relay worker
+    """
     stopping = threading.Event()
-    running: list[Worker] = []
+    workers: list[Worker] = []
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
-            os._exit(1)  # in flight stays in flight: its lease runs out, and another worker takes it
+            os._exit(1)  # leases of deliveries in flight expire, and another worker takes them
         stopping.set()
-        for one in running:
-            one.stop()
+        for started in workers:
+            started.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -46,26 +54,26 @@ def worker() -> None:
     catalogue, reloader = open_catalogue(foundation, connection, "worker")
     if catalogue.fault:
         raise ConfigurationError([catalogue.fault])
-    delivering = build_worker(foundation, catalogue, connection)
-    running.append(delivering)
+    loop = build_worker(foundation, catalogue, connection)
+    workers.append(loop)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
-        runtime = build_runtime(foundation, catalogue, delivering)
+        runtime = build_runtime(foundation, catalogue, loop)
         build_sealer(foundation, catalogue).start(stopping)
         _start(runtime, reloader, stopping, foundation.settings.reload_interval)
-        delivering.run(grace=foundation.settings.shutdown_grace)
+        loop.run(grace=foundation.settings.shutdown_grace)
         runtime.publisher.close()
-        runtime.lookups.close(within=_LOG_OUT_WITHIN)
+        runtime.lookups.close(within=_LOGOUT_TIMEOUT)
     logging.shutdown()
-    os._exit(0)  # an attempt that outlived the grace must not keep the process
+    os._exit(0)  # an attempt that takes longer must not keep the process alive
 
 
 def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event, interval: float) -> None:
-    """Start what a worker process does besides delivering, each in a thread of its own."""
+    """Start the background threads of a worker process: lookups, publications, reloading of mapping files."""
     runtime.audit.write()
     runtime.lookups.start(stopping)
     runtime.publisher.start(stopping)
-    reloader.look()  # Redis answers now: last good versions of broken files can be read
+    reloader.look()  # again, because last good versions of broken files can be read from Redis now
     runtime.refresh(is_catalogue_changed=True)
     reloader.start(
         stopping, within=interval, looked=lambda is_changed: runtime.refresh(is_catalogue_changed=is_changed)
@@ -73,19 +81,19 @@ def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:
-    """Wait for Redis for as long as it takes; False where the worker is stopped meanwhile.
+    """Wait until Redis answers, without a limit. Returns False where the worker is stopped meanwhile.
 
     Raises:
-        ConfigurationError: its settings would lose what was accepted.
+        ConfigurationError: the settings of Redis would lose accepted updates.
     """
-    told = False
+    is_logged = False
     while not stopping.is_set():
         try:
             durability = read_durability(connection)
         except StoreUnavailableError as error:
-            if not told:
-                log(_LOG, logging.ERROR, "Redis is away: the worker waits for it", fault=str(error))
-            told = True
+            if not is_logged:
+                log(_LOG, logging.ERROR, "Redis is away; the worker waits for it", fault=str(error))
+            is_logged = True
             stopping.wait(0.5)
             continue
         refusals = durability.refusals(volatile_allowed=foundation.settings.volatile == "allow")

@@ -17,7 +17,9 @@ from relay.core.row_enum import RowEnum
 class ReasonRow:
     """What the relay does for one reason, and what people can do about it."""
 
-    #: What happened: a phrase for the documentation, in Markdown.
+    #: What happened, in one clause.
+    summary: str
+    #: When an attempt has this reason: a phrase for the documentation, in Markdown.
     cause: str
     #: What people can do about it: a clause that begins in lower case.
     advice: str
@@ -46,6 +48,7 @@ class Reason(RowEnum):
     UNEXPECTED_ANSWER = (
         "unexpected_answer",
         ReasonRow(
+            summary="IEM gave an unexpected answer",
             cause="200 with any other message (for example from a login page), or a status that is not in this table",
             leads_to="retry",
             advice="the answer is not from IEM: check iem.url, and what is between the relay and IEM (a login page?)",
@@ -56,6 +59,7 @@ class Reason(RowEnum):
     REFUSED = (
         "refused",
         ReasonRow(
+            summary="IEM called the request malformed",
             cause="400, 405, 413, 415, 422: IEM calls the request malformed",
             leads_to="dead",
             advice="IEM calls the request malformed: check iem.url, and the sys_id and state of the delivery",
@@ -65,6 +69,7 @@ class Reason(RowEnum):
     NOT_FOUND = (
         "not_found",
         ReasonRow(
+            summary="IEM does not know the ticket",
             cause="404: IEM does not know the ticket, or iem.url is wrong",
             leads_to="retry",
             exception="After 10 minutes: dead letter. Five different tickets in a row: park.",
@@ -75,6 +80,7 @@ class Reason(RowEnum):
     RATE_LIMITED = (
         "rate_limited",
         ReasonRow(
+            summary="IEM limited the rate of requests",
             cause="429",
             leads_to="retry",
             advice="IEM wants fewer calls: try again later",
@@ -85,6 +91,7 @@ class Reason(RowEnum):
     SERVER_ERROR = (
         "server_error",
         ReasonRow(
+            summary="IEM reported a server error",
             cause="5xx",
             leads_to="retry",
             advice="IEM has a fault: try again later, or ask the people who operate IEM",
@@ -94,6 +101,7 @@ class Reason(RowEnum):
     NOT_NOW = (
         "not_now",
         ReasonRow(
+            summary="IEM asked for a later retry",
             cause="408, 425",
             leads_to="retry",
             advice="IEM asks for a retry: try again later",
@@ -103,6 +111,7 @@ class Reason(RowEnum):
     UNREACHABLE = (
         "unreachable",
         ReasonRow(
+            summary="IEM did not answer",
             cause="no answer: DNS, connection refused or reset, TLS, timeout, more than 1 MiB",
             leads_to="retry",
             advice="check IEM and the network: DNS, firewall, proxy, certificate; if IEM is only slow, iem.timeout",
@@ -112,6 +121,7 @@ class Reason(RowEnum):
     REDIRECTED = (
         "redirected",
         ReasonRow(
+            summary="IEM redirected the request",
             cause="3xx. A redirect is never followed: it would send the credentials elsewhere",
             leads_to="park",
             advice="set iem.url to the final address, because redirects are not followed; or find the login page in front of IEM",
@@ -121,6 +131,7 @@ class Reason(RowEnum):
     TOKEN_REFUSED = (
         "token_refused",
         ReasonRow(
+            summary="IEM refused a new token",
             cause="401 about the token, or any other 401: the relay fetches a new token and repeats the push at once. "
             "IEM refused the new token too",
             leads_to="park",
@@ -131,6 +142,7 @@ class Reason(RowEnum):
     WRONG_CREDENTIALS = (
         "wrong_credentials",
         ReasonRow(
+            summary="IEM refused the credentials",
             cause="401 from the token call; any other 401 with `iem.auth: basic`; 403 `Invalid credentials`",
             leads_to="park",
             advice="check iem.username and iem.password, and whether the account is locked: more tries can lock it",
@@ -140,6 +152,7 @@ class Reason(RowEnum):
     ACCESS_DENIED = (
         "access_denied",
         ReasonRow(
+            summary="IEM denied access",
             cause="403 `Access denied`, or any other 403",
             leads_to="park",
             advice="ask the people who operate IEM to make the account an API user; check any web application firewall",
@@ -148,6 +161,7 @@ class Reason(RowEnum):
     INACTIVE_CUSTOMER = (
         "inactive_customer",
         ReasonRow(
+            summary="the customer is not active in IEM",
             cause="401 `Data has been sent for inactive customer`",
             leads_to="park",
             advice="check iem.customer_id, or ask the people who operate IEM to activate the customer",
@@ -158,6 +172,7 @@ class Reason(RowEnum):
     USER_NOT_ASSOCIATED = (
         "user_not_associated",
         ReasonRow(
+            summary="the API user is not associated with the customer in IEM",
             cause="401 `User is not associated with the customer`",
             leads_to="park",
             advice="ask the people who operate IEM to associate the API user with the customer",
@@ -168,6 +183,7 @@ class Reason(RowEnum):
     MISCONFIGURED = (
         "misconfigured",
         ReasonRow(
+            summary="the worker could not read a secret or use the URL of `iem`",
             cause="nothing was sent: a worker cannot read a secret of `iem`, or cannot use its URL",
             leads_to="park",
             advice="make the secrets and the URL of `iem` available to the worker: see its log and `relay mappings check`",
@@ -176,6 +192,7 @@ class Reason(RowEnum):
     BUG = (
         "bug",
         ReasonRow(
+            summary="a bug of the relay raised an exception",
             cause="a bug of the relay raised an exception",
             leads_to="retry",
             exception="After three times: dead letter.",
@@ -185,6 +202,7 @@ class Reason(RowEnum):
     DOWN = (
         "down",
         ReasonRow(
+            summary="IEM is down",
             cause="five failures in a row that count towards `down`, over all deliveries of the integration",
             leads_to="park",
             advice="check IEM and the network: DNS, firewall, proxy, certificate; the worker's log has the fault",

@@ -1,1 +1,1 @@
-"""`relay doctor`: looks at everything that the relay needs, pushes nothing, and says what to do about what is wrong."""
+"""`relay doctor`: checks everything that the relay needs, pushes nothing, and advises how to fix what fails."""

@@ -1,4 +1,4 @@
-"""What the doctor says of one thing that was examined."""
+"""The result of one check: what was checked, its state, what was seen, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How it stands."""
+    """How a check ended."""
 
     OK = "ok"
     WARN = "warn"
@@ -17,7 +17,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was examined, how it stands, what was seen, and what to do about it."""
+    """One line of the report. Also the members of `--json`."""
 
     subject: str
     state: State
@@ -26,20 +26,20 @@ class Finding:
 
     @classmethod
     def ok(cls, subject: str, says: str) -> Finding:
-        """Return a finding that asks for nothing."""
+        """Return a finding that needs no action."""
         return cls(subject, State.OK, says)
 
     @classmethod
     def warn(cls, subject: str, says: str, advice: str) -> Finding:
-        """Return one that is worth a look."""
+        """Return a finding that an admin should look at."""
         return cls(subject, State.WARN, says, advice)
 
     @classmethod
     def fail(cls, subject: str, says: str, advice: str) -> Finding:
-        """Return one that must be mended."""
+        """Return a finding that an admin must fix."""
         return cls(subject, State.FAIL, says, advice)
 
 
-def failed(findings: Iterable[Finding]) -> bool:
-    """Tell whether any must be mended."""
-    return any(one.state is State.FAIL for one in findings)
+def has_failed(findings: Iterable[Finding]) -> bool:
+    """Return whether any check failed."""
+    return any(finding.state is State.FAIL for finding in findings)

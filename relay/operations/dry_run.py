@@ -1,4 +1,4 @@
-"""The use case: try a payload on a mapping: how each record is read, what it comes to, and what IEM would be sent. Nothing is."""
+"""Dry run of a payload: how the mapping reads each record, the result, and the request to IEM. Nothing is sent or stored."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from relay.mapping_files.folder import MappingFile
 from relay.mapping_files.positions import Position
 from relay.mapping_files.record_trace import PathLookup, StateRow, find_row, position_of_value, trace_fields
 
-#: What stands for a credential.
+#: Shown instead of a credential.
 MASK = "•••"
-#: A value that was found is shown up to this length, as JSON.
-_MOST_SHOWN = 400
+#: A longer value is cut (characters of its JSON).
+_MAX_SHOWN = 400
 
 
 class DryRun:
-    """One mapping, to try payloads on. All answers are for people and machines alike: plain values."""
+    """One mapping, to try payloads on. All reports are JSON values."""
 
     def __init__(self, file: MappingFile) -> None:
-        """ConfigurationError where the file has faults."""
+        """Raises ConfigurationError where the file has faults."""
         if file.integration is None or file.document is None:
             raise ConfigurationError(file.formatted_faults())
         self._file = file
@@ -40,22 +40,24 @@ class DryRun:
         self._document: Document = file.document
 
     def try_payload(self, payload: Any, idempotency_key: str | None = None) -> dict[str, Any]:
-        """Return what a webhook with this body would come to. TooManyRecordsError as the webhook itself."""
+        """Report how a webhook with this body would be handled. Raises TooManyRecordsError, as for the webhook itself."""
         records = find_records(self._integration, payload)
         if len(records) > MAX_RECORDS:
             raise TooManyRecordsError(f"{len(records)} records in one payload: send at most {MAX_RECORDS}")
         if not records:
-            return self._tell([self._outcome(one, {}, None) for one in map_payload(self._integration, payload)], 0)
-        return self._tell([self._try_record(record, idempotency_key) for record in records], len(records))
+            return self._report(
+                [self._result(mapped, {}, None) for mapped in map_payload(self._integration, payload)], 0
+            )
+        return self._report([self._try_record(record, idempotency_key) for record in records], len(records))
 
     def try_rejection(self, rejection: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a stored rejection would come to, if it were replayed now."""
+        """Report how a stored rejection would be handled if it were replayed now."""
         record, idempotency_key = rejection["record"], rejection["idempotency_key"] or None
         if is_whole_payload(rejection):
             return self.try_payload(record, idempotency_key)
-        return self._tell([self._try_record(record, idempotency_key)], 1)
+        return self._report([self._try_record(record, idempotency_key)], 1)
 
-    def _tell(self, results: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    def _report(self, results: list[dict[str, Any]], count: int) -> dict[str, Any]:
         expression = self._integration.records.expression
         return {
             "integration": self._integration.name,
@@ -67,29 +69,29 @@ class DryRun:
         }
 
     def _try_record(self, record: Any, idempotency_key: str | None) -> dict[str, Any]:
-        looks = trace_fields(self._integration, self._document, record)
-        return self._outcome(map_record(self._integration, record), looks, idempotency_key)
+        lookups = trace_fields(self._integration, self._document, record)
+        return self._result(map_record(self._integration, record), lookups, idempotency_key)
 
-    def _outcome(
-        self, mapped: Mapped, looks: dict[str, list[PathLookup]], idempotency_key: str | None
+    def _result(
+        self, mapped: Mapped, lookups: dict[str, list[PathLookup]], idempotency_key: str | None
     ) -> dict[str, Any]:
-        said = None if isinstance(mapped, Rejected) else mapped.ticket
+        used = None if isinstance(mapped, Rejected) else mapped.ticket
         match mapped:
             case Update(ticket=ticket, iem_state=state):
-                told = {
+                result = {
                     "result": "relayed",
                     **_ticket(ticket),
                     "iem_state": state,
-                    "matched": _tell_row(find_row(self._integration, self._document, ticket), looks["state"][-1]),
+                    "matched": _row(find_row(self._integration, self._document, ticket), lookups["state"][-1]),
                     "dedupe": {**self._identity(mapped, idempotency_key), **_order(ticket)},
                     "push": push_body(ticket.sys_id, state).decode(),
                     "request": _request(self._integration.iem, ticket.sys_id, state),
                 }
             case Ignored(ticket=ticket, reason=reason):
-                told = {"result": "ignored", **_ticket(ticket), "reason": reason, "dedupe": _order(ticket)}
+                result = {"result": "ignored", **_ticket(ticket), "reason": reason, "dedupe": _order(ticket)}
             case Rejected(errors=errors):
-                told = {"result": "rejected", "errors": [error.as_dict() for error in errors]}
-        return {**told, "fields": [_tell_field(name, one, said) for name, one in looks.items()]}
+                result = {"result": "rejected", "errors": [error.as_dict() for error in errors]}
+        return {**result, "fields": [_field(name, paths, used) for name, paths in lookups.items()]}
 
     def _identity(self, update: Update, idempotency_key: str | None) -> dict[str, Any]:
         dedupe = self._integration.dedupe
@@ -108,7 +110,7 @@ def _ticket(ticket: TicketFields) -> dict[str, Any]:
 
 
 def _order(ticket: TicketFields) -> dict[str, Any]:
-    """Tell by what an update is older or newer than others of its ticket."""
+    """Return what decides whether the update is older or newer than others of its ticket."""
     if ticket.version is not None:
         return {"ordered_by": "version", "order": ticket.version}
     if ticket.updated_at is not None:
@@ -116,16 +118,16 @@ def _order(ticket: TicketFields) -> dict[str, Any]:
     return {"ordered_by": "arrival", "order": None}
 
 
-def _tell_row(row: StateRow | None, state: PathLookup) -> dict[str, Any] | None:
+def _row(row: StateRow | None, state: PathLookup) -> dict[str, Any] | None:
     if row is None:
         return None
     is_value = state.value is not None and state_key(state.value.value or "") == state_key(row.state)
-    told = {"under": row.under, "state": row.state, "iem_state": row.iem_state, "by": "value" if is_value else "label"}
-    return {**told, **_place(row.position)}
+    match = {"under": row.under, "state": row.state, "iem_state": row.iem_state, "by": "value" if is_value else "label"}
+    return {**match, **_place(row.position)}
 
 
-def _tell_field(name: str, looks: list[PathLookup], ticket: TicketFields | None) -> dict[str, Any]:
-    value = looks[-1].value if looks else None
+def _field(name: str, lookups: list[PathLookup], ticket: TicketFields | None) -> dict[str, Any]:
+    value = lookups[-1].value if lookups else None
     used = value.text if value else None
     if ticket:
         kept = getattr(ticket, "itsm_state" if name == "state" else name)
@@ -133,8 +135,13 @@ def _tell_field(name: str, looks: list[PathLookup], ticket: TicketFields | None)
     return {
         "name": name,
         "paths": [
-            {"path": one.expression, **_place(one.position), "found": _shown(one.found), "is_value": bool(one.value)}
-            for one in looks
+            {
+                "path": lookup.expression,
+                **_place(lookup.position),
+                "found": _shortened(lookup.found),
+                "is_value": bool(lookup.value),
+            }
+            for lookup in lookups
         ],
         "value": value.value if value else None,
         "label": value.label if value else None,
@@ -146,21 +153,27 @@ def _place(position: Position | None) -> dict[str, int | None]:
     return {"line": position.line if position else None, "column": position.column if position else None}
 
 
-def _shown(found: Any) -> Any:
+def _shortened(found: Any) -> Any:
     text = json.dumps(found, ensure_ascii=False)
-    return found if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return found if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _request(iem: IemBlock, sys_id: str, state: int) -> dict[str, Any]:
-    """Return the push as it would be sent, with a mask for the credential. No secret is read for it."""
+    """Return the push as it would be sent, with a mask instead of the credential. No secret is read."""
     path = push_path(Target(iem.customer_id, iem.integration_id))
     credential = {"Authorization": f"Basic {MASK}"} if iem.auth == "basic" else {"Cookie": f"access_token={MASK}"}
     body = push_body(sys_id, state).decode()
     headers = {**COMMON_HEADERS, **PUSH_HEADERS, **credential, "Content-Length": str(len(body))}
-    return {"method": "POST", "url": _spell(iem.url).rstrip("/") + path, "path": path, "headers": headers, "body": body}
+    return {
+        "method": "POST",
+        "url": _written(iem.url).rstrip("/") + path,
+        "path": path,
+        "headers": headers,
+        "body": body,
+    }
 
 
-def _spell(url: Text) -> str:
+def _written(url: Text) -> str:
     match url:
         case Plain(text=text):
             return text

@@ -40,7 +40,7 @@ def build_operations(settings: Settings, connection: Connection, catalogue: Cata
 
 
 def open_operations() -> Operations:
-    """Return the operations of the relay that the environment describes.
+    """Return the operations of the relay that the settings in the environment describe.
 
     Raises:
         ConfigurationError: a setting is wrong, or the mappings folder cannot be read.

@@ -1,4 +1,4 @@
-"""`relay iem ping|publish`: against a simulated IEM that takes what the guide has, and nothing else."""
+"""`relay iem ping|publish` against a simulated IEM that accepts only what the IEM guide allows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def published(server: SimulatorServer) -> dict[str, list[dict[str, Any]]]:
     return {kind: bodies for kind, bodies in iem_of(server).published.items() if bodies}
 
 
-def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run, server: SimulatorServer) -> None:
+def test_ping_reports_token_publish_service_and_clock(run: Run, server: SimulatorServer) -> None:
     result = run("ping", "acme")
 
     assert result.returncode == 0
@@ -61,8 +61,8 @@ def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run
         "ok    publish acme: ",
         "ok    clock acme: IE",
     ]
-    assert "gives a token" in result.stdout
-    assert "says that it runs" in result.stdout
+    assert "issued a token" in result.stdout
+    assert "publish service of IEM is running" in result.stdout
     assert published(server) == {}
 
 
@@ -72,19 +72,19 @@ def test_ping_tells_the_way_the_publish_service_the_token_and_the_clock(run: Run
         (
             SimulatedFault(status=500, path="/publish/"),
             {},
-            "health check fails: server_error (HTTP 500) → IEM has a fault",
+            "health check of the publish service failed: server_error (HTTP 500) → IEM has a fault",
         ),
         (
             SimulatedFault(status=200, body="<html>", path="/publish/"),
             {},
-            "health check fails: unexpected_answer (HTTP 200)",
+            "health check of the publish service failed: unexpected_answer (HTTP 200)",
         ),
         (None, {"password": {"env": "WRONG_PASSWORD"}}, "wrong_credentials (HTTP 401) → check iem.username"),
-        (None, {"password": {"env": "NOT_SET"}}, "not asked: the environment variable NOT_SET is not set"),
+        (None, {"password": {"env": "NOT_SET"}}, "not checked: the environment variable NOT_SET is not set"),
         (None, {"url": "http://127.0.0.1:9"}, "accepts no connection"),
     ],
 )
-def test_ping_tells_what_is_wrong_by_its_status_too(
+def test_ping_reports_a_fault_with_exit_status_1(
     run: Run, server: SimulatorServer, fault: SimulatedFault | None, block: dict[str, Any], sentence: str
 ) -> None:
     if fault:
@@ -96,12 +96,12 @@ def test_ping_tells_what_is_wrong_by_its_status_too(
     assert sentence in result.stdout
 
 
-def test_ping_of_what_is_not_there(run: Run) -> None:
-    assert (run("ping", "nobody").returncode, run("ping", "broken").returncode) == (1, 78)
+def test_ping_of_a_missing_or_broken_mapping_fails(run: Run) -> None:
+    assert (run("ping", "globex").returncode, run("ping", "broken").returncode) == (1, 78)
 
 
 @pytest.mark.parametrize("publication", Publication)
-def test_each_kind_of_body_is_taken_by_iem(
+def test_iem_accepts_each_kind_of_body(
     run: Run, server: SimulatorServer, publication: Publication, tmp_path: Path
 ) -> None:
     (tmp_path / "body.json").write_text(json.dumps(SAMPLES[publication]), "utf-8")
@@ -112,7 +112,7 @@ def test_each_kind_of_body_is_taken_by_iem(
     assert published(server) == {publication: [SAMPLES[publication]]}
 
 
-def test_many_bodies_of_standard_input_without_a_customer_are_the_mappings(run: Run, server: SimulatorServer) -> None:
+def test_bodies_without_a_customer_get_the_mappings_customer(run: Run, server: SimulatorServer) -> None:
     bodies = [{**EVENT, "ieventid": str(number)} for number in range(40)]
     for body in bodies:
         del body["envcustomerid"]
@@ -126,42 +126,42 @@ def test_many_bodies_of_standard_input_without_a_customer_are_the_mappings(run: 
     assert server.request_log.count("/api/v1/user/token") == 1
 
 
-def test_the_token_is_the_one_that_workers_share(run: Run, server: SimulatorServer) -> None:
+def test_the_token_is_shared_with_the_workers(run: Run, server: SimulatorServer) -> None:
     for _ in range(3):
         assert run("publish", "acme", "events", "-", stdin=json.dumps(EVENT)).returncode == 0
 
     assert server.request_log.count("/api/v1/user/token") == 1
 
 
-def test_all_that_is_wrong_is_told_and_nothing_is_sent(run: Run, server: SimulatorServer) -> None:
+def test_all_faults_are_printed_and_nothing_is_sent(run: Run, server: SimulatorServer) -> None:
     misspelt = {("severty" if name == "severity" else name): value for name, value in EVENT.items()}
     lines = [json.dumps(EVENT), json.dumps(misspelt), json.dumps({**EVENT, "createdon": "now"}), "{"]
 
     result = run("publish", "acme", "events", "-", stdin="\n".join(lines))
 
     assert result.returncode == 1
-    told = result.stderr.splitlines()
-    assert told[:2] == [
+    lines = result.stderr.splitlines()
+    assert lines[:2] == [
         "<stdin>: line 2: severity is missing",
         "<stdin>: line 2: severty is unknown; did you mean severity?",
     ]
-    assert told[2].startswith("<stdin>: line 3: createdon: expected a text like")
-    assert told[3].startswith("<stdin>: line 4: not JSON")
-    assert told[4] == "4 faults: nothing was sent"
+    assert lines[2].startswith("<stdin>: line 3: createdon: expected a text like")
+    assert lines[3].startswith("<stdin>: line 4: not JSON")
+    assert lines[4] == "4 faults: nothing was sent"
     assert server.request_log.arrived == 0
 
 
-def test_a_dry_run_prints_what_would_be_sent(run: Run, server: SimulatorServer) -> None:
+def test_a_dry_run_prints_the_bodies_and_sends_nothing(run: Run, server: SimulatorServer) -> None:
     without = {name: value for name, value in EVENT.items() if name != "envcustomerid"}
 
     result = run("publish", "acme", "events", "-", "--dry-run", stdin=json.dumps([without, EVENT]))
 
     assert [json.loads(line) for line in result.stdout.splitlines()] == [EVENT, EVENT]
-    assert "2 checked" in result.stderr
+    assert "2 bodies checked" in result.stderr
     assert server.request_log.arrived == 0
 
 
-def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+def test_a_refused_body_is_printed_with_its_place_and_kept(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
     server.faults.add(SimulatedFault(status=400, body={"message": "Malformed request: no"}, path="/publish/", count=1))
     bodies = [{**EVENT, "ieventid": str(number)} for number in range(3)]
 
@@ -184,20 +184,20 @@ def test_what_iem_refuses_is_told_with_its_place_and_kept(run: Run, server: Simu
         (SimulatedFault(drop="before", path="/publish/"), 5),
     ],
 )
-def test_where_the_rest_would_fare_no_better_it_is_not_sent(
+def test_publishing_stops_when_further_bodies_would_fail(
     run: Run, server: SimulatorServer, fault: SimulatedFault, tried: int
 ) -> None:
     server.faults.add(fault)
 
     result = run("publish", "acme", "events", "-", "--json", stdin=json.dumps([EVENT] * 30), max_in_flight=1)
 
-    told = json.loads(result.stdout)
+    summary = json.loads(result.stdout)
     assert result.returncode == 1
-    assert (told["published"], len(told["failed"]), told["not_sent"]) == (0, tried, 30 - tried)
+    assert (summary["published"], len(summary["failed"]), summary["not_sent"]) == (0, tried, 30 - tried)
     assert server.request_log.count("/publish/") == tried
 
 
-def test_a_token_that_is_no_good_any_more_is_replaced_once(run: Run, server: SimulatorServer) -> None:
+def test_an_expired_token_is_replaced_once(run: Run, server: SimulatorServer) -> None:
     run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
     iem_of(server).revoke()
 
@@ -215,7 +215,7 @@ def test_wrong_credentials_are_tried_once(run: Run, server: SimulatorServer) -> 
     assert server.request_log.count("/api/v1/user/token") == 1
 
 
-def test_what_iem_says_is_shown_without_its_control_characters(run: Run, server: SimulatorServer) -> None:
+def test_control_characters_of_iems_message_are_escaped(run: Run, server: SimulatorServer) -> None:
     server.faults.add(SimulatedFault(status=400, body={"message": "no \x1b[2J\x9b31m\u202egood"}, path="/publish/"))
 
     result = run("publish", "acme", "events", "-", stdin=json.dumps(EVENT))
@@ -225,28 +225,28 @@ def test_what_iem_says_is_shown_without_its_control_characters(run: Run, server:
 
 
 @pytest.mark.parametrize(
-    ("stdin", "sentence"), [("", "not JSON"), ("[]", "holds nothing to publish"), ("\n", "not JSON")]
+    ("stdin", "sentence"), [("", "not JSON"), ("[]", "contains nothing to publish"), ("\n", "not JSON")]
 )
-def test_an_empty_file_is_a_sentence(run: Run, stdin: str, sentence: str) -> None:
+def test_an_empty_file_is_reported_in_a_sentence(run: Run, stdin: str, sentence: str) -> None:
     result = run("publish", "acme", "events", "-", stdin=stdin)
 
     assert result.returncode == 1
     assert sentence in result.stderr
 
 
-def test_wrong_usage_is_status_2(run: Run) -> None:
+def test_wrong_usage_is_exit_status_2(run: Run) -> None:
     assert run("publish", "acme", "evnts", "-").returncode == 2
     assert run("publish", "acme", "events", "nothing.json").returncode == 2
 
 
-def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(run: Run, server: SimulatorServer) -> None:
+def test_an_unwritable_failed_to_file_is_reported_before_sending(run: Run, server: SimulatorServer) -> None:
     result = run("publish", "acme", "events", "-", "--failed-to", "no/such/folder.jsonl", stdin=json.dumps(EVENT))
 
     assert result.returncode == 2
     assert server.request_log.arrived == 0
 
 
-def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+def test_failed_bodies_can_replace_the_input_file(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(json.dumps(EVENT), "utf-8")
     server.faults.add(SimulatedFault(status=503, path="/publish/"))
 
@@ -256,7 +256,7 @@ def test_the_failed_ones_may_go_back_into_their_own_file(run: Run, server: Simul
     assert json.loads((tmp_path / "events.jsonl").read_text("utf-8")) == EVENT
 
 
-def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run, server: SimulatorServer) -> None:
+def test_a_refused_customer_of_one_body_does_not_stop_the_others(run: Run, server: SimulatorServer) -> None:
     iem_of(server).set_customer("OTHER", active=True)
     bodies = [EVENT, {**EVENT, "envcustomerid": "OTHER"}, *([EVENT] * 8)]
 
@@ -266,7 +266,7 @@ def test_one_body_of_a_customer_that_iem_refuses_does_not_end_the_rest(run: Run,
     assert "record 2: user_not_associated" in result.stderr
 
 
-def test_what_was_done_is_told_where_redis_is_away(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+def test_the_summary_is_printed_although_redis_is_away(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping(server.url))
     settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:9/0", "RELAY_MAPPINGS": str(tmp_path / "mappings")}
 
@@ -284,7 +284,7 @@ def test_what_was_done_is_told_where_redis_is_away(run: Run, server: SimulatorSe
 def start(
     tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object
 ) -> Callable[..., subprocess.Popen[bytes]]:
-    """A function that starts publishing forty events, one at a time, with its stderr where it is told."""
+    """A function that starts to publish 40 events, one at a time, with the given stderr."""
 
     def popen(stderr: int, *options: str) -> subprocess.Popen[bytes]:
         write_mapping(tmp_path / "mappings", "acme", mapping(server.url, iem={"max_in_flight": 1}))
@@ -301,7 +301,7 @@ def start(
     return popen
 
 
-def test_a_terminal_shows_how_far_it_is(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+def test_a_terminal_shows_a_progress_bar(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     ours, theirs = os.openpty()
     process = start(theirs)
     stdout, _ = process.communicate(timeout=30)
@@ -314,12 +314,12 @@ def test_a_terminal_shows_how_far_it_is(start: Callable[..., subprocess.Popen[by
     assert stdout == b"40 of 40 published\n"
 
 
-def test_who_stops_it_is_told_what_was_done_and_keeps_the_rest(
+def test_ctrl_c_prints_a_summary_and_keeps_unsent_bodies(
     start: Callable[..., subprocess.Popen[bytes]], server: SimulatorServer, tmp_path: Path
 ) -> None:
     server.faults.add(SimulatedFault(delay=0.2, path="/publish/"))
     process = start(subprocess.PIPE, "--failed-to", "rest.jsonl")
-    wait_until(lambda: server.request_log.count("/publish/", 200) >= 2, "some are published")
+    wait_until(lambda: server.request_log.count("/publish/", 200) >= 2, "some events are published")
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
 
@@ -327,7 +327,7 @@ def test_who_stops_it_is_told_what_was_done_and_keeps_the_rest(
     rest = (tmp_path / "rest.jsonl").read_text("utf-8").splitlines()
     assert process.returncode == 1
     assert done < 40
-    # The one that was under way was waited for: nobody sends it a second time.
+    # The request in flight was completed, so that it is not sent again.
     assert int(stdout.split()[0]) == done
     assert len(rest) == 40 - done
     assert b"not sent: stopped" in stderr

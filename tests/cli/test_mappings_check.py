@@ -24,7 +24,7 @@ def check(folder: Path, *arguments: str, **environ: str) -> Result:
     return run_relay("mappings", "check", *arguments, environ=environ, folder=folder)
 
 
-def test_good_files_are_told_to_be_good_with_status_0(tmp_path: Path) -> None:
+def test_good_files_are_exit_status_0(tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping(IEM))
 
     result = check(tmp_path)
@@ -33,9 +33,9 @@ def test_good_files_are_told_to_be_good_with_status_0(tmp_path: Path) -> None:
     assert result.stdout == "mappings/acme.yaml: good (servicenow → IEM ACME/42)\n"
 
 
-def test_every_fault_of_every_file_is_told_with_status_78(tmp_path: Path) -> None:
+def test_every_fault_of_every_file_is_printed_with_status_78(tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "good", mapping(IEM))
-    (tmp_path / "mappings" / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\nauth: nobody\n", "utf-8")
+    (tmp_path / "mappings" / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\nauth: maybe\n", "utf-8")
     (tmp_path / "mappings" / "tab.yaml").write_text("a:\n\tb: 1\n", "utf-8")
 
     result = check(tmp_path)
@@ -58,7 +58,7 @@ def test_every_fault_of_every_file_is_told_with_status_78(tmp_path: Path) -> Non
     ]
 
 
-def test_a_secret_that_cannot_be_read_is_told_where_it_stands(tmp_path: Path) -> None:
+def test_a_missing_secret_is_reported_at_its_place(tmp_path: Path) -> None:
     content = mapping(IEM, iem={"password": {"file": "/nonexistent/pw"}})
     write_mapping(tmp_path / "mappings", "acme", content)
 
@@ -71,7 +71,7 @@ def test_a_secret_that_cannot_be_read_is_told_where_it_stands(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["ACME", "a_b", "-a", "a" * 64])
-def test_a_file_whose_name_is_no_integration_name_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_name_that_is_not_an_integration_name_is_a_fault(tmp_path: Path, name: str) -> None:
     write_mapping(tmp_path / "mappings", name, mapping(IEM))
 
     result = check(tmp_path)
@@ -80,7 +80,7 @@ def test_a_file_whose_name_is_no_integration_name_is_told(tmp_path: Path, name: 
     assert "is not a valid integration name" in result.stdout
 
 
-def test_hidden_files_are_not_integrations_and_a_yml_is_told(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped_and_yml_is_a_fault(tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "_example", {"nonsense": 1})
     write_mapping(tmp_path / "mappings", ".hidden", {"nonsense": 1})
     (tmp_path / "mappings" / "acme.yml").write_text("source: servicenow\n", "utf-8")
@@ -92,7 +92,7 @@ def test_hidden_files_are_not_integrations_and_a_yml_is_told(tmp_path: Path) -> 
     )
 
 
-def test_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
+def test_a_folder_without_mapping_files_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "mappings").mkdir()
 
     result = check(tmp_path)
@@ -102,7 +102,7 @@ def test_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("nothing.yaml",)])
-def test_a_missing_folder_or_file_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_missing_folder_or_file_is_reported_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = check(tmp_path, *arguments)
 
     assert result.returncode == 78
@@ -110,7 +110,7 @@ def test_a_missing_folder_or_file_is_one_sentence(tmp_path: Path, arguments: tup
     assert "Traceback" not in result.stderr
 
 
-def test_the_json_form_holds_the_same_faults(tmp_path: Path) -> None:
+def test_the_json_output_has_the_same_faults(tmp_path: Path) -> None:
     (tmp_path / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\n", "utf-8")
 
     result = check(tmp_path, "acme.yaml", "--json")
@@ -127,7 +127,7 @@ def test_the_json_form_holds_the_same_faults(tmp_path: Path) -> None:
     } in content[0]["faults"]
 
 
-def test_a_side_is_only_warned_of_secrets_that_the_other_one_needs(tmp_path: Path) -> None:
+def test_missing_secrets_of_the_other_process_are_warnings(tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping(IEM))
 
     web = check(tmp_path, "--for", "web", ACME_IEM_PASSWORD="")
@@ -140,7 +140,7 @@ def test_a_side_is_only_warned_of_secrets_that_the_other_one_needs(tmp_path: Pat
     assert "warning" not in worker.stdout
 
 
-def test_each_of_several_secrets_is_told_at_its_own_place(tmp_path: Path) -> None:
+def test_each_of_several_secrets_is_reported_at_its_own_place(tmp_path: Path) -> None:
     text = """\
 source: servicenow
 auth: [{type: hmac, header: X-A, secret: [{env: ACME_IEM_PASSWORD}, {env: ACME_OLD}]}]
@@ -153,7 +153,7 @@ iem: {url: https://iem.example.com, customer_id: A, integration_id: 4, username:
     assert result.stdout.startswith("acme.yaml:2:69: secret: the environment variable ACME_OLD is not set")
 
 
-def test_two_files_that_push_the_same_integration_are_warned_of(tmp_path: Path) -> None:
+def test_two_files_for_the_same_integration_are_warnings(tmp_path: Path) -> None:
     for name in ("acme", "bcme"):
         write_mapping(tmp_path / "mappings", name, mapping(IEM))
     write_mapping(tmp_path / "mappings", "elsewhere", mapping("https://other.example.com"))
@@ -163,8 +163,8 @@ def test_two_files_that_push_the_same_integration_are_warned_of(tmp_path: Path) 
     result = check(tmp_path)
 
     assert result.returncode == 0
-    told = [line.partition(": ")[2] for line in result.stdout.splitlines() if ": warning: " in line]
-    assert told == [
+    warnings = [line.partition(": ")[2] for line in result.stdout.splitlines() if ": warning: " in line]
+    assert warnings == [
         f"warning: integration_id: mappings/{other}.yaml also pushes to ACME/42 from servicenow: "
         "a ticket that is sent to both is pushed twice"
         for other in ("bcme", "acme")
@@ -174,15 +174,15 @@ def test_two_files_that_push_the_same_integration_are_warned_of(tmp_path: Path) 
 RIVAL = "integration_id: {} to ACME/42 from servicenow: a ticket that is sent to both is pushed twice"
 
 
-def test_a_file_is_compared_with_its_neighbours_which_are_not_told_of_themselves(tmp_path: Path) -> None:
+def test_a_file_is_compared_with_the_files_of_its_folder(tmp_path: Path) -> None:
     write_mapping(tmp_path, "acme", {**mapping(IEM), "stats": {}})
     write_mapping(tmp_path, "bcme", {**mapping(IEM), "nonsense": 1})
     for name in ("ccme", "dcme"):
         write_mapping(tmp_path, name, mapping(f"{IEM.upper()}:443/"))
 
-    (told,) = json.loads(check(tmp_path, "acme.yaml", "--json").stdout)
+    (checked,) = json.loads(check(tmp_path, "acme.yaml", "--json").stdout)
 
-    assert [(one["severity"], one["message"]) for one in told["faults"] if one["key"] != "stats"] == [
+    assert [(fault["severity"], fault["message"]) for fault in checked["faults"] if fault["key"] != "stats"] == [
         ("warning", RIVAL.format("bcme.yaml and 2 more files also push"))
     ]
 
@@ -198,34 +198,34 @@ def test_a_file_is_compared_with_its_neighbours_which_are_not_told_of_themselves
         (IEM, f"{IEM}/base", False),
     ],
 )
-def test_rivals_are_told_apart_by_where_they_push(
+def test_files_are_rivals_only_with_the_same_destination(
     tmp_path: Path, url: str, its_url: str | dict[str, str], are_rivals: bool
 ) -> None:
     write_mapping(tmp_path, "acme", mapping(url))
     write_mapping(tmp_path, "bcme", mapping(url, iem={"url": its_url}))
 
-    told = check(tmp_path, "acme.yaml", ELSEWHERE="https://other.example.com", SAME=f"{IEM}/").stdout
+    output = check(tmp_path, "acme.yaml", ELSEWHERE="https://other.example.com", SAME=f"{IEM}/").stdout
 
-    assert (RIVAL.format("bcme.yaml also pushes") in told) is are_rivals
+    assert (RIVAL.format("bcme.yaml also pushes") in output) is are_rivals
 
 
-def test_everything_is_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_and_warnings_are_reported_together(tmp_path: Path) -> None:
     iem = {"password": {"env": "UNSET"}, "ca_file": "nowhere.pem", "timeout": "1"}
     write_mapping(tmp_path, "acme", {**mapping("http://localhost", iem=iem), "stats": {}, "publish": {"events": False}})
     write_mapping(tmp_path, "bcme", mapping("http://localhost"))
 
-    told = check(tmp_path, "acme.yaml", ACME_WEBHOOK_PASSWORD="").stdout
+    output = check(tmp_path, "acme.yaml", ACME_WEBHOOK_PASSWORD="").stdout
 
     for message in (
         "password: the environment variable UNSET is not set",
         "password: the environment variable ACME_WEBHOOK_PASSWORD is not set",
         "ca_file: cannot read this file: No such file or directory",
-        "warning: no effect: `iem.url` is http" if "timeout" not in told else "timeout: '1' is not a duration",
+        "warning: no effect: `iem.url` is http" if "timeout" not in output else "timeout: '1' is not a duration",
         "unknown key 'stats'; did you mean 'states'?",
         "warning: has no effect: none of its keys is switched on",
         f"warning: {RIVAL.format('bcme.yaml also pushes')}",
     ):
-        assert message in told
+        assert message in output
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,7 @@ def test_everything_is_told_at_once(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_file_without_certificates_is_a_fault_for_workers_and_a_warning_for_web(
-    tmp_path: Path, content: str | None, problem: str
-) -> None:
+def test_an_unusable_ca_file_is_a_fault_for_workers_only(tmp_path: Path, content: str | None, problem: str) -> None:
     write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
     if content is not None:
         (tmp_path / "ca.pem").write_text(content, "utf-8")
@@ -256,20 +254,20 @@ def test_a_file_without_certificates_is_a_fault_for_workers_and_a_warning_for_we
     assert "hunter2" not in web.stdout + worker.stdout
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_ca_file_that_is_a_pipe_does_not_block_the_check(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "ca.pem")
     write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
 
     assert "ca_file: this is not a file" in check(tmp_path, "acme.yaml").stdout
 
 
-def test_a_good_file_of_certificates_is_good(tmp_path: Path) -> None:
+def test_a_valid_ca_file_is_accepted(tmp_path: Path) -> None:
     write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": certifi.where()}))
 
     assert check(tmp_path, "acme.yaml").returncode == 0
 
 
-def test_a_pattern_that_would_take_days_does_not_hold_the_check_up(tmp_path: Path) -> None:
+def test_a_slow_sys_id_pattern_does_not_block_the_check(tmp_path: Path) -> None:
     slow = {"name": "slow", "payload": {"sys_id": "a" * 200 + "!", "state": 6}, "expect": {"state": 6}}
     write_mapping(tmp_path, "acme", {**mapping(IEM), "sys_id_pattern": "^(a|aa)+$", "tests": [slow]})
 
@@ -281,7 +279,7 @@ def run_in_a_terminal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
     return CliRunner().invoke(relay, ["mappings", "check", "acme.yaml"], color=True).output
 
 
-def test_a_terminal_gets_colours_unless_it_wants_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_colours_unless_no_color_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "acme.yaml").write_text("source: servicenow\nstats: {6: 6}\n", "utf-8")
 
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -86,20 +86,20 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "mappings").iterdir())
 
 
-def test_options_make_a_file_that_lacks_only_the_secrets_that_are_told(run: Run, folder: Path) -> None:
+def test_options_create_a_file_that_lacks_only_the_listed_secrets(run: Run, folder: Path) -> None:
     result = run("new", "acme-prod", *options(), *VIRIMA)
 
     assert result.returncode == 0, result.stderr
     assert names_in(folder) == ["acme-prod.yaml"]
     assert read_mapping(folder / "mappings" / "acme-prod.yaml").faults == ()
-    told = result.stdout.splitlines()
-    assert told[0] == "mappings/acme-prod.yaml: written (servicenow → IEM ACME/42, 3 tests passed)"
-    assert told[2:7] == [
+    lines = result.stdout.splitlines()
+    assert lines[0] == "mappings/acme-prod.yaml: written (servicenow → IEM ACME/42, 3 tests passed)"
+    assert lines[2:7] == [
         "Still missing:",
         "  ACME_PROD_WEBHOOK_PASSWORD  for web: `auth[0].password`",
         "  ACME_PROD_IEM_PASSWORD      for the workers: `iem.password`",
         "  ACME_PROD_VIRIMA_PASSWORD   for the workers: `virima.password`",
-        "A process reads its environment at the start: restart it once its variables are set.",
+        "Processes read their environment when they start: restart them after you set the variables.",
     ]
     for step in (
         "relay mappings check --for web mappings/acme-prod.yaml",
@@ -112,37 +112,37 @@ def test_options_make_a_file_that_lacks_only_the_secrets_that_are_told(run: Run,
 
 @pytest.mark.parametrize("source", ["servicenow", "service-exchange"])
 @pytest.mark.parametrize("auth", ["basic", "hmac", "header"])
-def test_a_check_names_exactly_the_listed_secrets_and_with_them_it_is_clean(run: Run, source: str, auth: str) -> None:
-    told = json.loads(run("new", "acme-prod", *options(source=source, auth=auth), *VIRIMA, "--json").stdout)
+def test_a_check_requires_exactly_the_listed_secrets(run: Run, source: str, auth: str) -> None:
+    created = json.loads(run("new", "acme-prod", *options(source=source, auth=auth), *VIRIMA, "--json").stdout)
 
     missing = json.loads(run("check", "--json").stdout)[0]["faults"]
-    clean = run("check", **{secret["env"]: "s3cret" for secret in told["secrets"]})
+    clean = run("check", **{secret["env"]: "s3cret" for secret in created["secrets"]})
 
-    assert [secret["key"] for secret in told["secrets"]] == [fault["key"] for fault in missing]
+    assert [secret["key"] for secret in created["secrets"]] == [fault["key"] for fault in missing]
     assert all(
         f"the environment variable {secret['env']} is not set" in fault["message"]
-        for secret, fault in zip(told["secrets"], missing, strict=True)
+        for secret, fault in zip(created["secrets"], missing, strict=True)
     )
-    assert told["faults"] == missing
+    assert created["faults"] == missing
     assert clean.returncode == 0
     assert "warning" not in clean.stdout
     assert "3 tests passed" in clean.stdout
 
 
-def test_the_json_form_tells_path_secrets_and_faults(run: Run) -> None:
+def test_the_json_output_has_path_secrets_and_faults(run: Run) -> None:
     result = run("new", "acme-prod", *options(), "--json", ACME_PROD_IEM_PASSWORD="there")
 
-    told: dict[str, Any] = json.loads(result.stdout)
-    assert told["file"] == "mappings/acme-prod.yaml"
-    assert told["integration"] == "acme-prod"
-    assert told["secrets"] == [
+    created: dict[str, Any] = json.loads(result.stdout)
+    assert created["file"] == "mappings/acme-prod.yaml"
+    assert created["integration"] == "acme-prod"
+    assert created["secrets"] == [
         {"key": "auth[0].password", "env": "ACME_PROD_WEBHOOK_PASSWORD", "process": "web", "is_there": False},
         {"key": "iem.password", "env": "ACME_PROD_IEM_PASSWORD", "process": "worker", "is_there": True},
     ]
-    assert [fault["key"] for fault in told["faults"]] == ["auth[0].password"]
+    assert [fault["key"] for fault in created["faults"]] == ["auth[0].password"]
 
 
-def test_secrets_may_stand_in_files(run: Run, folder: Path) -> None:
+def test_secrets_can_be_in_files(run: Run, folder: Path) -> None:
     secrets = folder / "secrets"
     secrets.mkdir()
     (secrets / "acme-prod-webhook-password").write_text("one", "utf-8")
@@ -156,7 +156,7 @@ def test_secrets_may_stand_in_files(run: Run, folder: Path) -> None:
     assert run("check").returncode == 0
 
 
-def test_all_that_is_wrong_or_missing_is_told_at_once_and_nothing_is_written(run: Run, folder: Path) -> None:
+def test_all_wrong_and_missing_answers_are_reported_together(run: Run, folder: Path) -> None:
     result = run(
         "new",
         "Acme",
@@ -174,7 +174,7 @@ def test_all_that_is_wrong_or_missing_is_told_at_once_and_nothing_is_written(run
         "--integration-id",
         "--virima-username",
         "--output",
-        "nothing was written; `relay mappings new --help` tells all options",
+        "nothing was written; `relay mappings new --help` shows all options",
     ]
     assert "did you mean 'servicenow'?" in result.stderr
     assert "http would send credentials unencrypted" in result.stderr
@@ -183,7 +183,7 @@ def test_all_that_is_wrong_or_missing_is_told_at_once_and_nothing_is_written(run
     assert names_in(folder) == []
 
 
-def test_without_a_terminal_nothing_is_asked_for(run: Run) -> None:
+def test_without_a_terminal_no_question_is_asked(run: Run) -> None:
     result = run("new")
 
     assert result.returncode == 2
@@ -194,16 +194,16 @@ def test_without_a_terminal_nothing_is_asked_for(run: Run) -> None:
     ("arguments", "complaint"),
     [
         (("--virima-username", "a"), "--virima-username: has no effect without --virima-url"),
-        (("--customer-id", "AC\u200bME"), "--customer-id: holds a character that cannot be seen (U+200B)"),
-        (("--customer-id", "A\nB"), "--customer-id: holds a character that cannot be seen (U+000A)"),
-        (("--description", "\x1b[31m"), "--description: holds a character that cannot be seen (U+001B)"),
-        (("--customer-id", os.fsdecode(b"\xe9")), "--customer-id: holds a character that cannot be seen (U+DCE9)"),
-        (("--output", "-", "--json"), "--json: tells of a file that was written"),
+        (("--customer-id", "AC\u200bME"), "--customer-id: contains an invisible character (U+200B)"),
+        (("--customer-id", "A\nB"), "--customer-id: contains an invisible character (U+000A)"),
+        (("--description", "\x1b[31m"), "--description: contains an invisible character (U+001B)"),
+        (("--customer-id", os.fsdecode(b"\xe9")), "--customer-id: contains an invisible character (U+DCE9)"),
+        (("--output", "-", "--json"), "--json: describes the file that was written"),
         (("--output", ""), "--output: expected a path, or - for standard output"),
-        (("--output", "mappings/other.yaml"), "call it acme-prod.yaml, or _acme-prod.yaml as a draft"),
+        (("--output", "mappings/other.yaml"), "use acme-prod.yaml, or _acme-prod.yaml for a draft"),
     ],
 )
-def test_what_cannot_be_meant_is_told(run: Run, folder: Path, arguments: tuple[str, ...], complaint: str) -> None:
+def test_a_senseless_option_is_reported(run: Run, folder: Path, arguments: tuple[str, ...], complaint: str) -> None:
     result = run("new", "acme-prod", *options(), *arguments)
 
     assert result.returncode == 2
@@ -212,7 +212,7 @@ def test_what_cannot_be_meant_is_told(run: Run, folder: Path, arguments: tuple[s
 
 
 @pytest.mark.parametrize("there", ["acme-prod.yaml", "acme-prod.yml"])
-def test_a_file_that_is_there_stays_as_it_is(run: Run, folder: Path, there: str) -> None:
+def test_an_existing_file_is_not_replaced(run: Run, folder: Path, there: str) -> None:
     (folder / "mappings" / there).write_text("mine", "utf-8")
 
     result = run("new", "acme-prod", *options())
@@ -223,7 +223,7 @@ def test_a_file_that_is_there_stays_as_it_is(run: Run, folder: Path, there: str)
     assert (folder / "mappings" / there).read_text("utf-8") == "mine"
 
 
-def test_a_link_that_leads_nowhere_is_not_written_through(run: Run, folder: Path) -> None:
+def test_a_dangling_link_is_not_written_through(run: Run, folder: Path) -> None:
     (folder / "mappings" / "acme-prod.yaml").symlink_to(folder / "elsewhere")
 
     result = run("new", "acme-prod", *options())
@@ -232,7 +232,7 @@ def test_a_link_that_leads_nowhere_is_not_written_through(run: Run, folder: Path
     assert not (folder / "elsewhere").exists()
 
 
-def test_of_many_at_once_one_writes_and_the_others_are_told(folder: Path) -> None:
+def test_only_one_of_several_concurrent_writers_succeeds(folder: Path) -> None:
     path = folder / "mappings" / "acme.yaml"
     barrier, outcomes = threading.Barrier(8), []
 
@@ -254,9 +254,7 @@ def test_of_many_at_once_one_writes_and_the_others_are_told(folder: Path) -> Non
     assert names_in(folder) == ["acme.yaml"]
 
 
-def test_a_kill_before_the_end_leaves_nothing_that_is_loaded_and_the_next_run_works(
-    run: Run, run_after: Run, folder: Path
-) -> None:
+def test_a_kill_before_the_end_leaves_no_mapping_file(run: Run, run_after: Run, folder: Path) -> None:
     kill = "import os, signal\nos.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
 
     killed = run_after(kill, "new", "acme-prod", *options())
@@ -270,7 +268,7 @@ def test_a_kill_before_the_end_leaves_nothing_that_is_loaded_and_the_next_run_wo
     assert [path.name for path in mapping_paths(folder / "mappings")] == ["acme-prod.yaml"]
 
 
-def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(run_after: Run, folder: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_file(run_after: Run, folder: Path) -> None:
     full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
 
     result = run_after(full, "new", "acme-prod", *options(), PYTHONDONTWRITEBYTECODE="1")
@@ -280,7 +278,7 @@ def test_a_disk_that_takes_nothing_is_told_and_leaves_nothing(run_after: Run, fo
     assert names_in(folder) == []
 
 
-def test_a_file_system_without_hard_links_is_told_with_what_works_there(run_after: Run, folder: Path) -> None:
+def test_a_file_system_without_hard_links_is_reported_with_advice(run_after: Run, folder: Path) -> None:
     without = "import os\ndef link(*_): raise PermissionError(1, 'Operation not permitted')\nos.link = link"
 
     result = run_after(without, "new", "acme-prod", *options())
@@ -292,19 +290,19 @@ def test_a_file_system_without_hard_links_is_told_with_what_works_there(run_afte
     assert names_in(folder) == []
 
 
-def test_a_folder_that_may_not_be_written_to_is_told(run_after: Run, folder: Path) -> None:
+def test_a_read_only_folder_is_reported(run_after: Run, folder: Path) -> None:
     folder.chmod(0o755)
     (folder / "mappings").chmod(0o555)
-    nobody = "import os, relay.cli.mappings\nif os.geteuid() == 0: os.setuid(65534)"  # nothing is forbidden to root
+    as_other_user = "import os, relay.cli.mappings\nif os.geteuid() == 0: os.setuid(65534)"  # root can write everywhere
 
-    result = run_after(nobody, "new", "acme-prod", *options())
+    result = run_after(as_other_user, "new", "acme-prod", *options())
 
     assert result.returncode == 1
     assert result.stderr == "this user cannot write to the folder mappings\n"
     assert names_in(folder) == []
 
 
-def test_a_missing_folder_is_not_made_but_told(run: Run, folder: Path) -> None:
+def test_a_missing_folder_is_reported_and_not_created(run: Run, folder: Path) -> None:
     result = run("new", "acme-prod", *options(), RELAY_MAPPINGS="no such/folder")
 
     assert result.returncode == 1
@@ -314,7 +312,7 @@ def test_a_missing_folder_is_not_made_but_told(run: Run, folder: Path) -> None:
     assert not (folder / "no such").exists()
 
 
-def test_the_file_can_be_printed_and_what_is_missing_goes_to_stderr(run: Run, folder: Path) -> None:
+def test_the_file_can_be_printed_and_missing_secrets_go_to_stderr(run: Run, folder: Path) -> None:
     result = run("new", "acme-prod", *options(), "--output", "-", RELAY_MAPPINGS="nowhere")
     (folder / "mappings" / "acme-prod.yaml").write_text(result.stdout, "utf-8")
 
@@ -323,7 +321,7 @@ def test_the_file_can_be_printed_and_what_is_missing_goes_to_stderr(run: Run, fo
     assert run("check", **SECRETS).returncode == 0
 
 
-def test_a_draft_is_written_elsewhere_and_tried_by_its_path(run: Run, folder: Path) -> None:
+def test_a_draft_is_tried_by_its_path(run: Run, folder: Path) -> None:
     result = run("new", "acme-prod", *options(), "--output", "mappings/_acme-prod.yaml")
 
     assert result.returncode == 0
@@ -332,13 +330,13 @@ def test_a_draft_is_written_elsewhere_and_tried_by_its_path(run: Run, folder: Pa
     assert "relay servicenow" not in result.stdout
 
 
-def test_the_first_line_names_the_schema_where_it_lies_beside(run: Run, folder: Path) -> None:
+def test_the_file_refers_to_the_schema_in_its_folder(run: Run, folder: Path) -> None:
     without = run("new", "acme-prod", *options())
     (folder / "mappings" / "schema.json").write_text(run("schema").stdout, "utf-8")
     with_schema = run("new", "acme-test", *options())
 
     first_lines = [
-        (folder / "mappings" / f"acme-{one}.yaml").read_text("utf-8").splitlines()[0] for one in ("prod", "test")
+        (folder / "mappings" / f"acme-{name}.yaml").read_text("utf-8").splitlines()[0] for name in ("prod", "test")
     ]
     assert first_lines[0].startswith("# acme-prod: ")
     assert first_lines[1] == "# yaml-language-server: $schema=schema.json"
@@ -346,7 +344,7 @@ def test_the_first_line_names_the_schema_where_it_lies_beside(run: Run, folder: 
     assert "relay mappings schema" not in with_schema.stdout
 
 
-def test_a_file_that_pushes_the_same_integration_is_warned_of(run: Run, folder: Path) -> None:
+def test_a_second_file_for_the_same_integration_is_a_warning(run: Run, folder: Path) -> None:
     write_mapping(folder / "mappings", "acme", mapping("https://iem.example.com"))
 
     result = run("new", "acme-prod", *options())
@@ -355,10 +353,10 @@ def test_a_file_that_pushes_the_same_integration_is_warned_of(run: Run, folder: 
     assert "warning: integration_id: mappings/acme.yaml also pushes to ACME/42 from servicenow" in result.stdout
 
 
-def test_of_service_exchange_the_sheet_is_the_next_step(run: Run) -> None:
+def test_for_service_exchange_the_next_step_is_the_mapping_sheet(run: Run) -> None:
     result = run("new", "acme-prod", *options(source="service-exchange"))
 
-    assert "Go through what is marked CHANGE with your field mapping sheet" in result.stdout
+    assert "Compare everything marked CHANGE with your field mapping sheet" in result.stdout
     assert "relay servicenow" not in result.stdout
 
 
@@ -371,11 +369,11 @@ class Terminal:
         self.shown = ""
 
     def expect(self, text: str, *, patience: float = 30) -> None:
-        """Read until `text` has been shown; what was shown up to there is seen."""
+        """Read until the screen shows `text`, and forget everything up to it."""
         deadline = time.monotonic() + patience
         while text not in self.shown:
             ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"waited in vain for {text!r}, seen: {self.shown!r}"
+            assert ready, f"the screen does not show {text!r} but {self.shown!r}"
             self.shown += os.read(self._master, 4096).decode()
         self.shown = self.shown.partition(text)[2]
 
@@ -407,7 +405,7 @@ def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
         os.close(master)
 
 
-def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:
+def test_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:
     with terminal(folder) as screen:
         screen.expect("Name of the integration, such as acme-prod")
         screen.type("Acme Prod\n")
@@ -433,7 +431,7 @@ def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_aga
         screen.type("0042\n")
         screen.expect("Integration id in IEM, such as 42: ")
         screen.type("1e3\x1b[D\n")
-        screen.expect("holds a character that cannot be seen (U+001B): type it without")
+        screen.expect("contains an invisible character (U+001B): type it without")
         screen.type("1e3\n")
         screen.expect("API user of IEM")
         screen.type("relay-api@example.com\n")
@@ -441,17 +439,21 @@ def test_a_whole_dialogue_in_which_a_wrong_answer_is_explained_and_asked_for_aga
         screen.type("https://virima.example.com\n")
         screen.expect("Service account in Virima: ")
         screen.type("relay@example.com\n")
-        told, _ = screen.process.communicate(timeout=30)
+        stdout, _ = screen.process.communicate(timeout=30)
 
-    one = read_mapping(folder / "mappings" / "acme-prod.yaml").integration
+    integration = read_mapping(folder / "mappings" / "acme-prod.yaml").integration
     assert screen.process.returncode == 0
-    assert told.startswith("mappings/acme-prod.yaml: written (servicenow → IEM 0042/1e3, 3 tests passed)\n")
-    assert one
-    assert (one.iem.customer_id, one.iem.integration_id, one.description) == ("0042", "1e3", "ACME: Prod #1")
-    assert one.virima
+    assert stdout.startswith("mappings/acme-prod.yaml: written (servicenow → IEM 0042/1e3, 3 tests passed)\n")
+    assert integration
+    assert (integration.iem.customer_id, integration.iem.integration_id, integration.description) == (
+        "0042",
+        "1e3",
+        "ACME: Prod #1",
+    )
+    assert integration.virima
 
 
-def test_what_options_tell_is_not_asked_for(folder: Path) -> None:
+def test_answers_given_as_options_are_not_asked_for(folder: Path) -> None:
     with terminal(folder, "acme-prod", *options(integration_id=None), "--auth", "hmac", "--output", "-") as screen:
         screen.expect("Description")
         screen.type("\n")
@@ -467,27 +469,27 @@ def test_what_options_tell_is_not_asked_for(folder: Path) -> None:
     assert text.endswith("expect: {rejected: sys_id}\n")
 
 
-def test_an_option_whose_question_depends_on_another_waits_for_that_one(folder: Path) -> None:
+def test_an_option_can_depend_on_a_later_answer(folder: Path) -> None:
     given = ("--virima-username", "relay@example.com", "--description", "ACME")
     with terminal(folder, "acme-prod", *options(), "--auth", "basic", *given) as screen:
         screen.expect("URL of Virima")
         screen.type("https://virima.example.com\n")
         screen.process.communicate(timeout=30)
 
-    one = read_mapping(folder / "mappings" / "acme-prod.yaml").integration
-    assert one
-    assert one.virima
-    assert one.virima.username == Plain("relay@example.com")
+    integration = read_mapping(folder / "mappings" / "acme-prod.yaml").integration
+    assert integration
+    assert integration.virima
+    assert integration.virima.username == Plain("relay@example.com")
 
 
-def test_on_a_terminal_a_wrong_option_is_told_before_anything_is_asked(folder: Path) -> None:
+def test_a_wrong_option_is_reported_before_the_first_question(folder: Path) -> None:
     with terminal(folder, "acme-prod", "--source", "jira", "--auth", "magic") as screen:
         screen.expect("--source: expected one of servicenow, service-exchange")
         screen.expect("--auth: 'magic' is not one of basic, hmac, header")
         assert screen.process.wait(30) == 2
 
 
-def test_a_name_that_is_taken_is_told_before_other_questions(folder: Path) -> None:
+def test_an_existing_name_is_reported_before_other_questions(folder: Path) -> None:
     (folder / "mappings" / "acme-prod.yaml").write_text("mine", "utf-8")
 
     with terminal(folder) as screen:
@@ -499,7 +501,7 @@ def test_a_name_that_is_taken_is_told_before_other_questions(folder: Path) -> No
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
-def test_who_stops_midway_has_written_nothing(folder: Path, key: str) -> None:
+def test_an_aborted_dialogue_writes_nothing(folder: Path, key: str) -> None:
     with terminal(folder, "acme-prod") as screen:
         screen.expect("ITSM tool that sends")
         if key == "\x03":

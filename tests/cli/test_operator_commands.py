@@ -71,7 +71,7 @@ def test_integrations_are_listed_parked_and_resumed(run: Run) -> None:
     assert (again.returncode, again.stderr) == (1, "the integration acme is not parked\n")
 
 
-def test_an_integration_whose_file_is_gone_is_still_seen(run: Run, tmp_path: Path) -> None:
+def test_an_integration_without_a_file_is_still_listed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mappings" / "acme.yaml").unlink()
     write_mapping(tmp_path / "mappings", "other", mapping("https://iem.example.com"))
 
@@ -84,9 +84,7 @@ def test_an_integration_whose_file_is_gone_is_still_seen(run: Run, tmp_path: Pat
     assert (replayed.returncode, replayed.stderr) == (1, "the integration acme has no mapping file: restore it first\n")
 
 
-def test_a_disabled_integration_is_enabled_in_its_file_and_not_by_hand(
-    run: Run, tmp_path: Path, redis: Connection
-) -> None:
+def test_a_disabled_integration_cannot_be_resumed_by_hand(run: Run, tmp_path: Path, redis: Connection) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", enabled=False))
     Circuit(redis).set_aside("acme", OrphanReason.DISABLED, now=NOW)
 
@@ -110,7 +108,7 @@ def test_deliveries_are_listed_and_shown(run: Run) -> None:
     assert (missing.returncode, missing.stderr) == (1, "there is no delivery NOTHING\n")
 
 
-def test_a_dry_run_replays_nothing_and_a_replay_all_in_order(run: Run) -> None:
+def test_a_dry_run_replays_nothing_and_a_replay_keeps_the_order(run: Run) -> None:
     dry = run("deliveries", "replay", "--integration", "acme", "--dry-run")
     before = len(listed(run, "deliveries", "list", "--status", "dead"))
     done = run("deliveries", "replay", "--integration", "acme", "--reason", "refused", "--rate", "1000")
@@ -122,7 +120,7 @@ def test_a_dry_run_replays_nothing_and_a_replay_all_in_order(run: Run) -> None:
     assert [one["number"] for one in queued] == ["INC2", "INC1", "INC0"]
 
 
-def test_what_cannot_be_replayed_is_told_with_status_1(run: Run) -> None:
+def test_a_delivery_that_cannot_be_replayed_is_exit_status_1(run: Run) -> None:
     letter = listed(run, "deliveries", "list", "--status", "dead")[0]["id"]
     run("deliveries", "discard", letter, "--why", "known")
 
@@ -132,7 +130,7 @@ def test_what_cannot_be_replayed_is_told_with_status_1(run: Run) -> None:
     assert "it is no longer a dead letter" in result.stderr
 
 
-def test_without_a_choice_nothing_is_replayed_or_discarded(run: Run) -> None:
+def test_replay_and_discard_need_ids_or_a_filter(run: Run) -> None:
     for arguments in (("deliveries", "replay"), ("deliveries", "discard"), ("rejections", "replay")):
         assert run(*arguments).returncode == 2
 
@@ -145,7 +143,7 @@ def test_rejections_are_listed_shown_replayed_and_discarded(run: Run) -> None:
     assert listed(run, "rejections", "list") == []
 
 
-def test_a_redis_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unavailable_redis_is_reported_in_one_line(tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com"))
     environ = {**base_environ(), "RELAY_MAPPINGS": str(tmp_path / "mappings"), "RELAY_REDIS_URL": "unix:///nowhere"}
 

@@ -1,4 +1,4 @@
-"""`relay try`: what a payload would come to, told line by line, with nothing sent and no Redis."""
+"""`relay try`: shows how a payload would be handled, sends nothing, and needs no Redis."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def run(tmp_path: Path) -> Try:
 
 
 def results(run: Try, payload: Any) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(run("acme", "-", "--json", payload=payload).stdout)["results"]
-    return told
+    found: list[dict[str, Any]] = json.loads(run("acme", "-", "--json", payload=payload).stdout)["results"]
+    return found
 
 
 def field(result: dict[str, Any], name: str) -> dict[str, Any]:
@@ -70,15 +70,15 @@ def field(result: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def test_a_person_is_told_where_each_value_comes_from_and_what_would_be_sent(run: Try) -> None:
+def test_the_output_shows_each_value_with_its_source_and_the_request(run: Try) -> None:
     result = run("acme", "-", payload={"sys_id": SYS_ID, "incident_state": "6.0", "incident": {"number": "INC1"}})
 
     assert result.returncode == 0
     assert result.stderr == ""
-    told = result.stdout.splitlines()
-    assert told[0].startswith("acme (mappings/acme.yaml, version ")
-    assert told[0].endswith("1 record at `result || @` (set by the source)")
-    assert told[2:4] == ["record 1: relayed with state 6", f"  sys_id       {SYS_ID}"]
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("acme (mappings/acme.yaml, version ")
+    assert lines[0].endswith("1 record at `result || @` (set by the source)")
+    assert lines[2:4] == ["record 1: relayed with state 6", f"  sys_id       {SYS_ID}"]
     for line in (
         "  state        6.0",
         "               `state` (line 4) found null: no value",
@@ -86,16 +86,16 @@ def test_a_person_is_told_where_each_value_comes_from_and_what_would_be_sent(run
         '               `incident.number` (line 5) found "INC1"',
         "               `sys_mod_count` (set by the source) found null: no value",
         "  matched      `6: 6` of `states` (line 7), by the value",
-        "  identity     6:-, known for 10m; the same IEM state again is no second push",
-        "  order        by the time of its arrival",
+        "  identity     6:-, remembered for 10m; the same IEM state again is not pushed again",
+        "  order        by time of arrival",
         "    POST https://iem.example.com/base/gbp/push/A%20C%2FME?integrationid=42",
         "    Cookie: access_token=•••",
         f'    {{"state":6,"sysid":"{SYS_ID}"}}',
     ):
-        assert line in told
+        assert line in lines
 
 
-def test_a_value_is_told_as_found_as_normalised_and_as_used(run: Try) -> None:
+def test_a_value_is_shown_as_found_as_normalised_and_as_used(run: Try) -> None:
     record = {
         "sys_id": SYS_ID,
         "state": {"value": "", "display_value": "Closed Complete"},
@@ -129,7 +129,7 @@ def test_a_value_is_told_as_found_as_normalised_and_as_used(run: Try) -> None:
     }
 
 
-def test_the_row_of_another_table_is_told_with_its_line(run: Try) -> None:
+def test_the_matching_row_of_another_table_is_shown_with_its_line(run: Try) -> None:
     [result] = results(run, {"sys_id": SYS_ID, "state": "4", "table": "problem_task"})
 
     assert result["matched"] == {
@@ -142,7 +142,7 @@ def test_the_row_of_another_table_is_told_with_its_line(run: Try) -> None:
     }
 
 
-def test_each_of_several_records_is_told_and_a_rejected_one_is_status_1(run: Try) -> None:
+def test_each_record_is_shown_and_a_rejected_one_is_exit_status_1(run: Try) -> None:
     payload = {"result": [{"sys_id": SYS_ID, "state": "6"}, {"sys_id": SYS_ID, "state": "2"}, {"state": "6"}, 7]}
 
     result = run("acme", "-", payload=payload)
@@ -156,7 +156,7 @@ def test_each_of_several_records_is_told_and_a_rejected_one_is_status_1(run: Try
     ]
 
 
-def test_a_payload_without_a_record_and_one_with_too_many_are_told(run: Try) -> None:
+def test_an_empty_payload_and_too_many_records_are_reported(run: Try) -> None:
     none = run("acme", "-", payload=[])
     many = run("acme", "-", payload=[{}] * 501)
 
@@ -165,7 +165,7 @@ def test_a_payload_without_a_record_and_one_with_too_many_are_told(run: Try) -> 
     assert many.stderr == "501 records in one payload: send at most 500\n"
 
 
-def test_a_payload_may_be_a_file_and_a_mapping_one_that_is_not_at_work(run: Try, tmp_path: Path) -> None:
+def test_payload_and_mapping_can_be_files(run: Try, tmp_path: Path) -> None:
     (tmp_path / "payload.json").write_text(json.dumps({"sys_id": SYS_ID, "state": "6"}), "utf-8")
     draft = tmp_path / "mappings" / "_draft.yaml"
     draft.write_text(MAPPING.replace("6: 6", "6: 5").replace("username", "auth: basic\n  username"), "utf-8")
@@ -176,7 +176,7 @@ def test_a_payload_may_be_a_file_and_a_mapping_one_that_is_not_at_work(run: Try,
     assert "Authorization: Basic •••" in result.stdout
 
 
-def test_a_url_that_stands_elsewhere_is_told_by_its_reference(run: Try, tmp_path: Path) -> None:
+def test_a_url_from_the_environment_is_shown_as_its_reference(run: Try, tmp_path: Path) -> None:
     text = MAPPING.replace("https://iem.example.com/base/", "{env: IEM_URL}")
     (tmp_path / "mappings" / "acme.yaml").write_text(text, "utf-8")
 
@@ -185,7 +185,7 @@ def test_a_url_that_stands_elsewhere_is_told_by_its_reference(run: Try, tmp_path
     assert result["request"]["url"] == "{env: IEM_URL}/gbp/push/A%20C%2FME?integrationid=42"
 
 
-def test_what_a_sender_wrote_does_not_reach_the_terminal_as_a_command_to_it(run: Try) -> None:
+def test_control_sequences_in_a_payload_are_escaped(run: Try) -> None:
     result = run("acme", "-", payload={"sys_id": SYS_ID, "state": "\x1b[31m\x9b", "incident": {"number": "\x1b]0;"}})
 
     assert "\x1b" not in result.stdout
@@ -195,15 +195,15 @@ def test_what_a_sender_wrote_does_not_reach_the_terminal_as_a_command_to_it(run:
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
-        (("nobody", "-"), 1, "there is no integration nobody: there is acme"),
-        (("nobody.yaml", "-"), 1, "there is no mapping file nobody.yaml"),
+        (("globex", "-"), 1, "there is no integration globex; existing integrations: acme"),
+        (("globex.yaml", "-"), 1, "there is no mapping file globex.yaml"),
         (("acme", "nothing.json"), 1, "there is no file nothing.json"),
         (("acme", "-"), 1, "line 1 column 2"),
         (("broken", "-"), 78, "mappings/broken.yaml:1:1: missing key 'auth'"),
         (("acme", "01JD3W8Z6V0S9K2M4N6P8Q0R2T"), 1, "Redis"),
     ],
 )
-def test_what_cannot_be_tried_is_told_in_a_sentence(
+def test_an_impossible_trial_is_reported_in_a_sentence(
     run: Try, tmp_path: Path, arguments: tuple[str, ...], status: int, complaint: str
 ) -> None:
     if arguments[0] == "broken":
@@ -217,33 +217,33 @@ def test_what_cannot_be_tried_is_told_in_a_sentence(
 
 
 def identity(run: Try, key: str, **record: str) -> str:
-    told = json.loads(run("acme", "-", "--json", "--idempotency-key", key, payload=record).stdout)
-    found: str = told["results"][0]["dedupe"]["identity"]
+    report = json.loads(run("acme", "-", "--json", "--idempotency-key", key, payload=record).stdout)
+    found: str = report["results"][0]["dedupe"]["identity"]
     return found
 
 
 @pytest.mark.parametrize("key", ["one", " one\t", "schlüssel", ""])
-def test_an_idempotency_key_takes_part_in_the_identity_as_its_header_does(run: Try, key: str) -> None:
+def test_an_idempotency_key_is_part_of_the_identity_like_its_header(run: Try, key: str) -> None:
     app, environ = Flask("test"), {"HTTP_IDEMPOTENCY_KEY": key.strip(" \t").encode().decode("latin-1")}
     with app.test_request_context(environ_overrides=environ):
         arrived = read_idempotency_key()
 
-    told = identity(run, key, sys_id=SYS_ID, state="6")
+    shown = identity(run, key, sys_id=SYS_ID, state="6")
 
-    assert told == identify(Update(TicketFields(SYS_ID, "6"), 6), arrived).text
-    assert told.startswith("6:k" if key else "6:-")
+    assert shown == identify(Update(TicketFields(SYS_ID, "6"), 6), arrived).text
+    assert shown.startswith("6:k" if key else "6:-")
 
 
-def test_with_a_version_or_a_date_the_idempotency_key_does_not_count(run: Try) -> None:
+def test_a_version_or_a_date_makes_the_idempotency_key_irrelevant(run: Try) -> None:
     assert identity(run, "one", sys_id=SYS_ID, state="6", sys_mod_count="7") == "6:v7"
     assert identity(run, "one", sys_id=SYS_ID, state="6", sys_updated_on="2026-11-22 10:20:30").startswith("6:u")
 
 
-def test_a_rejection_has_a_key_of_its_own(run: Try) -> None:
+def test_a_rejection_has_its_own_idempotency_key(run: Try) -> None:
     result = run("acme", "01JD3W8Z6V0S9K2M4N6P8Q0R2T", "--idempotency-key", "one")
 
     assert result.returncode == 2
-    assert "--idempotency-key: a rejection is kept with the key that it came with" in result.stderr
+    assert "--idempotency-key: a rejection already has the key that was sent with it" in result.stderr
 
 
 @pytest.mark.parametrize("payload", [[{"state": "6"}], []], ids=["a record", "a whole payload"])
@@ -263,7 +263,7 @@ def test_a_stored_rejection_is_tried_by_its_id(
     assert receipt.status == "rejected"
 
 
-def test_a_payload_may_come_out_of_a_pipe(run: Try, tmp_path: Path) -> None:
+def test_a_payload_can_come_from_a_pipe(run: Try, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(
         target=(tmp_path / "pipe").write_text, args=(json.dumps({"sys_id": SYS_ID, "state": "6"}),)
@@ -277,7 +277,7 @@ def test_a_payload_may_come_out_of_a_pipe(run: Try, tmp_path: Path) -> None:
     assert "relayed with state 6" in result.stdout
 
 
-def test_a_body_that_a_webhook_may_not_have_is_told(run: Try) -> None:
+def test_a_body_that_web_would_refuse_is_reported(run: Try) -> None:
     result = run("acme", "-", payload={"sys_id": SYS_ID, "state": "6", "description": "x" * 300_000})
 
     assert "relayed with state 6" in result.stdout

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from commands import run_relay
 from docs.markdown import blocks, read_text
 from harness import base_environ, free_port, wait_until
 
 
 @dataclass(slots=True)
 class Up:
-    """`relay up` in a folder of its own."""
+    """`relay up` in its own folder."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -42,12 +43,12 @@ class Up:
         return self
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return (self.folder / "out.log").read_text("utf-8")
 
     def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.said or self.ended(), f"it says {text!r}", patience=60)
-        assert text in self.said, self.said
+        wait_until(lambda: text in self.output or self.ended(), f"the output has {text!r}", patience=60)
+        assert text in self.output, self.output
 
     def ended(self) -> bool:
         return self.popen is not None and self.popen.poll() is not None
@@ -62,7 +63,7 @@ class Up:
         return self.popen.wait(60)
 
     def processes(self) -> list[int]:
-        """The living processes that were started in the folder."""
+        """Return the running processes that were started in the folder."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -77,34 +78,34 @@ class Up:
 @pytest.fixture
 def up() -> Iterator[Up]:
     with tempfile.TemporaryDirectory(prefix="relay-up-") as folder:
-        one = Up(Path(folder).resolve())
-        yield one
-        for process in one.processes():
+        started = Up(Path(folder).resolve())
+        yield started
+        for process in started.processes():
             os.kill(process, signal.SIGKILL)
-        if one.popen:
-            one.popen.wait()
+        if started.popen:
+            started.popen.wait()
 
 
-def test_the_demo_takes_one_resolution_to_success_and_stays_up(up: Up) -> None:
+def test_the_demo_delivers_one_resolution_and_stays_up(up: Up) -> None:
     up.start("--demo")
 
     up.wait_for("Health:")
 
-    said = up.said
+    output = up.output
     steps = [
-        said.index(step) for step in ("1 accepted", "2 mapped", "3 token", "4 pushed", "5 delivered", "6 resolver")
+        output.index(step) for step in ("1 accepted", "2 mapped", "3 token", "4 pushed", "5 delivered", "6 resolver")
     ]
     assert steps == sorted(steps)
-    assert '{"state":6,"sysid":' in said
-    assert "200 Success" in said
+    assert '{"state":6,"sysid":' in output
+    assert "200 Success" in output
     assert requests.get(f"http://127.0.0.1:{up.port}/readyz", timeout=5).json()["status"] == "pass"
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
-def test_the_demos_curl_command_sends_another_one(up: Up) -> None:
+def test_the_curl_command_of_the_demo_sends_another_resolution(up: Up) -> None:
     up.start("--demo")
     up.wait_for("Health:")
-    command = re.search(r"curl -u .*", up.said)
+    command = re.search(r"curl -u .*", up.output)
     assert command
 
     answer = subprocess.run(["/bin/sh", "-c", f"{command[0]} --silent"], capture_output=True, text=True, check=True)
@@ -128,19 +129,21 @@ def test_the_quickstart_shows_what_the_demo_prints(up: Up) -> None:
             ["/bin/sh", "-c", command], env=environ, capture_output=True, text=True, check=True
         ).stdout
 
-    faults, resolution = re.search(r"curl \S+/_simulator/faults .*", up.said), re.search(r"curl -u .*", up.said)
+    faults, resolution = re.search(r"curl \S+/_simulator/faults .*", up.output), re.search(r"curl -u .*", up.output)
     assert faults
     assert resolution
     sh(faults[0])
     sh(resolution[0])
     number = re.findall(r"INC\d{7}", resolution[0])[0]
-    explain, expected = f"{sys.executable} -m relay explain {number}", constant(shown["relay explain"])
-    wait_until(
-        lambda: constant(sh(explain)) == expected or "attempt=2" in up.said, "the attempt and the lookup are there"
-    )
 
-    assert constant(sh(explain)) == expected
-    printed = constant(up.said).splitlines()
+    def explain() -> str:
+        return constant(run_relay("explain", number, environ=environ).stdout)
+
+    expected = constant(shown["relay explain"])
+    wait_until(lambda: explain() == expected or "attempt=2" in up.output, "the attempt and the lookup are there")
+
+    assert explain() == expected
+    printed = constant(up.output).splitlines()
     for title in ("The demo's lines", "A failed attempt"):
         assert [line for line in constant(shown[title]).splitlines() if line not in printed] == []
 
@@ -171,10 +174,10 @@ def test_stopping_it_leaves_no_process_behind(up: Up, number: signal.Signals) ->
 
     assert status == (-9 if number == signal.SIGKILL else 0)
     wait_until(lambda: not up.processes(), "all processes are gone")
-    assert "Traceback" not in up.said
+    assert "Traceback" not in up.output
 
 
-def test_after_a_kill_of_everything_it_starts_again_on_the_same_data(up: Up) -> None:
+def test_it_starts_again_on_the_same_data_after_a_kill(up: Up) -> None:
     up.start("--demo")
     up.wait_for("Health:")
     for process in up.processes():
@@ -185,10 +188,10 @@ def test_after_a_kill_of_everything_it_starts_again_on_the_same_data(up: Up) -> 
 
     up.start("--demo")
 
-    up.wait_for("Send another one")
+    up.wait_for("Send another resolution")
 
 
-def test_a_child_that_dies_is_started_again(up: Up) -> None:
+def test_a_child_that_dies_is_restarted(up: Up) -> None:
     up.start("--demo")
     up.wait_for("Health:")
     worker = next(one for one in up.processes() if b"relay\0worker" in Path(f"/proc/{one}/cmdline").read_bytes())
@@ -196,10 +199,10 @@ def test_a_child_that_dies_is_started_again(up: Up) -> None:
     os.kill(worker, signal.SIGKILL)
 
     up.wait_for("worker ended with status -9")
-    wait_until(lambda: up.said.count("worker started") == 2, "the worker is back")
+    wait_until(lambda: up.output.count("worker started") == 2, "the worker is back")
 
 
-def test_a_taken_port_is_told_with_what_to_do(up: Up) -> None:
+def test_a_port_in_use_is_reported_with_advice(up: Up) -> None:
     taken = Up(up.folder, up.port)
     up.start("--demo")
     up.wait_for("Health:")
@@ -207,57 +210,57 @@ def test_a_taken_port_is_told_with_what_to_do(up: Up) -> None:
     second = taken.start("--demo")
 
     assert second.status() == 78
-    assert f"cannot listen on 127.0.0.1:{up.port}" in up.said
-    assert "set RELAY_BIND" in up.said
+    assert f"cannot listen on 127.0.0.1:{up.port}" in up.output
+    assert "set RELAY_BIND" in up.output
 
 
-def test_a_second_one_on_the_same_data_is_refused(up: Up) -> None:
+def test_a_second_relay_on_the_same_data_is_refused(up: Up) -> None:
     up.start("--demo")
     up.wait_for("Health:")
 
     second = Up(up.folder).start("--demo")
 
     assert second.status() == 1
-    assert "another relay (process" in up.said
+    assert "another relay (process" in up.output
 
 
-def test_a_redis_that_does_not_answer_is_told(up: Up) -> None:
+def test_an_unavailable_redis_is_reported(up: Up) -> None:
     up.start("--demo", RELAY_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
 
     assert up.status() == 78
-    assert "RELAY_REDIS_URL: Redis:" in up.said
-    assert "Traceback" not in up.said
+    assert "RELAY_REDIS_URL: Redis:" in up.output
+    assert "Traceback" not in up.output
 
 
-def test_given_a_redis_it_starts_none(up: Up, redis_url: str) -> None:
+def test_a_given_redis_replaces_the_embedded_one(up: Up, redis_url: str) -> None:
     up.start("--demo", RELAY_REDIS_URL=redis_url)
 
-    up.wait_for("Send another one")
+    up.wait_for("Send another resolution")
 
     assert not any(b"valkey" in Path(f"/proc/{one}/cmdline").read_bytes() for one in up.processes())
 
 
-def test_wrong_settings_are_all_told_with_status_78(up: Up) -> None:
+def test_all_wrong_settings_are_reported_with_exit_status_78(up: Up) -> None:
     up.start(RELAY_CONCURRENCY="many", RELAY_RETENTION="30", RELAY_LOG_FORMAT="xml", RELAY_REDIS_URL="http://x")
 
     assert up.status() == 78
     for name in ("RELAY_CONCURRENCY", "RELAY_RETENTION", "RELAY_LOG_FORMAT", "RELAY_REDIS_URL"):
-        assert f"{name}: " in up.said
+        assert f"{name}: " in up.output
 
 
-def test_without_a_mappings_folder_it_says_so(up: Up) -> None:
+def test_a_missing_mappings_folder_is_reported(up: Up) -> None:
     up.start()
 
     assert up.status() == 78
-    assert "RELAY_MAPPINGS: the folder mappings cannot be read" in up.said
+    assert "RELAY_MAPPINGS: the folder mappings cannot be read" in up.output
 
 
-def test_a_faulty_mapping_file_is_told_with_its_line_and_stops_nothing(up: Up) -> None:
+def test_a_faulty_mapping_file_is_reported_and_stops_nothing(up: Up) -> None:
     (up.folder / "mappings").mkdir()
     (up.folder / "mappings" / "acme.yaml").write_text("source: servicenow\nstats: {}\n", "utf-8")
 
     up.start()
 
-    up.wait_for("ready: webhooks go to")
-    assert "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?" in up.said
+    up.wait_for("ready: webhook URL")
+    assert "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?" in up.output
     assert requests.post(f"http://127.0.0.1:{up.port}/webhooks/acme", json={}, timeout=5).status_code == 503

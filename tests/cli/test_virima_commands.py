@@ -56,16 +56,16 @@ def sessions(server: SimulatorServer) -> int:
     return len(virima_of(server).sessions)
 
 
-def test_who_the_relay_is_is_told_and_no_session_stays_behind(run: Run, server: SimulatorServer) -> None:
+def test_whoami_shows_the_account_and_leaves_no_session(run: Run, server: SimulatorServer) -> None:
     result = run("whoami", "acme")
 
     assert (result.returncode, result.stderr) == (0, "")
-    told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
-    assert (told["outcome"], told["email"], told["displayName"]) == ("found", SERVICE.email, "Relay Account")
+    record = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert (record["outcome"], record["email"], record["displayName"]) == ("found", SERVICE.email, "Relay Account")
     assert sessions(server) == 0
 
 
-def test_a_resolver_is_looked_up(run: Run, server: SimulatorServer) -> None:
+def test_lookup_shows_the_user(run: Run, server: SimulatorServer) -> None:
     result = run("lookup", "acme", JANE.email, "--json")
 
     content = json.loads(result.stdout)
@@ -90,7 +90,7 @@ def test_a_resolver_is_looked_up(run: Run, server: SimulatorServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "block", "sentence"),
     [
-        (("lookup", "acme", "nobody@example.com"), {}, "Virima does not know nobody@example.com: check the email"),
+        (("lookup", "acme", "unknown@example.com"), {}, "Virima does not know unknown@example.com: check the email"),
         (("lookup", "acme", MAX.email), {}, "Virima knows max@example.com, but asks for a second factor"),
         (("whoami", "acme"), {"password": {"env": "WRONG_PASSWORD"}}, "check virima.username and virima.password"),
         (("lookup", "acme", ""), {}, "no email address was given"),
@@ -98,7 +98,7 @@ def test_a_resolver_is_looked_up(run: Run, server: SimulatorServer) -> None:
         (("whoami", "acme"), {"ca_file": "/nonexistent/ca.pem", "url": "https://127.0.0.1:9/"}, "virima.ca_file"),
     ],
 )
-def test_what_is_wrong_is_a_sentence_and_the_status_1(
+def test_a_fault_is_reported_in_a_sentence_with_exit_status_1(
     run: Run, arguments: tuple[str, ...], block: dict[str, Any], sentence: str
 ) -> None:
     result = run(*arguments, **block)
@@ -123,7 +123,7 @@ def test_what_is_wrong_is_a_sentence_and_the_status_1(
         (SimulatedFault(oversize=2 << 20), "ended early, was too long or took too long"),
     ],
 )
-def test_what_virima_answers_is_explained(
+def test_each_answer_of_virima_is_explained(
     run: Run, server: SimulatorServer, fault: SimulatedFault, sentence: str
 ) -> None:
     server.faults.add(fault)
@@ -137,12 +137,12 @@ def test_what_virima_answers_is_explained(
 @pytest.mark.parametrize(
     ("name", "status", "sentence"),
     [
-        ("nobody", 1, "there is no integration nobody"),
+        ("globex", 1, "there is no integration globex"),
         ("plain", 78, "plain: its mapping file has no virima block: add one with url, username, password and lookup"),
         ("broken", 78, "missing key 'auth'"),
     ],
 )
-def test_an_integration_without_a_virima_is_told(run: Run, name: str, status: int, sentence: str) -> None:
+def test_an_integration_without_a_virima_block_is_reported(run: Run, name: str, status: int, sentence: str) -> None:
     for arguments in (("whoami", name), ("lookup", name, JANE.email)):
         result = run(*arguments)
 
@@ -150,14 +150,14 @@ def test_an_integration_without_a_virima_is_told(run: Run, name: str, status: in
         assert sentence in result.stderr
 
 
-def test_a_secret_that_is_not_there_is_told(run: Run) -> None:
+def test_a_missing_secret_is_reported(run: Run) -> None:
     result = run("whoami", "acme", password={"env": "NOT_SET"})
 
     assert result.returncode == 1
     assert result.stderr == "the environment variable NOT_SET is not set: set it and restart\n"
 
 
-def test_mode_session_tells_the_service_account(run: Run) -> None:
+def test_session_mode_shows_the_service_account(run: Run) -> None:
     result = run("lookup", "acme", JANE.email, "--json", lookup="session")
 
     assert json.loads(result.stdout)["user"]["email"] == SERVICE.email

@@ -1,4 +1,4 @@
-"""Whatever listens where web should, and answers for its readiness: a line, or a sentence that says web does not answer."""
+"""Another program can listen at the address of web: any answer leads to one line, or to the message that web does not answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 from raw_server import RawServer
 
-from relay.doctor.web import NoAnswerError, ask_readiness, tell_readiness
+from relay.doctor.readiness import NoAnswerError, fetch_readiness, summarise_readiness
 from relay.settings import load_settings
 
 VALUES = st.recursive(
@@ -34,16 +34,16 @@ def server() -> Iterator[RawServer]:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(answers(BODIES | CONTENTS.map(lambda content: json.dumps(content).encode())))
-def test_any_answer_is_told_in_a_line_or_is_none_of_webs(server: RawServer, sent: bytes) -> None:
+def test_any_answer_is_summarised_or_refused(server: RawServer, sent: bytes) -> None:
     server.always(sent)
     bind = server.url.removeprefix("http://")
 
     try:
-        status, content = ask_readiness(load_settings({"RELAY_BIND": bind}), {})
+        status, content = fetch_readiness(load_settings({"RELAY_BIND": bind}), {})
     except NoAnswerError as error:
-        said, begins = str(error), f"web does not answer at {bind}: "
+        message, beginning = str(error), f"web does not answer at {bind}: "
     else:
-        said, begins = tell_readiness(content), str(content.get("status"))
+        message, beginning = summarise_readiness(content), str(content.get("status"))
         assert 100 <= status <= 999
 
-    assert said.startswith(begins)
+    assert message.startswith(beginning)

@@ -34,41 +34,41 @@ def file(tmp_path: Path) -> MappingFile:
 
 
 def assert_same(file: MappingFile, payload: Any) -> None:
-    """The trial tells as many records as the mapping maps, each the same, and in JSON."""
+    """Assert that a dry run reports the same records and results as the mapping, in JSON."""
     assert file.integration
     mapped = map_payload(file.integration, payload)
 
-    told = DryRun(file).try_payload(payload)
+    report = DryRun(file).try_payload(payload)
 
-    assert [one["result"] for one in told["results"]] == [KINDS[type(one)] for one in mapped]
-    for one, result in zip(mapped, told["results"], strict=True):
-        if isinstance(one, Update):
+    assert [result["result"] for result in report["results"]] == [KINDS[type(expected)] for expected in mapped]
+    for expected, result in zip(mapped, report["results"], strict=True):
+        if isinstance(expected, Update):
             assert result["request"]["body"] == json.dumps(
-                {"state": 6, "sysid": one.ticket.sys_id}, separators=(",", ":")
+                {"state": 6, "sysid": expected.ticket.sys_id}, separators=(",", ":")
             )
-            assert result["matched"]["iem_state"] == one.iem_state
-    json.dumps(told, ensure_ascii=False).encode()
+            assert result["matched"]["iem_state"] == expected.iem_state
+    json.dumps(report, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: path.stem)
-def test_a_trial_of_a_known_payload_comes_to_what_its_webhook_comes_to(file: MappingFile, path: Path) -> None:
+def test_a_dry_run_of_a_known_payload_has_the_result_of_its_webhook(file: MappingFile, path: Path) -> None:
     assert_same(file, json.loads(path.read_text("utf-8-sig")))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(VALUES)
-def test_a_trial_of_any_payload_comes_to_what_its_webhook_comes_to(file: MappingFile, payload: Any) -> None:
+def test_a_dry_run_of_any_payload_has_the_result_of_its_webhook(file: MappingFile, payload: Any) -> None:
     assert_same(file, payload)
 
 
-def test_a_long_value_is_shown_in_part(file: MappingFile) -> None:
-    told = DryRun(file).try_payload({"sys_id": {"a": "x" * 5_000}, "state": "6"})
+def test_a_long_value_is_cut(file: MappingFile) -> None:
+    report = DryRun(file).try_payload({"sys_id": {"a": "x" * 5_000}, "state": "6"})
 
-    [path] = told["results"][0]["fields"][0]["paths"]
+    [path] = report["results"][0]["fields"][0]["paths"]
     assert len(path["found"]) == 401
     assert path["found"].endswith("…")
 
 
-def test_a_mapping_with_faults_is_not_tried(tmp_path: Path) -> None:
+def test_a_mapping_with_faults_cannot_be_tried(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="missing key 'iem'"):
         DryRun(read_mapping(write_mapping(tmp_path, "acme", {"source": "servicenow", "auth": "none"})))

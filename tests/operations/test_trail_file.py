@@ -1,4 +1,4 @@
-"""An exported trail that somebody edited, cut or made up: a finding or a sentence, never a good report of other records."""
+"""An exported trail that was edited, cut or forged is never verified as other records: there is a finding or an error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def export() -> list[dict[str, Any]]:
     before: Seal | None = None
     for group in (records[:2], records[2:4]):
         before = make_seal(KEY, "acme", before, group)
-        lines += [*({"record": one} for one in group), {"seal": asdict(before)}]
+        lines += [*({"record": record} for record in group), {"seal": asdict(before)}]
     return [*lines, {"record": records[4]}, {"end": "acme"}]
 
 
@@ -44,7 +44,7 @@ TEXT = "".join(f"{json.dumps(line)}\n" for line in export())
 
 
 def checked(text: str) -> list[TrailReport] | str:
-    """Return what `relay audit verify FILE` finds, or the sentence that it ends with."""
+    """Return the reports of `relay audit verify FILE`, or its error message."""
     try:
         return list(check_file(_parse(StringIO(text)), [KEY]))
     except ValueError as error:
@@ -52,23 +52,23 @@ def checked(text: str) -> list[TrailReport] | str:
 
 
 def between(text: str, report: TrailReport) -> list[dict[str, Any]]:
-    """Return what the records say that a report vouches for; a member that is null counts as absent."""
+    """Return the records that a report verifies; a member that is null counts as absent."""
     first, last = id_order(report.first or "0-0"), id_order(report.last or "0-0")
     lines = (json.loads(line) for line in text.splitlines())
     records = [line["record"] for line in lines if "record" in line]
-    found = [one for one in records if first <= id_order(one["id"]) <= last]
-    return [{name: value for name, value in one.items() if value is not None} for one in found]
+    found = [record for record in records if first <= id_order(record["id"]) <= last]
+    return [{name: value for name, value in record.items() if value is not None} for record in found]
 
 
-def assert_vouched_for_as_written(text: str, found: list[TrailReport] | str) -> None:
-    """What a file is found good for stands there as it was written, all of it and nothing else."""
+def assert_only_original_records_are_verified(text: str, found: list[TrailReport] | str) -> None:
+    """Assert that the reports verify exactly the records of the original export."""
     for report in [] if isinstance(found, str) else found:
         if report.finding is None:
             assert between(text, report) == between(TEXT, report)
             assert len(between(text, report)) == report.sealed
 
 
-def test_the_export_is_good() -> None:
+def test_an_unchanged_export_is_verified() -> None:
     (report,) = check_file(_parse(StringIO(TEXT)), [KEY])
 
     assert (report.finding, report.seals, report.sealed, report.unsealed, report.anchored) == (None, 2, 4, 1, True)
@@ -80,22 +80,22 @@ def test_the_export_is_good() -> None:
     st.integers(0, 12),
     st.text(st.sampled_from('"{}[]:,0123456789abcdef-\\\nu \x00\u202e'), max_size=6),
 )
-def test_whatever_is_changed_in_a_file_what_it_is_good_for_is_as_it_was_written(at: int, gone: int, put: str) -> None:
+def test_an_edited_file_verifies_only_original_records(at: int, gone: int, put: str) -> None:
     text = TEXT[:at] + put + TEXT[at + gone :]
 
     found = checked(text)
 
     assert found
-    assert_vouched_for_as_written(text, found)
+    assert_only_original_records_are_verified(text, found)
 
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.integers(0, 8), max_size=12))
-def test_whatever_the_order_of_lines_what_they_are_good_for_is_as_it_was_written(order: list[int]) -> None:
+def test_reordered_lines_verify_only_original_records(order: list[int]) -> None:
     lines = TEXT.splitlines(keepends=True)
     text = "".join(lines[number] for number in order)
 
-    assert_vouched_for_as_written(text, checked(text))
+    assert_only_original_records_are_verified(text, checked(text))
 
 
 NEARLY = st.sampled_from(["1-0", "9" * 19 + "-0", "٣-0", [["1-0", 5]], [["1-0"]], 2**70])
@@ -121,7 +121,7 @@ MEMBERS = st.sampled_from(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.data())
-def test_any_lines_of_json_are_reports_or_a_sentence(data: st.DataObject) -> None:
+def test_changed_members_lead_to_reports_or_an_error_message(data: st.DataObject) -> None:
     lines = export()
     for _ in range(data.draw(st.integers(1, 3))):
         line = lines[data.draw(st.integers(0, len(lines) - 1))]
@@ -137,5 +137,5 @@ def test_any_lines_of_json_are_reports_or_a_sentence(data: st.DataObject) -> Non
 @given(
     st.text(st.characters()) | st.lists(VALUES.map(json.dumps)).map("\n".join) | st.integers(1, 3_000).map("[".__mul__)
 )
-def test_any_text_is_no_export(text: str) -> None:
+def test_other_text_is_not_an_export(text: str) -> None:
     assert isinstance(checked(text), str)

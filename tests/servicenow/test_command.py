@@ -224,7 +224,7 @@ def test_a_mapping_without_a_usable_path_is_refused_with_advice(
         (["open", "--auth", "basic"], "the mapping has no `auth` of type basic: it has `auth: none`"),
         (["single", "--auth", "header"], "the mapping has no `auth` of type header: it has basic"),
         (["odd", "--table", "Änderung"], "änderung is not a table name"),
-        (["globex"], "there is no integration globex: there is acme, odd, open, single"),
+        (["globex"], "there is no integration globex; existing integrations: acme, odd, open, single"),
         (["globex.yaml"], "there is no mapping file globex.yaml"),
     ],
 )

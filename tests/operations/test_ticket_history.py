@@ -1,4 +1,4 @@
-"""`relay explain` tells a ticket's whole story; a person who was woken up by it understands each line."""
+"""`relay explain` prints the whole history of a ticket in sentences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bench(tmp_path: Path, redis: Connection) -> Bench:
     integration = read_mapping(path).integration
     assert integration
     bench = Bench(redis, integration)
-    bench.now = now_ms()  # the trail goes by the clock of Redis
+    bench.now = now_ms()  # the trail uses the clock of Redis
     return bench
 
 
@@ -50,14 +50,14 @@ def explain(tmp_path: Path, redis_url: str) -> Explain:
 
 
 def accept(bench: Bench, version: str, **record: str) -> str:
-    """Accept a record as the mapping maps it."""
+    """Accept a record by the mapping."""
     content = {"sys_id": SYS_ID, "incident_state": "6", "number": "INC0010023", "sys_mod_count": version, **record}
     mapped = map_record(bench.integration, content)
     assert isinstance(mapped, Update)
     return bench.accept(replace(mapped)).id
 
 
-def test_the_story_of_a_delivered_ticket(bench: Bench, explain: Explain) -> None:
+def test_the_history_of_a_delivered_ticket(bench: Bench, explain: Explain) -> None:
     delivery = accept(bench, "7", resolved_by="beth.anglin@example.com")
     accept(bench, "7", resolved_by="beth.anglin@example.com")
     bench.attempt(NOT_NOW, delay=SECOND)
@@ -81,80 +81,92 @@ def test_the_story_of_a_delivered_ticket(bench: Bench, explain: Explain) -> None
     }
     queue.settle([LookupSettlement(wanted, record)], failures=5, now=bench.now)
 
-    story = explain("INC0010023")
+    history = explain("INC0010023")
 
-    assert story == explain(SYS_ID) == explain(delivery)
-    lines = [line.strip() for line in story.splitlines()]
+    assert history == explain(SYS_ID) == explain(delivery)
+    lines = [line.strip() for line in history.splitlines()]
     assert lines[0] == f"Ticket INC0010023 (sys_id {SYS_ID}) of the integration acme"
     assert lines[2] == f"Delivery {delivery}"
     assert lines[3].endswith("received from servicenow")
     assert f"sys_id      {SYS_ID} from `sys_id`" in lines
     assert "state       6 from `incident_state`" in lines, "the second of the paths that the preset has"
     assert "version     7 from `sys_mod_count`" in lines
-    assert any(line.startswith("state 6 there is state 6 in IEM (mapping ") for line in lines)
-    assert "verdict: queued; it came 1 more time, and that changed nothing" in lines
-    assert any(line.endswith("pushed to IEM: retry, not_now, 40 ms") for line in lines)
-    assert any(line.endswith("pushed to IEM: delivered, 40 ms") for line in lines)
-    assert any(line.endswith("by Virima: Beth Anglin <beth.anglin@example.com> (id 1001, ACME)") for line in lines)
-    assert lines[-1].startswith("now: IEM said Success at ")
+    assert any(line.startswith("ServiceNow state 6 maps to IEM state 6 (mapping ") for line in lines)
+    assert "verdict: queued; 1 duplicate received later" in lines
+    assert any(
+        line.endswith("not delivered: IEM asked for a later retry; the relay tries again later (not_now, 40 ms)")
+        for line in lines
+    )
+    assert any(line.endswith("pushed to IEM (40 ms)") for line in lines)
+    assert any(
+        line.endswith("resolver in Virima: Beth Anglin <beth.anglin@example.com> (id 1001, ACME)") for line in lines
+    )
+    assert lines[-1].startswith("now: delivered: IEM answered Success at ")
 
 
-def test_what_is_superseded_and_what_waits(bench: Bench, explain: Explain) -> None:
+def test_superseded_and_waiting_deliveries_are_explained(bench: Bench, explain: Explain) -> None:
     older = accept(bench, "7")
     newer = accept(bench, "8", incident_state="7")
     late = accept(bench, "6")
     bench.attempt(NOT_NOW, delay=10 * MINUTE)
 
-    story = explain(SYS_ID)
+    history = explain(SYS_ID)
 
-    assert story.count("Delivery ") == 3
-    assert f"now: A newer update took its place ({newer})" in story
-    assert f"verdict: superseded: a newer update was accepted before this one came ({newer})" in story
-    assert "now: It waits for the next attempt, at " in story
-    assert "who resolved it, by Virima: skipped: no_resolver (nobody was named)" in story
-    assert story.index(older) < story.index(newer) < story.index(f"Delivery {late}")
+    assert history.count("Delivery ") == 3
+    assert f"now: superseded by a newer update of the ticket ({newer})" in history
+    assert (
+        f"verdict: superseded: a newer update of the ticket ({newer}) was accepted before this one arrived" in history
+    )
+    assert "now: the next attempt is at " in history
+    assert "resolver in Virima: skipped: no_resolver (the update names no resolver)" in history
+    assert history.index(older) < history.index(newer) < history.index(f"Delivery {late}")
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "told"),
-    [(True, "by beth, because: maintenance"), (False, "(wrong_credentials). The oldest delivery is tried at ")],
+    ("by_hand", "sentence"),
+    [
+        (True, "by beth: maintenance. Resume it with"),
+        (False, "(wrong_credentials). The oldest delivery is sent as a probe at "),
+    ],
 )
-def test_a_parked_ticket_tells_what_it_waits_for(bench: Bench, explain: Explain, *, by_hand: bool, told: str) -> None:
+def test_the_outlook_of_a_parked_ticket_is_the_probe_or_resume(
+    bench: Bench, explain: Explain, *, by_hand: bool, sentence: str
+) -> None:
     accept(bench, "7")
     if by_hand:
         Circuit(bench.redis).park("acme", actor="beth", why="maintenance", now=bench.now)
     else:
         bench.attempt(WRONG_CREDENTIALS)
 
-    story = explain(SYS_ID)
+    history = explain(SYS_ID)
 
-    assert "now: The integration is parked since " in story
-    assert told in story
+    assert "now: the integration is parked since " in history
+    assert sentence in history
 
 
-def test_a_dead_letter_tells_what_to_do(bench: Bench, explain: Explain) -> None:
+def test_a_dead_letter_is_explained_with_advice(bench: Bench, explain: Explain) -> None:
     delivery = accept(bench, "7")
     bench.attempt(REFUSED)
 
     assert f"`relay deliveries replay {delivery}`" in explain(delivery)
 
 
-def test_a_mapping_that_has_changed_since_is_not_taken_for_the_one_of_then(
+def test_a_changed_mapping_is_not_used_to_explain_old_deliveries(
     bench: Bench, explain: Explain, tmp_path: Path
 ) -> None:
     accept(bench, "7")
     write_mapping(tmp_path / "mappings", "acme", mapping("https://iem.example.com", fields={"state": "other_state"}))
 
-    story = explain(SYS_ID)
+    history = explain(SYS_ID)
 
-    assert "from `" not in story
-    assert "state       6" in story
+    assert "from `" not in history
+    assert "state       6" in history
 
 
-def test_what_nobody_knows_is_told_so(bench: Bench, explain: Explain) -> None:
-    told = explain("INC9999999", status=1)
+def test_an_unknown_ticket_is_reported(bench: Bench, explain: Explain) -> None:
+    message = explain("INC9999999", status=1)
 
-    assert "No accepted update found for INC9999999" in told
+    assert "No accepted update found for INC9999999" in message
 
 
 def test_one_number_in_two_integrations_is_two_tickets(
@@ -168,12 +180,12 @@ def test_one_number_in_two_integrations_is_two_tickets(
     second.now = bench.now
     accept(second, "7")
 
-    story = explain("INC0010023")
+    history = explain("INC0010023")
 
-    assert story.count("Ticket INC0010023") == 2
-    assert "of the integration acme\n" in story
-    assert "of the integration globex\n" in story
+    assert history.count("Ticket INC0010023") == 2
+    assert "of the integration acme\n" in history
+    assert "of the integration globex\n" in history
 
 
-def test_nothing_is_no_name(bench: Bench, explain: Explain) -> None:
-    assert "name a ticket" in explain("", status=2)
+def test_an_empty_argument_is_wrong_usage(bench: Bench, explain: Explain) -> None:
+    assert "give the sys_id or number of a ticket" in explain("", status=2)
