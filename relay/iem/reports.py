@@ -1,4 +1,4 @@
-"""The relay's reports about itself, as bodies of the publish service. Here is decided what the guide leaves open."""
+"""The relay's reports about itself, as bodies of the publish service. This module decides what the guide leaves open."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def metrics(subject: ReportSubject, now: IntegrationHealth, before: AttemptCount
 
 
 def event(subject: ReportSubject, notice: ProblemNotice, at: int) -> Event:
-    """Return an event. The end of a problem has the same ids as its begin, so that IEM can match them."""
+    """Return an event. The end of a problem has the same ids as its start, so that IEM can match them."""
     severity = _OVER if notice.reported.is_over else _SEVERITIES[notice.problem]
     details = _EventDetails("Event", notice.problem, severity, f"{subject.integration}: {notice.text}", notice.text)
     return _event(subject, details, at=at, since=notice.reported.since)

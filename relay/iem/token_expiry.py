@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-#: A token is replaced when this part of its life is left, or earlier if that is longer than the caller's margin.
+#: A token with a short life is replaced when this part of it is left, even if the caller's margin is longer.
 _MARGIN_PART = 0.1
 
 

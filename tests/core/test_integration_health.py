@@ -70,20 +70,20 @@ def test_a_healthy_integration_has_no_notices() -> None:
         (HealthProblem.BACKLOG, replace(IDLE, pending=3, oldest=LONG_AGO)),
     ],
 )
-def test_the_begin_and_the_end_of_a_problem_are_reported_once_each(
+def test_the_start_and_the_end_of_a_problem_are_reported_once_each(
     problem: HealthProblem, wrong: IntegrationHealth
 ) -> None:
-    [begin] = find_notices(wrong, {}, AGE)
-    [end] = find_notices(IDLE, {problem: begin.reported}, AGE)
+    [start] = find_notices(wrong, {}, AGE)
+    [end] = find_notices(IDLE, {problem: start.reported}, AGE)
 
-    assert (begin.problem, begin.reported.is_over) == (problem, False)
-    assert notices_of(wrong, {problem: begin.reported}) == []
-    assert (end.reported.is_over, end.reported.since) == (True, begin.reported.since)
+    assert (start.problem, start.reported.is_over) == (problem, False)
+    assert notices_of(wrong, {problem: start.reported}) == []
+    assert (end.reported.is_over, end.reported.since) == (True, start.reported.since)
     assert notices_of(IDLE, {problem: end.reported}) == []
 
 
 @pytest.mark.parametrize("problem", HealthProblem)
-def test_the_begin_of_a_problem_does_not_depend_on_when_it_is_reported(problem: HealthProblem) -> None:
+def test_the_start_of_a_problem_does_not_depend_on_when_it_is_reported(problem: HealthProblem) -> None:
     wrong = replace(IDLE, dead=2, oldest_dead=LONG_AGO, pending=3, oldest=LONG_AGO)
     wrong = replace(wrong, parked="down", parked_since=LONG_AGO) if problem is HealthProblem.PARKED else wrong
 
@@ -99,21 +99,21 @@ def test_the_begin_of_a_problem_does_not_depend_on_when_it_is_reported(problem: 
 
 def test_an_unstable_problem_is_reported_once_in_five_minutes() -> None:
     wrong = replace(IDLE, parked="down", parked_since=NOW)
-    [begin] = find_notices(wrong, {}, AGE)
-    over = {HealthProblem.PARKED: replace(begin.reported, is_over=True)}
+    [start] = find_notices(wrong, {}, AGE)
+    over = {HealthProblem.PARKED: replace(start.reported, is_over=True)}
 
     assert notices_of(replace(wrong, at=NOW + MIN_NOTICE_INTERVAL - 1), over) == []
     assert notices_of(replace(wrong, at=NOW + MIN_NOTICE_INTERVAL), over) == [(HealthProblem.PARKED, False)]
 
 
 def test_a_changed_reason_is_reported_after_the_interval() -> None:
-    [begin] = find_notices(replace(IDLE, parked="down", parked_since=NOW), {}, AGE)
+    [start] = find_notices(replace(IDLE, parked="down", parked_since=NOW), {}, AGE)
     other = replace(IDLE, at=NOW + MIN_NOTICE_INTERVAL, parked="access_denied", parked_since=NOW)
 
-    [notice] = find_notices(other, {HealthProblem.PARKED: begin.reported}, AGE)
+    [notice] = find_notices(other, {HealthProblem.PARKED: start.reported}, AGE)
 
     assert "access_denied" in notice.text
-    assert notice.reported.since == begin.reported.since
+    assert notice.reported.since == start.reported.since
 
 
 def test_a_notice_from_the_future_does_not_silence_later_ones() -> None:
@@ -130,7 +130,7 @@ def test_a_thousand_dead_letters_are_one_notice_with_a_count() -> None:
     assert notice.text == "1000 deliveries were given up: see `relay deliveries list --status dead`"
 
 
-def test_more_dead_letters_are_reported_with_the_same_begin() -> None:
+def test_more_dead_letters_are_reported_with_the_same_start() -> None:
     earlier = ReportedProblem(since=NOW - MIN_NOTICE_INTERVAL, at=NOW - MIN_NOTICE_INTERVAL, detail="1000")
     more = replace(IDLE, dead=1500, counts=AttemptCounts(dead=1500))
 
