@@ -277,7 +277,7 @@ class Relay:
         return result
 
     def delivery_status(self, delivery_id: str, *, name: str = "acme") -> str:
-        """Return what the sender is told about a delivery."""
+        """Return the status of a delivery that the sender can read."""
         url = f"{self.url}/webhooks/{name}/deliveries/{delivery_id}"
         status: str = requests.get(url, auth=("sn", WEBHOOK_PASSWORD), timeout=5).json()["delivery_status"]
         return status

@@ -1,13 +1,13 @@
-"""How many examples a property is tried with: as many as it says, or more where RELAY_PROPERTY_EXAMPLES asks for them."""
+"""The number of examples for a property test: its own number, or RELAY_PROPERTY_EXAMPLES if that is larger."""
 
 from __future__ import annotations
 
 import os
 
-#: Of every property at least so many; 0: each property's own number.
-AT_LEAST = int(os.environ.get("RELAY_PROPERTY_EXAMPLES", "0"))
+#: Minimum number of examples for every property; 0 for each property's own number.
+MIN_EXAMPLES = int(os.environ.get("RELAY_PROPERTY_EXAMPLES", "0"))
 
 
 def examples(usual: int) -> int:
-    """Return how many examples to try where `usual` are enough for each change."""
-    return max(usual, AT_LEAST)
+    """Return the number of examples for a property that usually needs `usual`."""
+    return max(usual, MIN_EXAMPLES)
