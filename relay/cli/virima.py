@@ -11,7 +11,7 @@ import click
 from relay.cli.named_mapping import find_integration
 from relay.cli.terminal import json_option, print_json, print_record
 from relay.foundation import lay_foundation, virima_lookup
-from relay.virima.lookup import Lookup, LookupResult, Outcome
+from relay.virima.lookup import Lookup, LookupOutcome, LookupResult
 from relay.virima.lookup_advice import advise
 
 
@@ -72,7 +72,7 @@ def _print(result: LookupResult, who: str, *, as_json: bool) -> None:
         record = result.as_json()
         user = record.pop("user") or {}
         print_record({**record, **user})
-    if result.outcome is not Outcome.FOUND:
+    if result.outcome is not LookupOutcome.FOUND:
         detail = f" ({result.detail})" if result.detail else ""
         click.echo(f"{advise(result, who)}{detail}", err=True)
         sys.exit(1)

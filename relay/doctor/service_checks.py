@@ -21,7 +21,7 @@ from relay.http.access import ServiceAccess, read_access
 from relay.http.caller import Caller
 from relay.http.reach import Reached, Step, Unreached, reach
 from relay.iem.calls import GrantedToken, IemClient
-from relay.virima.lookup import Outcome
+from relay.virima.lookup import LookupOutcome
 from relay.virima.lookup_advice import advise
 
 #: A certificate that expires sooner than this is a warning (seconds).
@@ -193,7 +193,7 @@ def _check_virima(account: _Account, foundation: Foundation) -> list[Finding]:
         result = lookup.who_am_i()
     where = f"{url} ({_describe(reached, foundation.clock)})"
     certificate = _judge_certificate(subject, reached, foundation.clock)
-    if result.outcome is Outcome.FOUND:
+    if result.outcome is LookupOutcome.FOUND:
         return [Finding.ok(subject, f"{where} accepts the service account"), *certificate]
     status = f" (HTTP {result.status})" if result.status else ""
     says = f"{where} does not accept the service account: {result.reason or result.outcome}{status}"

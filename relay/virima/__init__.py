@@ -1,1 +1,1 @@
-"""The client of Virima's LoginService, and the lookups that the relay makes with it."""
+"""The client of Virima's LoginService, and the lookups of resolvers."""

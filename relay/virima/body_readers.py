@@ -1,4 +1,4 @@
-"""Readers of the values in Virima's bodies: strict for what the relay sends, lenient for what Virima answers."""
+"""Readers of the values in Virima's bodies: strict for requests, lenient for answers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-#: Longer texts are cut (characters).
+#: Longer texts are truncated (characters).
 _MAX_TEXT = 1000
 _ID = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def expect(expected: str, *types: type) -> Callable[[Any], Any]:
-    """Return a reader of values of exactly these types: `true` is not a number."""
+    """Return a reader of values of exactly these types; `true` is not a number."""
 
     def read(value: Any) -> Any:
         if type(value) not in types:
@@ -34,15 +34,12 @@ def read_filled(value: Any) -> Any:
 
 
 def read_text(value: Any) -> str | None:
-    """Return a text or a number as a text without control characters and lone surrogates; None for anything else."""
+    """Return a text or a number as a text without control characters and lone surrogates; None for other values."""
     match value:
         case bool() | None:
             return None
         case str():
-            text = "".join(
-                " " if unicodedata.category(character) in {"Cc", "Cs"} else character for character in value[:_MAX_TEXT]
-            )
-            return text.strip() or None
+            return _printable(value[:_MAX_TEXT]).strip() or None
         case int() | float():
             return str(value)[:_MAX_TEXT]
         case _:
@@ -50,7 +47,7 @@ def read_text(value: Any) -> str | None:
 
 
 def read_flag(value: Any) -> bool | None:
-    """Return the boolean that a boolean, 0 or 1, or a word means; None for anything else."""
+    """Return the boolean value of a boolean, of 0 or 1, or of a word; None for other values."""
     match value:
         case bool():
             return value
@@ -66,7 +63,7 @@ def read_id(value: Any) -> int:
     """Return an id, which can be a number or digits in a text; 0 for null or an empty text.
 
     Raises:
-        ValidationError: the value is anything else.
+        ValidationError: the value is something else.
     """
     match value:
         case None:

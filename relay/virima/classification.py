@@ -1,4 +1,4 @@
-"""What an answer of Virima means: the one table (contract, "Open"). No other place decides about its HTTP statuses."""
+"""The meaning of Virima's answers, as docs/development/virima-contract.md lists them. Only this module reads its statuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from relay.virima.results import (
 
 
 def classify(reply: Reply) -> Mapping[str, Any] | Unanswered:
-    """Return the JSON object of a 2xx answer, or what is said instead of one."""
+    """Return the JSON object of a 2xx answer, or the meaning of any other answer."""
     match reply.status:
         case None:
             return Failed(None, LookupReason.UNREACHABLE, reply.fault)
@@ -50,47 +50,47 @@ def classify(reply: Reply) -> Mapping[str, Any] | Unanswered:
 
 
 def classify_user(reply: Reply, *, asked: str | None = None) -> UserAnswer:
-    """Return the user whom an answer tells; where one was `asked` for, by email, no other one will do."""
+    """Return the user in an answer. With `asked`, the requested email address, a different user is a failure."""
     content = classify(reply)
     if not isinstance(content, Mapping):
         return content
     status = reply.status or 0
     user = _load(UserDetailsSchema, content)
     if not isinstance(user, UserDetails):
-        return Failed(status, LookupReason.UNEXPECTED_ANSWER, "its id is not a whole number")
+        return Failed(status, LookupReason.UNEXPECTED_ANSWER, "the id in the answer is not a whole number")
     if user.id <= 0:
         return NotFound(status)
     if asked is not None and user.email is None:
-        return Failed(status, LookupReason.UNEXPECTED_ANSWER, "it does not tell the user's email")
+        return Failed(status, LookupReason.UNEXPECTED_ANSWER, "the answer does not contain the user's email address")
     if asked is not None and user.email and user.email.lower() != asked.strip().lower():
         return Failed(status, LookupReason.ANOTHER_USER)
     return MfaPending(status, user) if user.is_mfa_pending else Found(status, user)
 
 
 def classify_logout(reply: Reply) -> TransactionMessage | Unanswered:
-    """Return what dologout says."""
+    """Return the answer of dologout."""
     content = classify(reply)
     if not isinstance(content, Mapping):
         return content
-    told = _load(TransactionMessageSchema, content)
-    return told if isinstance(told, TransactionMessage) else TransactionMessage(0)
+    message = _load(TransactionMessageSchema, content)
+    return message if isinstance(message, TransactionMessage) else TransactionMessage(0)
 
 
 def classify_response(reply: Reply) -> Response | Unanswered:
-    """Return what an operation about a password says; an answer without an id knows no such user."""
+    """Return the answer of an operation on a password. An answer without an id means that there is no such user."""
     content = classify(reply)
     if not isinstance(content, Mapping):
         return content
-    told = _load(ResponseSchema, content)
-    if not isinstance(told, Response):
-        return Failed(reply.status, LookupReason.UNEXPECTED_ANSWER, "its id is not a whole number")
-    return told if told.id > 0 else NotFound(reply.status or 0)
+    response = _load(ResponseSchema, content)
+    if not isinstance(response, Response):
+        return Failed(reply.status, LookupReason.UNEXPECTED_ANSWER, "the id in the answer is not a whole number")
+    return response if response.id > 0 else NotFound(reply.status or 0)
 
 
 def _load(
     schema: type[UserDetailsSchema | TransactionMessageSchema | ResponseSchema], content: Mapping[str, Any]
 ) -> Any:
-    """Return what `content` says, or None where its id is of no use; the error would hold the whole answer."""
+    """Return `content` as a value, or None if its id is invalid. The error itself would contain the whole answer."""
     try:
         return schema().load(content)
     except ValidationError:

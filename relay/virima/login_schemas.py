@@ -1,8 +1,8 @@
-"""The bodies of Virima's LoginService, field by field as its specification spells and types them.
+"""The bodies of Virima's LoginService: each field with the name and the type of the specification.
 
-Requests are strict: an unknown field or a wrong type is ours to mend. Answers are lenient: what is unknown is ignored and
-what is of another type is read as well as it can be, for a phone number's type must not cost us the user. The secrets of
-UserDetails are not declared, so no object gets them.
+Requests are strict: an unknown field or a wrong type is an error of the relay. Answers are lenient: unknown fields are
+ignored and other types are converted if possible, so that the type of a phone number cannot make a lookup fail. The
+secrets of UserDetails are not declared, so no object contains them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from relay.errors import RequestBodyError
 from relay.virima.body_readers import expect, read_filled, read_flag, read_id, read_text
 from relay.virima.results import Response, TransactionMessage, UserDetails
 
-#: Members that are secret wherever they stand: dropped from an answer before it is anybody's value.
+#: Secret members, at any depth: they are dropped while an answer is parsed.
 SECRETS = frozenset({"password", "sessionId", "twoFactorSecretKey", "oldSessionId", "clientSessionId"})
 _ATTRIBUTE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def attribute_of(name: str) -> str:
-    """Return what we call a member of the specification: `newUIEnabled` is `new_ui_enabled`."""
+    """Return the attribute name for a member of the specification: `new_ui_enabled` for `newUIEnabled`."""
     return _ATTRIBUTE.sub("_", name).lower()
 
 
@@ -66,9 +66,9 @@ _CREDENTIAL: dict[str, fields.Field[Any]] = {
     **_all("enableMFA", _flag),
     "client": fields.Nested(ClientSchema, allow_none=True),
 }
-#: Names a user: to impersonate, or to send a mail to.
+#: Names a user, to impersonate or to send a mail to.
 CredentialSchema = Schema.from_dict(_CREDENTIAL, name="CredentialSchema")
-#: Proves who the caller is, too: for dologin.
+#: Also proves who the caller is; for dologin.
 ProvenCredentialSchema = Schema.from_dict({**_CREDENTIAL, "password": _required()}, name="ProvenCredentialSchema")
 ResetPasswordSchema = Schema.from_dict(
     {
@@ -91,7 +91,7 @@ def request_body(schema: type[Schema], content: Mapping[str, Any]) -> bytes:
     """Return `content` as JSON; members that are None are left out.
 
     Raises:
-        RequestBodyError: the content is not as the specification describes it; the message names the fields, and never a value.
+        RequestBodyError: the content violates the specification; the message names the fields, but contains no value.
     """
     members = {name: value for name, value in content.items() if value is not None}
     if problems := schema().validate(members):
@@ -115,7 +115,7 @@ class _Answer(Schema):
 
 
 class UserDetailsSchema(
-    _Answer.from_dict(  # type: ignore[misc] # a class that is made of a table
+    _Answer.from_dict(  # type: ignore[misc] # a class built from a table
         _lenient(
             "email userName firstName lastName displayName phone uniqueId timeStamp fileName bucketName wikiLink logoPic "
             "theme Url landingPage currency language isLocalStorage downloadLink storageType driveLink "
@@ -126,7 +126,7 @@ class UserDetailsSchema(
         )
     )
 ):
-    """UserDetails, less its secrets."""
+    """UserDetails without its secrets."""
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> UserDetails:
@@ -134,7 +134,7 @@ class UserDetailsSchema(
 
 
 class TransactionMessageSchema(_Answer.from_dict(_lenient("recordId message", "status"))):  # type: ignore[misc] # as above
-    """What dologout answers."""
+    """The answer of dologout."""
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> TransactionMessage:
@@ -142,7 +142,7 @@ class TransactionMessageSchema(_Answer.from_dict(_lenient("recordId message", "s
 
 
 class ResponseSchema(_Answer.from_dict(_lenient("response", ""))):  # type: ignore[misc] # as above
-    """What the operations about passwords answer."""
+    """The answer of the operations on passwords."""
 
     @post_load
     def _make(self, data: dict[str, Any], **_kwargs: Any) -> Response:

@@ -1,4 +1,4 @@
-"""Virima's LoginService: its seven operations (contract, "Virima LoginService REST API")."""
+"""The seven operations of Virima's LoginService (docs/development/virima-contract.md)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _LOGOUT = "/login/dologout"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoginSession:
-    """Somebody's session: the cookies that the server set for it, which no other session shares."""
+    """The session of a user: the cookies that the server set for it. No other session shares them."""
 
     cookies: SessionCookies = field(default_factory=SessionCookies)
 
 
 class VirimaClient:
-    """Virima as one service account calls it. Threads share it. Nothing raises on what Virima answers.
+    """Calls Virima as one service account. Threads share it. No answer of Virima raises an exception.
 
-    Every `timeout` is in seconds, for the whole call. `more` holds further members of a Credential, by the names of the
-    specification. RequestBodyError where a body is not as the specification has it.
+    Every `timeout` is for the whole call (seconds). `more` has further members of a Credential, with the names of the
+    specification. A request body that violates the specification raises RequestBodyError.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class VirimaClient:
     def log_in(
         self, email: str, password: str, session: LoginSession, *, timeout: float, more: Mapping[str, Any] | None = None
     ) -> UserAnswer:
-        """Log a user in; the cookies go into `session`."""
+        """Log a user in; `session` receives the cookies."""
         body = request_body(ProvenCredentialSchema, {**(more or {}), "email": email, "password": password})
         return classify_user(self._post("/login/dologin", body, timeout=timeout, keep_in=session))
 
     def log_in_service(self, session: LoginSession, *, timeout: float) -> UserAnswer:
-        """Log the service account itself in; the cookies go into `session`."""
+        """Log the service account in; `session` receives the cookies."""
         return self.log_in(self._credentials.username, self._credentials.password, session, timeout=timeout)
 
     def impersonate(
@@ -69,28 +69,28 @@ class VirimaClient:
         timeout: float,
         more: Mapping[str, Any] | None = None,
     ) -> UserAnswer:
-        """Become another user: `by` is the service account's session, and stays as it is; `session` is the new one's."""
+        """Open a session of another user in `session`. `by`, the session of the service account, remains open."""
         body = request_body(CredentialSchema, {**(more or {}), "email": email})
         reply = self._post("/login/dologin-impersonate", body, timeout=timeout, session=by, keep_in=session)
-        # A server that sends the caller's own cookies again must not have us log the service account out by them.
+        # If the server repeats the cookies of `by`, a later log-out of `session` must not end `by`.
         session.cookies.drop_those_of(by.cookies)
         return classify_user(reply, asked=email)
 
     def log_out(self, session: LoginSession, *, timeout: float) -> TransactionMessage | NoSession | Unanswered:
-        """End a session; where the server had set no cookie nothing is asked: it could end another one."""
+        """End a session. Without a cookie of the server nothing is sent, because the call could end another session."""
         if not self._caller.has_cookies_for(_LOGOUT, session.cookies):
             return NoSession()
         return classify_logout(self._call("GET", _LOGOUT, None, timeout=timeout, session=session))
 
     def logged_in_user(self, session: LoginSession, *, timeout: float) -> UserAnswer:
-        """Return whose session it is."""
+        """Return the user of the session."""
         reply = self._call("GET", "/login/get-logged-in-user", None, timeout=timeout, session=session, keep_in=session)
         return classify_user(reply)
 
     def send_reset_mail(
         self, email: str, *, timeout: float, more: Mapping[str, Any] | None = None
     ) -> Response | Unanswered:
-        """Have Virima send a user the mail by which a password is reset."""
+        """Let Virima send a user the mail for resetting the password."""
         body = request_body(CredentialSchema, {**(more or {}), "email": email})
         return classify_response(self._post("/login/reset-password-send-mail", body, timeout=timeout))
 
@@ -103,13 +103,13 @@ class VirimaClient:
         instance: str | None = None,
         direct_password_change: bool | None = None,
     ) -> Response | Unanswered:
-        """Set a user's password."""
+        """Set the password of a user."""
         content = {"email": email, "instance": instance, "password": password}
         body = request_body(ResetPasswordSchema, {**content, "directPasswordChange": direct_password_change})
         return classify_response(self._post("/login/reset-password", body, timeout=timeout))
 
     def set_up(self, email: str, password: str, *, timeout: float, wizard_json: str | None = None) -> UserAnswer:
-        """Tell a new installation what its wizard asks for."""
+        """Send the set-up wizard of a new installation its input."""
         content = {"email": email, "password": password, "wizardJson": wizard_json}
         body = request_body(SetUpWizardSchema, content)
         return classify_user(self._post("/login/initial-set-up-wizard", body, timeout=timeout))
@@ -142,7 +142,12 @@ class VirimaClient:
         headers = {"Authorization": self._credentials.basic}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        cookies, kept = (one.cookies if one else None for one in (session, keep_in))
         return self._caller.exchange(
-            method, path, headers=headers, body=body, timeout=timeout, cookies=cookies, keep_in=kept
+            method,
+            path,
+            headers=headers,
+            body=body,
+            timeout=timeout,
+            cookies=session.cookies if session else None,
+            keep_in=keep_in.cookies if keep_in else None,
         )

@@ -1,4 +1,4 @@
-"""Who resolved a ticket, as Virima knows that user: the two ways to look somebody up (contract, "What the relay uses it for")."""
+"""Looks resolvers up in Virima, in two modes (docs/audit/resolver-lookups.md)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from relay.virima.lookup_reasons import LookupReason
 from relay.virima.results import Failed, Found, MfaPending, NotFound, Refused, UserAnswer, UserDetails
 from relay.virima.service_session import NotLoggedIn, ServiceSession
 
-Mode = Literal["impersonate", "session"]
-#: What a server may say of a session that has ended: a refusal, its login page, or the way there.
+LookupMode = Literal["impersonate", "session"]
+#: Failures that can mean that the session has ended: the login page, or a redirect to it.
 _ENDED = frozenset({LookupReason.REDIRECTED, LookupReason.UNEXPECTED_ANSWER})
 
 
-class Outcome(StrEnum):
-    """What a lookup came to."""
+class LookupOutcome(StrEnum):
+    """The outcome of a lookup."""
 
     FOUND = "found"
     NOT_FOUND = "not_found"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownUser:
-    """As much of a user as an audit record tells."""
+    """The part of a user that an audit record contains."""
 
     id: int
     user_name: str | None
@@ -38,7 +38,7 @@ class KnownUser:
     organization_name: str | None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as an audit record has it, in Virima's names."""
+        """Return the user as an audit record has it, with Virima's names."""
         return {
             "id": self.id,
             "userName": self.user_name,
@@ -50,18 +50,18 @@ class KnownUser:
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What a lookup came to; `status` is that of the answer which decided it, None where there was none."""
+    """The result of a lookup. `status` is the HTTP status of the answer that decided it, or None without an answer."""
 
-    outcome: Outcome
+    outcome: LookupOutcome
     reason: LookupReason | None
     status: int | None
     duration_ms: int
     user: KnownUser | None = None
-    #: What went wrong on the way, for people; no part of a record.
+    #: Details of a failure, for people; not part of an audit record.
     detail: str | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as an audit record has it."""
+        """Return the result as an audit record has it."""
         return {
             "outcome": self.outcome,
             "reason": self.reason,
@@ -73,9 +73,9 @@ class LookupResult:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """A result before its time is taken."""
+    """A result without its duration."""
 
-    outcome: Outcome
+    outcome: LookupOutcome
     reason: LookupReason | None = None
     status: int | None = None
     user: UserDetails | None = None
@@ -83,12 +83,12 @@ class _Verdict:
 
 
 class Lookup:
-    """Looks users up in one integration's Virima. Threads share it. Nothing raises on what Virima answers.
+    """Looks users up in the Virima of one integration. Threads share it. No answer of Virima raises an exception.
 
-    A lookup makes at most seven calls, each over within `timeout` seconds; and it may wait for another thread's login.
+    A lookup makes at most seven calls of at most `timeout` seconds each, and can wait for the login of another thread.
     """
 
-    def __init__(self, client: VirimaClient, *, mode: Mode, timeout: float, clock: Clock) -> None:
+    def __init__(self, client: VirimaClient, *, mode: LookupMode, timeout: float, clock: Clock) -> None:
         self._client = client
         self._mode = mode
         self._timeout = timeout
@@ -96,13 +96,13 @@ class Lookup:
         self._service = ServiceSession(client, timeout=timeout)
 
     def look_up(self, email: str) -> LookupResult:
-        """Return the user with that email; in mode `session` the service account, whoever resolved it."""
+        """Return the user with that email address; in the mode `session`, always return the service account."""
         if self._mode == "session":
             return self.who_am_i()
         return self._timed(lambda: self._impersonated(email.strip()))
 
     def who_am_i(self) -> LookupResult:
-        """Return the service account's own user."""
+        """Return the user of the service account."""
         return self._timed(self._logged_in)
 
     def close(self) -> None:
@@ -110,24 +110,23 @@ class Lookup:
         self._service.end()
         self._client.close()
 
-    def _timed(self, judge: Callable[[], _Verdict]) -> LookupResult:
+    def _timed(self, look_up: Callable[[], _Verdict]) -> LookupResult:
         began = self._monotonic()
-        one = judge()
+        verdict = look_up()
         duration = max(0, round((self._monotonic() - began) * 1000))
-        return LookupResult(
-            one.outcome, one.reason, one.status, duration, _known(one.user) if one.user else None, one.detail
-        )
+        user = _known(verdict.user) if verdict.user else None
+        return LookupResult(verdict.outcome, verdict.reason, verdict.status, duration, user, verdict.detail)
 
     def _logged_in(self) -> _Verdict:
         def ask(session: LoginSession) -> UserAnswer:
             return self._client.logged_in_user(session, timeout=self._timeout)
 
-        return self._in_session(ask, ended=lambda answer: isinstance(answer, NotFound) or _may_have_ended(answer))
+        return self._in_session(ask, ended=lambda answer: isinstance(answer, NotFound) or _can_have_ended(answer))
 
     def _impersonated(self, email: str) -> _Verdict:
         if not email:
-            return _Verdict(Outcome.NOT_FOUND, LookupReason.NO_EMAIL)
-        return self._in_session(lambda session: self._impersonate_once(email, session), ended=_may_have_ended)
+            return _Verdict(LookupOutcome.NOT_FOUND, LookupReason.NO_EMAIL)
+        return self._in_session(lambda session: self._impersonate_once(email, session), ended=_can_have_ended)
 
     def _impersonate_once(self, email: str, service: LoginSession) -> UserAnswer:
         session = LoginSession()
@@ -139,48 +138,48 @@ class Lookup:
     def _in_session(
         self, ask: Callable[[LoginSession], UserAnswer], *, ended: Callable[[UserAnswer], bool]
     ) -> _Verdict:
-        """Ask in the service account's session, and once more in a new one where the old one may have ended."""
-        lent = self._service.get()
-        if isinstance(lent, NotLoggedIn):
-            return _judge_login(lent)
-        answer = ask(lent.session)
-        if not lent.is_new and ended(answer):
-            lent = self._service.get(instead_of=lent.session)
-            if isinstance(lent, NotLoggedIn):
-                return _judge_login(lent)
-            answer = ask(lent.session)
+        """Ask in the session of the service account, and again in a new session if the old one can have ended."""
+        opened = self._service.get()
+        if isinstance(opened, NotLoggedIn):
+            return _judge_login(opened)
+        answer = ask(opened.session)
+        if not opened.is_new and ended(answer):
+            opened = self._service.get(instead_of=opened.session)
+            if isinstance(opened, NotLoggedIn):
+                return _judge_login(opened)
+            answer = ask(opened.session)
         return _judge(answer)
 
 
-def _may_have_ended(answer: UserAnswer) -> bool:
+def _can_have_ended(answer: UserAnswer) -> bool:
     return isinstance(answer, Refused) or (isinstance(answer, Failed) and answer.reason in _ENDED)
 
 
 def _judge(answer: UserAnswer) -> _Verdict:
     match answer:
         case Found(status, user):
-            return _Verdict(Outcome.FOUND, None, status, user)
+            return _Verdict(LookupOutcome.FOUND, None, status, user)
         case MfaPending(status, user):
-            return _Verdict(Outcome.MFA_PENDING, None, status, user)
+            return _Verdict(LookupOutcome.MFA_PENDING, None, status, user)
         case NotFound(status):
-            return _Verdict(Outcome.NOT_FOUND, None, status)
+            return _Verdict(LookupOutcome.NOT_FOUND, None, status)
         case Refused(status, reason):
-            return _Verdict(Outcome.FAILED, reason, status)
+            return _Verdict(LookupOutcome.FAILED, reason, status)
         case Failed(status, reason, detail):
-            return _Verdict(Outcome.FAILED, reason, status, detail=detail)
+            return _Verdict(LookupOutcome.FAILED, reason, status, detail=detail)
         case _:
             assert_never(answer)
 
 
 def _judge_login(answer: NotLoggedIn) -> _Verdict:
-    """Return what it means that the service account is not logged in: nothing is known of the user who was asked for."""
+    """Return the verdict if the service account cannot log in; then nothing is known about the requested user."""
     match answer:
         case NotFound(404):
-            return _Verdict(Outcome.FAILED, LookupReason.WRONG_URL, 404)
+            return _Verdict(LookupOutcome.FAILED, LookupReason.WRONG_URL, 404)
         case Refused(status) | NotFound(status):
-            return _Verdict(Outcome.FAILED, LookupReason.WRONG_CREDENTIALS, status)
+            return _Verdict(LookupOutcome.FAILED, LookupReason.WRONG_CREDENTIALS, status)
         case MfaPending(status):
-            return _Verdict(Outcome.MFA_PENDING, LookupReason.SERVICE_ACCOUNT_MFA, status)
+            return _Verdict(LookupOutcome.MFA_PENDING, LookupReason.SERVICE_ACCOUNT_MFA, status)
         case Failed():
             return _judge(answer)
         case _:

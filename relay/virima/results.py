@@ -1,4 +1,4 @@
-"""What Virima's answers mean, as values. None of them can hold a password, a session id or a second factor's key."""
+"""The meanings of Virima's answers as values. None of them contains a password, session id or second-factor key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from relay.virima.lookup_reasons import LookupReason
 
 @dataclass(frozen=True, slots=True)
 class UserDetails:
-    """A user as Virima tells it, less its secrets; what was not there, or of no use, is None."""
+    """A user in Virima, without its secrets. Missing and invalid values are None."""
 
     id: int
     email: str | None = None
@@ -59,13 +59,13 @@ class UserDetails:
 
     @property
     def is_mfa_pending(self) -> bool:
-        """Whether a second factor is asked for and not known to be given."""
+        """Whether a second factor is required and not known to be given."""
         return self.enable_mfa is True and self.mfa_checked is not True
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionMessage:
-    """What dologout answers. Its text is the server's own: it stays out of the repr."""
+    """The answer of dologout. Its text comes from the server, so the repr does not contain it."""
 
     id: int
     record_id: str | None = None
@@ -75,7 +75,7 @@ class TransactionMessage:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the operations about passwords answer. Its text is the server's own: it stays out of the repr."""
+    """The answer of the operations on passwords. Its text comes from the server, so the repr does not contain it."""
 
     id: int
     response: str | None = field(default=None, repr=False)
@@ -83,7 +83,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A user whom Virima knows."""
+    """Virima knows the user."""
 
     status: int
     user: UserDetails
@@ -91,7 +91,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class MfaPending:
-    """A user whose second factor is still to come: the session is not known to be good for anything."""
+    """Virima knows the user, but requires a second factor: the session cannot be relied on."""
 
     status: int
     user: UserDetails
@@ -106,7 +106,7 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Virima does not let this account or session do it."""
+    """Virima refuses this call to the account or the session."""
 
     status: int
     reason: LookupReason = LookupReason.REFUSED
@@ -114,7 +114,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No answer of use; `detail` is for people, and holds no word of the answer."""
+    """There was no usable answer. `detail` is for people, and contains nothing of the answer."""
 
     status: int | None
     reason: LookupReason
@@ -123,7 +123,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class NoSession:
-    """There was nothing to log out: the server had set no cookie. Nothing was asked."""
+    """Nothing was sent, because the server had set no cookie: there is no session to end."""
 
 
 Unanswered = NotFound | Refused | Failed

@@ -21,7 +21,7 @@ from relay.clock import Clock, contain, every
 from relay.errors import StoreUnavailableError
 from relay.logs import log
 from relay.store.lookup_queue import LookupAssignment, LookupParking, LookupQueue, LookupSettlement
-from relay.virima.lookup import Lookup, LookupResult, Outcome
+from relay.virima.lookup import Lookup, LookupOutcome, LookupResult
 from relay.virima.lookup_reasons import LookupReason
 
 _LOG = logging.getLogger("relay.virima")
@@ -172,7 +172,7 @@ class Lookups:
         """Settle the first lookup of a group with the result. The others get it from the cache, or try again after a failure."""
         first, *rest = group
         found = {"lookup": lane.mode, "email": email or None, **result.as_json()}
-        if result.outcome is Outcome.FAILED or (result.reason and result.reason.row.parks == "at_once"):
+        if result.outcome is LookupOutcome.FAILED or (result.reason and result.reason.row.parks == "at_once"):
             again = self._clock.now_ms() + _AGAIN_AFTER_FAILURE
             others = [LookupSettlement(wanted, again=again) for wanted in rest]
         else:

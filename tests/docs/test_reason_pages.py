@@ -15,7 +15,7 @@ from relay.errors import ConfigurationError
 from relay.settings import load_settings
 from relay.store.durability import Durability
 from relay.store.embedded import EmbeddedRedisError, _stamp, open_data_folder
-from relay.virima.lookup import Outcome
+from relay.virima.lookup import LookupOutcome
 from relay.virima.lookup_reasons import LookupReason
 from relay.web.responses import _TITLES
 
@@ -87,7 +87,7 @@ def test_every_outcome_and_reason_of_a_lookup_is_documented() -> None:
 
     shown = [line for line in text.splitlines() if line.startswith("|")]
 
-    assert first_codes("Outcomes", LOOKUPS) == {*Outcome, SKIPPED}
+    assert first_codes("Outcomes", LOOKUPS) == {*LookupOutcome, SKIPPED}
     assert first_codes("Outcomes", LOOKUPS, table=1) == {*LookupReason, *BROKEN_OFF}
     assert [line for line in expected if line not in shown] == [], f"{LOOKUPS} lacks these lines"
 

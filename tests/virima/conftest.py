@@ -15,7 +15,7 @@ from relay.virima.lookup import Lookup
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SimulatorServer]:
-    """The simulator, one for a file of tests."""
+    """The simulator of all tests of the file."""
     with SimulatorServer(SimulatedVirima([SERVICE, JANE, MAX])) as server:
         yield server
 
@@ -29,7 +29,7 @@ def server(served: SimulatorServer) -> SimulatorServer:
 
 @pytest.fixture
 def client(server: SimulatorServer) -> Iterator[VirimaClient]:
-    """A client of it."""
+    """A client of the simulator."""
     made = make_client(url_of(server))
     yield made
     made.close()
@@ -37,7 +37,7 @@ def client(server: SimulatorServer) -> Iterator[VirimaClient]:
 
 @pytest.fixture
 def lookup(server: SimulatorServer) -> Iterator[Lookup]:
-    """Lookups in it by impersonation."""
+    """Lookups by impersonation in the simulator."""
     made = make_lookup(url_of(server))
     yield made
     made.close()

@@ -12,7 +12,7 @@ from relay.simulators.server import SimulatorServer
 from relay.simulators.simulated_virima import SimulatedVirima
 from relay.simulators.virima_people import Person
 from relay.virima.login_service import VirimaClient
-from relay.virima.lookup import Lookup, Mode
+from relay.virima.lookup import Lookup, LookupMode
 
 SERVICE = Person("relay@example.com", "Relay Account", "service-pass-word", service=True)
 JANE = Person("jane@example.com", "Jane Doe", "jane-pass-word", organization="ACME")
@@ -29,7 +29,7 @@ def make_client(url: str, *, credentials: Credentials = CREDENTIALS) -> VirimaCl
     return VirimaClient(url, credentials)
 
 
-def make_lookup(url: str, mode: Mode = "impersonate", *, credentials: Credentials = CREDENTIALS) -> Lookup:
+def make_lookup(url: str, mode: LookupMode = "impersonate", *, credentials: Credentials = CREDENTIALS) -> Lookup:
     """Return a lookup in the Virima at `url`."""
     return Lookup(make_client(url, credentials=credentials), mode=mode, timeout=TIMEOUT, clock=Clock())
 
@@ -46,12 +46,12 @@ def url_of(server: SimulatorServer) -> str:
 
 
 def logged_in(server: SimulatorServer) -> list[str]:
-    """Return whose sessions are open, in order."""
-    return sorted(one.email for one in virima_of(server).sessions.values())
+    """Return the users with open sessions, sorted."""
+    return sorted(session.email for session in virima_of(server).sessions.values())
 
 
 def calls(server: SimulatorServer) -> dict[str, int]:
-    """Return how often each operation was asked, without `login/`."""
+    """Return the number of calls of each operation, without `login/` in their names."""
     return {name.removeprefix("login/"): count for name, count in virima_of(server).calls.items()}
 
 

@@ -1,4 +1,4 @@
-"""The table: what an answer of Virima means, for every status and for bodies that nobody expects."""
+"""The meaning of Virima's answers, for every status and for unexpected bodies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("status", range(100, 600))
-def test_every_status_has_its_meaning(status: int) -> None:
+def test_every_status_has_a_meaning(status: int) -> None:
     answer = classify_user(Reply(status, USER))
 
     match status:
@@ -66,7 +66,7 @@ def test_every_status_has_its_meaning(status: int) -> None:
         (Reply(500, fault="half an answer"), (500, LookupReason.SERVER_ERROR)),
     ],
 )
-def test_an_answer_of_no_use_is_a_failure(reply: Reply, meaning: tuple[int | None, LookupReason]) -> None:
+def test_an_unusable_answer_is_a_failure(reply: Reply, meaning: tuple[int | None, LookupReason]) -> None:
     answer = classify_user(reply)
 
     assert isinstance(answer, Failed)
@@ -74,7 +74,7 @@ def test_an_answer_of_no_use_is_a_failure(reply: Reply, meaning: tuple[int | Non
 
 
 @pytest.mark.parametrize("content", [{}, {"id": None}, {"id": ""}, {"id": 0}, {"id": "0"}, {"message": "no"}])
-def test_an_answer_without_an_id_is_nobody(content: dict[str, Any]) -> None:
+def test_an_answer_with_no_id_means_no_such_user(content: dict[str, Any]) -> None:
     assert classify_user(Reply(200, content)) == NotFound(200)
     assert classify_response(Reply(200, content)) == NotFound(200)
 
@@ -93,14 +93,14 @@ def test_an_answer_without_an_id_is_nobody(content: dict[str, Any]) -> None:
         ({}, False),
     ],
 )
-def test_a_second_factor_is_pending_unless_it_is_known_to_be_given(flags: dict[str, Any], is_pending: bool) -> None:
+def test_a_second_factor_is_pending_until_it_is_known_to_be_given(flags: dict[str, Any], is_pending: bool) -> None:
     answer = classify_user(Reply(200, {**USER, **flags}))
 
     assert isinstance(answer, MfaPending if is_pending else Found)
 
 
 @pytest.mark.parametrize("given_id", [7, "7", " 7 ", 7.0])
-def test_values_of_another_type_cost_no_user(given_id: object) -> None:
+def test_values_of_other_types_do_not_hide_the_user(given_id: object) -> None:
     odd = {"phone": 4711, "isAdmin": None, "isVendor": "yes", "theme": {"a": 1}, "timezone": True, "unheard": [1]}
 
     answer = classify_user(Reply(200, {**USER, **odd, "id": given_id}), asked="Jane@example.com")
@@ -108,14 +108,14 @@ def test_values_of_another_type_cost_no_user(given_id: object) -> None:
     assert answer == Found(200, UserDetails(7, "jane@example.com", "jane", phone="4711"))
 
 
-def test_a_user_who_was_asked_for_has_an_email() -> None:
+def test_a_requested_user_without_an_email_is_a_failure() -> None:
     answer = classify_user(Reply(200, {"id": 7}), asked="jane@example.com")
 
     assert isinstance(answer, Failed)
     assert answer.reason is LookupReason.UNEXPECTED_ANSWER
 
 
-def test_names_have_no_control_characters_and_can_be_written() -> None:
+def test_names_have_no_control_characters() -> None:
     answer = classify_user(Reply(200, {**USER, "displayName": "Jane\x1b[2J\ud800\nDoe"}))
 
     assert isinstance(answer, Found)
@@ -123,14 +123,14 @@ def test_names_have_no_control_characters_and_can_be_written() -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"id": "x"}, {"id": 0, "status": False}])
-def test_a_logout_may_say_anything(content: dict[str, Any]) -> None:
+def test_any_answer_to_a_logout_is_accepted(content: dict[str, Any]) -> None:
     assert isinstance(classify_logout(Reply(200, content)), TransactionMessage)
 
 
 def test_a_response_is_read() -> None:
     assert classify_response(Reply(200, {"id": "3", "response": "Mail sent"})) == Response(3, "Mail sent")
     assert classify_response(Reply(200, {"id": "x"})) == Failed(
-        200, LookupReason.UNEXPECTED_ANSWER, "its id is not a whole number"
+        200, LookupReason.UNEXPECTED_ANSWER, "the id in the answer is not a whole number"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whatever Virima, or what stands before it, answers: a lookup is over in time and says what it was."""
+"""Whatever Virima or a proxy answers, a lookup ends in time, with a reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from virima.site import BASE_PATH, JANE, TIMEOUT, logged_in, login_service, make
 
 from relay.simulators.faults import SimulatedFault
 from relay.simulators.server import SimulatorServer
-from relay.virima.lookup import Lookup, LookupResult, Outcome
+from relay.virima.lookup import Lookup, LookupOutcome, LookupResult
 from relay.virima.lookup_reasons import LookupReason
 
 IMPERSONATE = "/www_em/login/dologin-impersonate"
@@ -49,12 +49,10 @@ def looked_up(answers: dict[str, bytes | Callable[[], bytes]]) -> LookupResult:
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", LookupReason.UNREACHABLE, None),
     ],
 )
-def test_an_answer_of_no_use_is_a_failure_with_its_reason(
-    sent: bytes, reason: LookupReason, status: int | None
-) -> None:
+def test_an_unusable_answer_is_a_failure_with_its_reason(sent: bytes, reason: LookupReason, status: int | None) -> None:
     result = looked_up({"dologin-impersonate": sent})
 
-    assert (result.outcome, result.reason, result.status, result.user) == (Outcome.FAILED, reason, status, None)
+    assert (result.outcome, result.reason, result.status, result.user) == (LookupOutcome.FAILED, reason, status, None)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +66,10 @@ def test_an_answer_of_no_use_is_a_failure_with_its_reason(
     ],
     ids=["text/plain", "no content type", "byte order mark", "odd types", "201"],
 )
-def test_an_odd_answer_that_tells_the_user_is_good(sent: bytes) -> None:
+def test_an_unusual_answer_with_the_user_is_accepted(sent: bytes) -> None:
     result = looked_up({"dologin-impersonate": sent})
 
-    assert result.outcome is Outcome.FOUND
+    assert result.outcome is LookupOutcome.FOUND
     assert result.user is not None
     assert result.user.id == 9
 
@@ -87,7 +85,7 @@ def test_an_odd_answer_that_tells_the_user_is_good(sent: bytes) -> None:
     ],
     ids=["no answer", "dripping body", "dripping head", "50 MB", "dropped"],
 )
-def test_a_lookup_is_over_in_time(
+def test_a_lookup_ends_in_time(
     lookup: Lookup, server: SimulatorServer, fault: SimulatedFault, reason: LookupReason
 ) -> None:
     server.faults.add(fault)
@@ -95,14 +93,14 @@ def test_a_lookup_is_over_in_time(
     began = time.monotonic()
     result = lookup.look_up(JANE.email)
 
-    assert (result.outcome, result.reason) == (Outcome.FAILED, reason)
+    assert (result.outcome, result.reason) == (LookupOutcome.FAILED, reason)
     assert time.monotonic() - began < 4 * TIMEOUT
 
 
 @pytest.mark.parametrize(
     "fault", [SimulatedFault(drip=0.05, path=IMPERSONATE), SimulatedFault(oversize=50 << 20, path=IMPERSONATE)]
 )
-def test_a_session_that_half_an_answer_opened_is_logged_out(
+def test_a_session_from_an_incomplete_answer_is_logged_out(
     lookup: Lookup, server: SimulatorServer, fault: SimulatedFault
 ) -> None:
     server.faults.add(fault)
@@ -118,30 +116,30 @@ def test_a_redirect_is_not_followed_with_the_credentials() -> None:
 
         result = looked_up({"dologin": moved})
 
-        assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, LookupReason.REDIRECTED, 307)
+        assert (result.outcome, result.reason, result.status) == (LookupOutcome.FAILED, LookupReason.REDIRECTED, 307)
         assert elsewhere.heads == []
 
 
-def test_a_lookup_of_a_server_that_is_not_there_is_unreachable() -> None:
-    with RawServer() as gone:
-        url = gone.url + BASE_PATH
+def test_a_server_that_does_not_run_is_unreachable() -> None:
+    with RawServer() as stopped:
+        url = stopped.url + BASE_PATH
     lookup = make_lookup(url)
 
     result = lookup.look_up(JANE.email)
 
-    assert (result.outcome, result.reason, result.status) == (Outcome.FAILED, LookupReason.UNREACHABLE, None)
+    assert (result.outcome, result.reason, result.status) == (LookupOutcome.FAILED, LookupReason.UNREACHABLE, None)
     assert result.detail
     lookup.close()
 
 
-def test_a_server_that_takes_the_request_and_says_nothing_is_unreachable() -> None:
-    silence = threading.Event()
+def test_a_server_that_never_answers_is_unreachable() -> None:
+    never = threading.Event()
 
     def stay_silent() -> bytes:
-        silence.wait(2 * TIMEOUT)
+        never.wait(2 * TIMEOUT)
         return b""
 
     result = looked_up({"dologin": stay_silent})
 
-    assert (result.outcome, result.reason) == (Outcome.FAILED, LookupReason.UNREACHABLE)
+    assert (result.outcome, result.reason) == (LookupOutcome.FAILED, LookupReason.UNREACHABLE)
     assert result.duration_ms < 3000 * TIMEOUT

@@ -1,4 +1,4 @@
-"""The bodies are the specification's: held against the simulated Virima's own table of them."""
+"""The bodies match the specification, as the simulated Virima implements it."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def full_credential() -> dict[str, object]:
     return {**texts, "enableMFA": True, "client": client}
 
 
-def test_user_details_has_every_field_of_the_specification_but_the_secrets() -> None:
-    spelt = {field.data_key or name for name, field in UserDetailsSchema().fields.items()}
+def test_user_details_has_all_specified_fields_except_secrets() -> None:
+    names = {field.data_key or name for name, field in UserDetailsSchema().fields.items()}
 
-    assert spelt == USER_DETAILS.keys() - SECRETS
-    assert {attribute_of(name) for name in spelt} == {field.name for field in fields(UserDetails)}
+    assert names == USER_DETAILS.keys() - SECRETS
+    assert {attribute_of(name) for name in names} == {field.name for field in fields(UserDetails)}
 
 
-def test_full_bodies_are_those_that_the_simulated_virima_takes() -> None:
+def test_the_simulated_virima_accepts_full_bodies() -> None:
     reset: dict[str, object] = {"email": "x", "instance": "x", "password": "x", "directPasswordChange": False}
     wizard: dict[str, object] = {"email": "x", "password": "x", "wizardJson": "{}"}
     bodies: list[tuple[type[Schema], dict[str, object], Check]] = [
@@ -63,12 +63,12 @@ def test_full_bodies_are_those_that_the_simulated_virima_takes() -> None:
         assert checked_body(request, check) == content
 
 
-def test_what_is_none_is_left_out() -> None:
+def test_members_without_a_value_are_left_out() -> None:
     assert json.loads(request_body(CredentialSchema, {"email": "x", "client": None})) == {"email": "x"}
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         ({"email": " "}, "email: expected text that is not blank"),
         ({"password": 1}, "password: expected text that is not blank"),
@@ -79,9 +79,9 @@ def test_what_is_none_is_left_out() -> None:
         ({"client": {"location": {"street": "s3cret-value"}}}, "client.location.street is unknown"),
     ],
 )
-def test_a_wrong_body_is_refused_by_its_fields_and_never_by_a_value(change: dict[str, object], told: str) -> None:
+def test_a_refused_body_is_described_without_its_values(change: dict[str, object], problem: str) -> None:
     with pytest.raises(RequestBodyError) as raised:
         request_body(ProvenCredentialSchema, {"email": "e", "password": "s3cret-value", **change})
 
-    assert str(raised.value) == f"not a ProvenCredential of Virima's specification: {told}"
+    assert str(raised.value) == f"not a ProvenCredential of Virima's specification: {problem}"
     assert raised.value.__context__ is None

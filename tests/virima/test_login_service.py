@@ -1,4 +1,4 @@
-"""The seven operations, against the simulated Virima."""
+"""The seven operations of the LoginService, against the simulated Virima."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def log_in(client: VirimaClient) -> LoginSession:
     return session
 
 
-def test_a_login_tells_the_user_and_opens_a_session(client: VirimaClient, server: SimulatorServer) -> None:
+def test_a_login_returns_the_user_and_opens_a_session(client: VirimaClient, server: SimulatorServer) -> None:
     session = LoginSession()
 
     answer = client.log_in(SERVICE.email, SERVICE.password, session, timeout=TIMEOUT)
@@ -32,14 +32,14 @@ def test_a_login_tells_the_user_and_opens_a_session(client: VirimaClient, server
 
 
 @pytest.mark.parametrize("end", ["", "/", "//"])
-def test_the_base_url_may_end_with_a_slash(server: SimulatorServer, end: str) -> None:
+def test_the_base_url_can_end_with_slashes(server: SimulatorServer, end: str) -> None:
     client = make_client(url_of(server).rstrip("/") + end)
 
     assert isinstance(client.log_in_service(LoginSession(), timeout=TIMEOUT), Found)
     client.close()
 
 
-def test_a_login_with_further_members_of_a_credential(client: VirimaClient) -> None:
+def test_a_login_can_have_further_members_of_a_credential(client: VirimaClient) -> None:
     more = {"enableMFA": False, "clientName": "relay", "client": {"proxy": False, "location": {"shortName": "x"}}}
 
     answer = client.log_in(SERVICE.email, SERVICE.password, LoginSession(), timeout=TIMEOUT, more=more)
@@ -70,9 +70,7 @@ def test_an_impersonation_has_a_session_of_its_own(client: VirimaClient, server:
     assert (as_jane.user.email, as_service.user.email) == (JANE.email, SERVICE.email)
 
 
-def test_a_logout_ends_the_impersonated_session_and_not_the_service_accounts(
-    client: VirimaClient, server: SimulatorServer
-) -> None:
+def test_a_logout_ends_only_the_impersonated_session(client: VirimaClient, server: SimulatorServer) -> None:
     service, session = log_in(client), LoginSession()
     client.impersonate(JANE.email, session, by=service, timeout=TIMEOUT)
 
@@ -82,7 +80,7 @@ def test_a_logout_ends_the_impersonated_session_and_not_the_service_accounts(
     assert logged_in(server) == [SERVICE.email]
 
 
-def test_where_the_server_set_no_cookie_no_logout_is_asked(client: VirimaClient, server: SimulatorServer) -> None:
+def test_without_a_cookie_no_logout_is_sent(client: VirimaClient, server: SimulatorServer) -> None:
     assert client.log_out(LoginSession(), timeout=TIMEOUT) == NoSession()
     assert server.request_log.arrived == 0
 
@@ -90,21 +88,21 @@ def test_where_the_server_set_no_cookie_no_logout_is_asked(client: VirimaClient,
 def test_an_unknown_user_is_not_found(client: VirimaClient) -> None:
     service = log_in(client)
 
-    assert client.impersonate("nobody@example.com", LoginSession(), by=service, timeout=TIMEOUT) == NotFound(404)
+    assert client.impersonate("unknown@example.com", LoginSession(), by=service, timeout=TIMEOUT) == NotFound(404)
 
 
 def test_an_impersonation_without_a_session_is_refused(client: VirimaClient) -> None:
     assert client.impersonate(JANE.email, LoginSession(), by=LoginSession(), timeout=TIMEOUT) == Refused(401)
 
 
-def test_a_second_factor_that_is_still_to_come_is_no_success(client: VirimaClient) -> None:
+def test_a_pending_second_factor_does_not_count_as_found(client: VirimaClient) -> None:
     answer = client.impersonate(MAX.email, LoginSession(), by=log_in(client), timeout=TIMEOUT)
 
     assert isinstance(answer, MfaPending)
     assert answer.user.email == MAX.email
 
 
-def test_another_user_than_the_one_asked_for_will_not_do(client: VirimaClient, server: SimulatorServer) -> None:
+def test_a_user_other_than_the_requested_one_is_a_failure(client: VirimaClient, server: SimulatorServer) -> None:
     service = log_in(client)
     server.faults.add(
         SimulatedFault(status=200, body={"id": 7, "email": "eve@example.com"}, path="/www_em/login/dologin-imp")
@@ -115,22 +113,22 @@ def test_another_user_than_the_one_asked_for_will_not_do(client: VirimaClient, s
     assert answer == Failed(200, LookupReason.ANOTHER_USER)
 
 
-@pytest.mark.parametrize("told", ["JANE@Example.COM", " jane@example.com "])
-def test_an_email_is_the_same_in_whatever_case(client: VirimaClient, server: SimulatorServer, told: str) -> None:
+@pytest.mark.parametrize("email", ["JANE@Example.COM", " jane@example.com "])
+def test_email_addresses_are_compared_without_case(client: VirimaClient, server: SimulatorServer, email: str) -> None:
     service = log_in(client)
     server.faults.add(
-        SimulatedFault(status=200, body={"id": 7, "email": told}, path="/www_em/login/dologin-impersonate")
+        SimulatedFault(status=200, body={"id": 7, "email": email}, path="/www_em/login/dologin-impersonate")
     )
 
     assert isinstance(client.impersonate(JANE.email, LoginSession(), by=service, timeout=TIMEOUT), Found)
 
 
-def test_a_mail_to_reset_a_password_is_asked_for(client: VirimaClient, server: SimulatorServer) -> None:
+def test_a_mail_to_reset_a_password_is_requested(client: VirimaClient, server: SimulatorServer) -> None:
     answer = client.send_reset_mail(JANE.email, timeout=TIMEOUT)
 
     assert answer == Response(1002, "Mail sent")
     assert virima_of(server).reset_mails == [JANE.email]
-    assert client.send_reset_mail("nobody@example.com", timeout=TIMEOUT) == NotFound(404)
+    assert client.send_reset_mail("unknown@example.com", timeout=TIMEOUT) == NotFound(404)
 
 
 def test_a_password_is_reset(client: VirimaClient, server: SimulatorServer) -> None:
@@ -150,9 +148,7 @@ def test_a_new_installation_is_set_up(client: VirimaClient, server: SimulatorSer
     assert virima_of(server).wizards == [(SERVICE.email, '{"a":1}')]
 
 
-def test_every_call_carries_the_credentials_and_says_what_it_takes(
-    client: VirimaClient, server: SimulatorServer
-) -> None:
+def test_every_call_sends_the_credentials_and_accepts_json(client: VirimaClient, server: SimulatorServer) -> None:
     session = log_in(client)
     client.impersonate(JANE.email, LoginSession(), by=session, timeout=TIMEOUT)
     client.logged_in_user(session, timeout=TIMEOUT)
@@ -163,18 +159,18 @@ def test_every_call_carries_the_credentials_and_says_what_it_takes(
 
     exchanges = server.request_log.exchanges
     assert len(exchanges) == 7
-    assert {one.status for one in exchanges} == {200}
-    assert {one.headers["accept"] for one in exchanges} == {"application/json"}
-    assert all(one.headers["authorization"].startswith("Basic") for one in exchanges)
-    assert {one.headers.get("content-type") for one in exchanges if one.method == "GET"} == {None}
+    assert {exchange.status for exchange in exchanges} == {200}
+    assert {exchange.headers["accept"] for exchange in exchanges} == {"application/json"}
+    assert all(exchange.headers["authorization"].startswith("Basic") for exchange in exchanges)
+    assert {exchange.headers.get("content-type") for exchange in exchanges if exchange.method == "GET"} == {None}
 
 
 @pytest.mark.parametrize("more", [{"remember": True}, {"enableMFA": "no"}, {"client": {"location": {"street": "x"}}}])
-def test_a_body_that_the_specification_does_not_have_is_not_sent(
+def test_a_body_that_violates_the_specification_is_not_sent(
     client: VirimaClient, server: SimulatorServer, more: dict[str, object]
 ) -> None:
-    with pytest.raises(RequestBodyError) as told:
+    with pytest.raises(RequestBodyError) as caught:
         client.log_in(SERVICE.email, SERVICE.password, LoginSession(), timeout=TIMEOUT, more=more)
 
-    assert SERVICE.password not in str(told.value)
+    assert SERVICE.password not in str(caught.value)
     assert server.request_log.arrived == 0

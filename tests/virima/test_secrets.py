@@ -1,4 +1,4 @@
-"""The secrets that Virima sends stay out of every value, text, log and error."""
+"""The secrets that Virima sends never appear in values, texts, logs or errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BODY = {
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """All that is logged, however unimportant."""
+    """Everything that is logged, at every level."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()
@@ -68,7 +68,7 @@ def secrets_of(server: SimulatorServer) -> set[str]:
     return {*virima_of(server).secrets_sent(), SERVICE.password, JANE.password, MAX.password, basic}
 
 
-def test_no_value_of_any_operation_tells_one(
+def test_the_values_of_all_operations_contain_no_secret(
     client: VirimaClient, server: SimulatorServer, logged: io.StringIO
 ) -> None:
     service, jane, pending = LoginSession(), LoginSession(), LoginSession()
@@ -85,9 +85,9 @@ def test_no_value_of_any_operation_tells_one(
         client.log_out(jane, timeout=TIMEOUT),
     ]
 
-    told = "".join([*map(repr, values), *map(str, values), logged.getvalue()])
+    texts = "".join([*map(repr, values), *map(str, values), logged.getvalue()])
     assert len(secrets_of(server)) > 6
-    assert [secret for secret in secrets_of(server) if secret in told] == []
+    assert [secret for secret in secrets_of(server) if secret in texts] == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_no_value_of_any_operation_tells_one(
         SimulatedFault(status=401),
     ],
 )
-def test_no_lookup_tells_one(
+def test_the_results_of_lookups_contain_no_secret(
     lookup: Lookup, server: SimulatorServer, logged: io.StringIO, fault: SimulatedFault | None
 ) -> None:
     lookup.look_up(JANE.email)
@@ -109,11 +109,12 @@ def test_no_lookup_tells_one(
         server.faults.add(fault)
     results = [lookup.look_up(JANE.email), lookup.look_up(MAX.email), lookup.who_am_i()]
 
-    told = "".join([repr(lookup), *map(repr, results), *(json.dumps(one.as_json()) for one in results)])
-    assert [secret for secret in secrets_of(server) if secret in told + logged.getvalue()] == []
+    records = [json.dumps(result.as_json()) for result in results]
+    texts = "".join([repr(lookup), *map(repr, results), *records, logged.getvalue()])
+    assert [secret for secret in secrets_of(server) if secret in texts] == []
 
 
-def test_they_are_dropped_while_an_answer_is_parsed_however_deep() -> None:
+def test_secrets_are_dropped_at_any_depth_while_an_answer_is_parsed() -> None:
     with login_service({"dologin": answer(json.dumps(BODY).encode())}) as raw:
         caller = Caller(raw.url + BASE_PATH, ca_file=None, connections=1, omit=SECRETS)
         reply = caller.exchange("POST", "/login/dologin", headers={}, body=b"{}", timeout=TIMEOUT)
@@ -123,27 +124,27 @@ def test_they_are_dropped_while_an_answer_is_parsed_however_deep() -> None:
     assert repr(reply) == "Reply(status=200, retry_after=None, fault=None)"
 
 
-def test_the_schema_has_no_place_for_them() -> None:
+def test_the_schema_declares_no_secret() -> None:
     loaded = UserDetailsSchema().load(BODY)
 
     assert "s3cret" not in repr(loaded)
     assert not {"password", "session_id", "two_factor_secret_key"} & set(type(loaded).__slots__)
 
 
-def test_an_error_of_a_body_tells_none() -> None:
+def test_an_error_about_a_body_contains_no_secret() -> None:
     client = make_client("http://127.0.0.1:9/")
 
     try:
         client.log_in("a@example.com", "s3cret-1", LoginSession(), timeout=TIMEOUT, more={"oldSessionId": ["s3cret-2"]})
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        told = "".join(traceback.format_exception(error)) + repr(error)
+    except Exception as error:  # noqa: BLE001 - any error
+        text = "".join(traceback.format_exception(error)) + repr(error)
 
-    assert "oldSessionId: expected text" in told
-    assert "s3cret-2" not in told.replace('more={"oldSessionId": ["s3cret-2"]}', "")
+    assert "oldSessionId: expected text" in text
+    assert "s3cret-2" not in text.replace('more={"oldSessionId": ["s3cret-2"]}', "")
     client.close()
 
 
-def test_a_head_that_cannot_be_parsed_is_not_quoted_in_a_log() -> None:
+def test_an_invalid_head_is_not_quoted_in_a_log() -> None:
     broken = answer(b'{"id":9}', "Broken header", "Set-Cookie: JSESSIONID=s3cret-1; Path=/www_em/")
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
@@ -157,7 +158,7 @@ def test_a_head_that_cannot_be_parsed_is_not_quoted_in_a_log() -> None:
     assert "s3cret" not in stderr.getvalue()
 
 
-def test_the_credentials_of_a_lookup_are_blotted_out_of_logs(tmp_path: Path) -> None:
+def test_the_credentials_of_a_lookup_are_redacted(tmp_path: Path) -> None:
     block = {
         "url": "https://virima.example.com",
         "username": SERVICE.email,

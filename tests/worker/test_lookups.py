@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from harness import AtOnce, wait_until
@@ -35,20 +35,19 @@ from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
 from relay.store.lookup_queue import LookupQueue, LookupSettlement
 from relay.store.trail import Trail, TrailQuery
-from relay.virima.lookup import Lookup, LookupResult
+from relay.virima.lookup import Lookup, LookupMode, LookupResult
 from relay.worker.lookups import LookupLane, Lookups
 
-Mode = Literal["impersonate", "session"]
 CACHE = 3600.0
 
 
 class Site:
     """An integration with a `virima` block on a test clock, and processes that look up its resolvers."""
 
-    def __init__(self, redis: Connection, server: SimulatorServer, mode: Mode = "impersonate") -> None:
+    def __init__(self, redis: Connection, server: SimulatorServer, mode: LookupMode = "impersonate") -> None:
         self.redis = redis
         self.server = server
-        self.mode: Mode = mode
+        self.mode: LookupMode = mode
         block = VirimaBlock(
             url=Plain("http://127.0.0.1:9"),
             username=Plain("u"),
