@@ -1,4 +1,4 @@
-"""What the tests share: a real Redis (the embedded Valkey, or RELAY_TEST_REDIS_URL's), emptied before each test that uses it."""
+"""Fixtures of all tests. Redis is real: the embedded Valkey, or RELAY_TEST_REDIS_URL. Each test that uses it empties it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.bench import Bench
 from relay.simulators.server import SimulatorServer
 from relay.store.connection import Connection
 
-# What lands must not depend on luck: CI tries the same examples every time, a developer's machine new ones.
+# CI tries the same examples every time, so that its result is reproducible; a developer's machine tries new ones.
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=examples(100))
 settings.register_profile("here", deadline=None, max_examples=examples(100))
 settings.load_profile("ci" if os.environ.get("CI") else "here")
@@ -24,10 +24,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """The URL of a server of this test process's own (appendfsync everysec: tests that kill it start their own)."""
+    """The URL of the Redis of this test process. Tests that kill Redis start their own."""
     given = os.environ.get("RELAY_TEST_REDIS_URL")
     if given:
-        # Processes of pytest-xdist would empty it for one another.
+        # The processes of pytest-xdist would empty it during the tests of other processes.
         if "PYTEST_XDIST_WORKER" in os.environ:
             pytest.fail("RELAY_TEST_REDIS_URL names one server, which each test empties: run pytest with -n 0")
         yield given

@@ -1,4 +1,4 @@
-"""Starting the real thing: Redis, gunicorn, workers as processes of their own, on sockets and ports of their own."""
+"""Starts real processes for the tests: Redis, gunicorn and workers, on sockets and ports of their own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SYS_ID = "9d385017c611228701d22104cc95c371"
 
 
 def wait_until(holds: Callable[[], object], what: str, *, patience: float = 20) -> None:
-    """Return as soon as `holds`; fail, naming `what` was waited for, after `patience` seconds."""
+    """Return as soon as `holds()` is true; fail with `what` after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
@@ -41,10 +41,10 @@ def wait_until(holds: Callable[[], object], what: str, *, patience: float = 20) 
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
+    """Return a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         return port
 
 
@@ -53,8 +53,8 @@ def sys_id(number: int) -> str:
     return f"{number:032x}"
 
 
-class AtOnce(Executor):
-    """Runs what it is given in the thread that gives it."""
+class ImmediateExecutor(Executor):
+    """Runs each task in the thread that submits it."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         fn(*args, **kwargs)
@@ -62,7 +62,7 @@ class AtOnce(Executor):
 
 
 def redis_binary() -> Path:
-    """Return the server that the tests start themselves: RELAY_TEST_REDIS_SERVER, or the embedded Valkey."""
+    """Return the server that the tests start: RELAY_TEST_REDIS_SERVER, or the embedded Valkey."""
     given = os.environ.get("RELAY_TEST_REDIS_SERVER")
     return Path(given) if given else valkey_binary()
 
@@ -77,34 +77,34 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The RELAY_REDIS_URL."""
+        """The value of RELAY_REDIS_URL."""
         return f"unix://{self.folder}/redis.sock"
 
     def start(self) -> RedisServer:
-        """Start it, and wait until it has read its file."""
+        """Start the server, and wait until it has read its file."""
         options = {"port": "0", "unixsocket": f"{self.folder}/redis.sock", "dir": str(self.folder), "save": ""}
         options |= {"appendonly": "yes", "appendfsync": self.fsync, "loglevel": "warning"}
         flat = [part for name, value in options.items() for part in (f"--{name}", value)]
-        # As Python itself does, it ignores the signal that a limit of its files' size sends: such a write is refused.
+        # The server ignores SIGXFSZ, as Python does, so that a write beyond the limit of the file size fails instead.
         command = [str(redis_binary()), *flat]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         wait_until(lambda: answers(self.url), "Redis answers")
         return self
 
     def limit_files(self, size: int) -> None:
-        """Let its disk refuse what makes a file longer than `size` bytes; -1: let it take everything again."""
+        """Refuse writes that make a file larger than `size` bytes; -1 removes the limit."""
         assert self.process is not None
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the server."""
         assert self.process is not None
         self.process.send_signal(number)
         if number in {signal.SIGKILL, signal.SIGTERM}:
             self.process.wait()
 
     def stop(self) -> None:
-        """Kill it, if it runs."""
+        """Kill the server if it runs."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.send(signal.SIGKILL)
@@ -112,7 +112,7 @@ class RedisServer:
 
 @dataclass(slots=True)
 class Process:
-    """A process of the relay; what it says is in `log`."""
+    """A process of the relay, and its output."""
 
     command: list[str]
     environ: Mapping[str, str]
@@ -134,16 +134,16 @@ class Process:
 
     @property
     def log(self) -> str:
-        """All that it has said so far."""
+        """The output so far."""
         return (self.folder / f"{self.name}.log").read_text("utf-8")
 
     @property
     def logged(self) -> list[dict[str, Any]]:
-        """What it has logged so far, line by line; the last line may not be all there yet."""
+        """The log lines so far. An incomplete last line is omitted."""
         return [json.loads(line) for line in self.log.splitlines(keepends=True) if line[0] == "{" and line[-1] == "\n"]
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, patience: float = 40) -> int:
-        """End it by a signal, and return its exit status."""
+        """End the process by a signal, and return its exit status."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         status = self.popen.wait(patience)
@@ -152,7 +152,7 @@ class Process:
 
 
 def kill_all(process: Process) -> None:
-    """Kill gunicorn's master and its workers, all at once."""
+    """Kill gunicorn's master and its workers at the same time."""
     children = Path(f"/proc/{process.popen.pid}/task/{process.popen.pid}/children").read_text("ascii").split()
     for pid in [process.popen.pid, *map(int, children)]:
         os.kill(pid, signal.SIGKILL)
@@ -161,13 +161,13 @@ def kill_all(process: Process) -> None:
 
 
 def base_environ() -> dict[str, str]:
-    """Return this process's environment without any setting of the relay."""
+    """Return the environment of this process without the settings of the relay."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "PROMETHEUS_", "PORT"))}
     return {**kept, "ACME_WEBHOOK_PASSWORD": WEBHOOK_PASSWORD, "ACME_IEM_PASSWORD": IEM_PASSWORD}
 
 
 def mapping(iem_url: str, **changes: Any) -> dict[str, Any]:
-    """Return a mapping file's content; `changes` replace keys, and are merged into blocks."""
+    """Return the content of a mapping file. `changes` replaces keys, and is merged into blocks."""
     content: dict[str, Any] = {
         "source": "servicenow",
         "auth": [{"type": "basic", "username": "sn", "password": {"env": "ACME_WEBHOOK_PASSWORD"}}],
@@ -187,12 +187,12 @@ def mapping(iem_url: str, **changes: Any) -> dict[str, Any]:
 
 
 def private_certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a key and a certificate of 127.0.0.1 of a CA of its own. Without openssl the test is skipped, in CI it fails."""
+    """Create a key and a self-signed certificate for 127.0.0.1. Without openssl the test is skipped; in CI it fails."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     if shutil.which("openssl") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is missing: a certificate is made with it")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is missing: it creates the certificate")
     subprocess.run(command, check=True, capture_output=True)
     return key, certificate
 
@@ -219,7 +219,7 @@ def iem_of(server: SimulatorServer) -> SimulatedIem:
 
 @dataclass(slots=True)
 class Relay:
-    """Web and workers over one Redis and one folder of mappings."""
+    """Web and workers with one Redis and one folder of mapping files."""
 
     folder: Path
     redis_url: str
@@ -229,7 +229,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Where web listens."""
+        """The URL of web."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -239,7 +239,7 @@ class Relay:
 
     def _environ(self) -> dict[str, str]:
         own = {"RELAY_REDIS_URL": self.redis_url, "RELAY_MAPPINGS": str(self.mappings), "RELAY_LOG_FORMAT": "json"}
-        own["TMPDIR"] = str(self.folder)  # what killed processes leave behind goes with it
+        own["TMPDIR"] = str(self.folder)  # files that killed processes leave behind are removed with it
         return {**base_environ(), **own, **self.environ}
 
     def _start(self, command: list[str], name: str) -> Process:
@@ -256,11 +256,11 @@ class Relay:
         return web
 
     def start_worker(self) -> Process:
-        """Start a worker; it begins when it is ready."""
+        """Start a worker, without waiting until it is ready."""
         return self._start([sys.executable, "-m", "relay", "worker"], "worker")
 
     def stop(self) -> None:
-        """Kill what still runs."""
+        """Kill the processes that still run."""
         for process in self.processes:
             process.stop(signal.SIGKILL)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from harness import AtOnce, wait_until
+from harness import ImmediateExecutor, wait_until
 from store.bench import DELIVERED, MINUTE, RETENTION, SECOND, Bench, make_integration, resolution
 from virima.site import (
     CREDENTIALS,
@@ -64,7 +64,7 @@ class Site:
         clock = Clock(now_ms=lambda: self.bench.now, monotonic=lambda: self.bench.now / 1000)
         lookup = make_lookup(url_of(self.server), self.mode, credentials=credentials)
         lane = LookupLane("acme", self.mode, lookup, LookupQueue(self.redis, "acme", config=config), CACHE, TIMEOUT)
-        return Lookups([lane], pool or AtOnce(), clock)
+        return Lookups([lane], pool or ImmediateExecutor(), clock)
 
     def accept(self, email: str | None, *, ticket: int = 1) -> str:
         update = resolution("1", ticket=ticket)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from harness import IEM_PASSWORD, IEM_USER, AtOnce, iem_of, simulated_iem
+from harness import IEM_PASSWORD, IEM_USER, ImmediateExecutor, iem_of, simulated_iem
 
 from relay.clock import Clock
 from relay.core.ids import make_id
@@ -63,7 +63,7 @@ class Publishers:
     def start(self, name: str, publish: PublishBlock = ALL, password: str = IEM_PASSWORD) -> Publisher:
         """Start one more process."""
         clock = Clock(now_ms=lambda: START + int(self.now * 1000), monotonic=lambda: self.now)
-        self.running[name] = Publisher(name, [self.lane(name, publish, password)], AtOnce(), clock)
+        self.running[name] = Publisher(name, [self.lane(name, publish, password)], ImmediateExecutor(), clock)
         return self.running[name]
 
     def run_for(self, seconds: float) -> None:

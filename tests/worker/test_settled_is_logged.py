@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from harness import AtOnce
+from harness import ImmediateExecutor
 from store.bench import Bench, resolution
 
 from relay.clock import Clock
@@ -41,7 +41,7 @@ def test_a_settled_attempt_is_logged_although_take_fails(
     lane = Lane(bench.integration, bench.queue, None, bench.config, fault="no such secret")
     clock = Clock(now_ms=lambda: bench.now)
     maintenance = Maintenance("worker-1", Heartbeats(connection), max_dead=10, monotonic=clock.monotonic)
-    worker = Worker("worker-1", [lane], connection, AttemptPool(AtOnce(), 4), maintenance, clock=clock)
+    worker = Worker("worker-1", [lane], connection, AttemptPool(ImmediateExecutor(), 4), maintenance, clock=clock)
     worker.turn()
     connection.fails = True
 
