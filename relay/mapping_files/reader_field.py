@@ -52,7 +52,7 @@ class ReaderField(ValueField):
     """A field whose value is read by `read`. Its metadata is the reader's JSON Schema and `metadata`."""
 
     def __init__(self, read: Callable[[Any], Any], *, metadata: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(read, metadata={**shape_of(read), **metadata}, **options)
+        super().__init__(read, metadata={**metadata, **shape_of(read), **metadata}, **options)
 
 
 def read_each(values: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
