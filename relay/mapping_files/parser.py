@@ -149,7 +149,8 @@ def _fault_in(path: DocumentPath, message: str, document: Document) -> Fault:
 
 def _warnings(loaded: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     for path, message in warnings_of(loaded):
-        yield Fault(document.locate(path, key=True), message, spell(path), "warning")
+        key = spell(path[-1:] if isinstance(path[-1], str) else path[-2:])
+        yield Fault(document.locate(path, key=True), f"{key}: {message}", spell(path), "warning")
 
 
 def _in_block(path: DocumentPath) -> str:

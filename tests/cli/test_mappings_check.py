@@ -222,7 +222,7 @@ def test_all_faults_and_warnings_are_reported_together(tmp_path: Path) -> None:
         "ca_file: cannot read this file: No such file or directory",
         "warning: no effect: `iem.url` is http" if "timeout" not in output else "timeout: '1' is not a duration",
         "unknown key 'stats'; did you mean 'states'?",
-        "warning: has no effect: none of its keys is switched on",
+        "warning: publish: has no effect: none of its keys is switched on",
         f"warning: {RIVAL.format('bcme.yaml also pushes')}",
     ):
         assert message in output

@@ -71,14 +71,14 @@ def faults_of(text: str) -> list[str]:
         ("just text", "just text"),
     ],
 )
-def test_every_scalar_is_the_text_that_was_written(text: str, tree: Any) -> None:
+def test_every_scalar_is_read_as_the_string_that_was_written(text: str, tree: Any) -> None:
     document = read_document(text)
 
     assert document.tree == tree
     assert document.faults == []
 
 
-def test_below_a_typed_path_yamls_own_types_count() -> None:
+def test_yaml_types_are_used_below_a_typed_path() -> None:
     text = """\
 tests:
   - name: 6
@@ -109,7 +109,7 @@ tests:
     }
 
 
-def test_every_key_and_value_has_its_place() -> None:
+def test_every_key_and_value_has_a_position() -> None:
     document = read_document("source: servicenow\n\nauth:\n  - type: basic\n    password: {env: A}\n")
 
     assert document.locate(()) == Position(1, 1)
@@ -121,7 +121,7 @@ def test_every_key_and_value_has_its_place() -> None:
     assert document.locate(("auth", 0, "password", "env"), key=True) == Position(5, 16)
 
 
-def test_an_absent_value_stands_where_its_nearest_ancestor_does() -> None:
+def test_a_missing_value_has_the_position_of_its_nearest_ancestor() -> None:
     document = read_document("iem:\n  url: x\n")
 
     assert document.locate(("iem", "password")) == Position(2, 3)
@@ -167,7 +167,7 @@ def test_an_absent_value_stands_where_its_nearest_ancestor_does() -> None:
         ("a: @b\n", ["1:4: a value cannot begin with this character: quote the value"]),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text: str, faults: list[str]) -> None:
+def test_a_fault_has_a_position(text: str, faults: list[str]) -> None:
     assert faults_of(text) == faults
 
 
@@ -200,7 +200,7 @@ def test_what_is_wrong_is_told_with_its_place(text: str, faults: list[str]) -> N
         ("[" + "a, " * 20_001 + "]", ["1:59999: more than 20000 values"]),
     ],
 )
-def test_no_word_of_the_text_and_none_of_yamls_jargon_is_in_a_message(text: str, faults: list[str]) -> None:
+def test_a_message_contains_no_text_of_the_file_and_no_yaml_jargon(text: str, faults: list[str]) -> None:
     assert faults_of(text) == faults
 
 
@@ -215,14 +215,14 @@ def test_no_word_of_the_text_and_none_of_yamls_jargon_is_in_a_message(text: str,
         ('p: {a: "b\\ud800"}\n', ["1:8: the character U+D800 is not allowed: delete it"]),
     ],
 )
-def test_a_character_that_no_text_can_have_is_a_fault_at_its_place(text: str, faults: list[str]) -> None:
+def test_a_character_that_text_cannot_have_is_a_fault(text: str, faults: list[str]) -> None:
     document = read_document(text, typed=[("p",)])
 
     assert [f"{one.position.line}:{one.position.column}: {one.message}" for one in document.faults] == faults
     assert "\ud800" not in str(document.tree)
 
 
-def test_a_key_that_may_not_be_named_is_not_named() -> None:
+def test_a_key_that_must_not_be_named_is_not_named() -> None:
     document = read_document("a: {pw: 1, pw: 2}\n", may_name=lambda path: len(path) < 2)
 
     assert [(one.message, one.key) for one in document.faults] == [
@@ -230,11 +230,11 @@ def test_a_key_that_may_not_be_named_is_not_named() -> None:
     ]
 
 
-def test_of_a_key_that_stands_twice_the_first_counts() -> None:
+def test_the_first_of_two_duplicate_keys_is_used() -> None:
     assert read_document("a: 1\na: 2\n").tree == {"a": "1"}
 
 
-def test_aliases_that_multiply_are_refused_at_once() -> None:
+def test_aliases_that_multiply_are_refused_quickly() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 30)]
 
@@ -246,7 +246,7 @@ def test_aliases_that_multiply_are_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "&a {b: *a}", "a: &a\n  b: &b [*a, *b]\n"])
-def test_an_alias_that_holds_itself_is_refused(text: str) -> None:
+def test_an_alias_that_contains_itself_is_refused(text: str) -> None:
     document = read_document(text)
 
     assert [fault.message for fault in document.faults] == [TOO_MUCH]
@@ -267,7 +267,7 @@ def test_an_alias_that_holds_itself_is_refused(text: str) -> None:
         "\ud800",
     ],
 )
-def test_text_that_the_yaml_reader_chokes_on_is_a_fault_like_any_other(text: str) -> None:
+def test_text_that_makes_pyyaml_fail_is_a_fault(text: str) -> None:
     document = read_document(text)
 
     assert len(document.faults) == 1
@@ -276,13 +276,13 @@ def test_text_that_the_yaml_reader_chokes_on_is_a_fault_like_any_other(text: str
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(st.characters()))
-def test_any_text_is_read_or_has_faults(text: str) -> None:
+def test_any_text_is_a_document_or_has_faults(text: str) -> None:
     assert_total(text)
 
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.lists(SCRAPS, max_size=30).map("".join))
-def test_scraps_of_yaml_are_read_or_have_faults(text: str) -> None:
+def test_any_fragments_of_yaml_are_a_document_or_have_faults(text: str) -> None:
     assert_total(text)
 
 
@@ -304,11 +304,11 @@ def assert_total(text: str) -> None:
         ("tests:\n  - payload: {<<: {b: c}}\n", ["2:15"]),
     ],
 )
-def test_a_merge_key_is_told_with_what_to_do_instead(text: str, places: list[str]) -> None:
+def test_a_merge_key_is_refused_with_an_alternative(text: str, places: list[str]) -> None:
     message = "merge keys (<<) are not supported: write the keys out here"
 
     assert faults_of(text) == [f"{place}: {message}" for place in places]
 
 
-def test_a_key_in_quotes_is_no_merge_key() -> None:
+def test_a_quoted_key_is_not_a_merge_key() -> None:
     assert read_document("'<<': a").tree == {"<<": "a"}

@@ -55,7 +55,7 @@ def read_back(draft: Draft) -> Integration:
 @example("\x85\u2028\u2029\x00\x7f\U0001f600\ufffe")
 @example(" padded ")
 @example("x " * 200)
-def test_a_quoted_text_is_one_line_and_any_yaml_reader_reads_it_back(text: str) -> None:
+def test_a_quoted_text_is_one_line_that_yaml_reads_back(text: str) -> None:
     written = quote(text)
 
     assert len(written.splitlines()) == 1
@@ -70,7 +70,7 @@ def test_a_quoted_text_is_one_line_and_any_yaml_reader_reads_it_back(text: str) 
     texts=st.tuples(TEXTS, TEXTS, TEXTS, TEXTS, TEXTS),
     secrets_from=FOLDERS,
 )
-def test_a_written_file_has_no_fault_and_holds_exactly_the_answers(
+def test_a_written_file_is_valid_and_contains_the_answers(
     name: str, source: str, auth: str, texts: tuple[str, str, str, str, str], secrets_from: str
 ) -> None:
     customer_id, integration_id, iem_username, description, virima_username = texts
@@ -104,7 +104,7 @@ def test_a_written_file_has_no_fault_and_holds_exactly_the_answers(
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_written_file_has_two_or_three_tests_that_pass_and_reads_as_its_source_does(source: str) -> None:
+def test_a_written_file_has_passing_tests_and_the_paths_of_its_source(source: str) -> None:
     one = read_back(draft(source=source))
 
     presets = parse_mapping_file("acme", _shortest(source), load_presets()).integration
@@ -116,7 +116,7 @@ def test_a_written_file_has_two_or_three_tests_that_pass_and_reads_as_its_source
     assert one.sys_id_pattern == presets.sys_id_pattern
 
 
-def test_of_service_exchange_no_number_is_taken_for_a_state() -> None:
+def test_a_service_exchange_file_has_no_numeric_states() -> None:
     text = write_draft(draft(source="service-exchange"), load_template)
 
     assert not any(key.isdigit() for key in read_back(draft(source="service-exchange")).states)
@@ -126,7 +126,7 @@ def test_of_service_exchange_no_number_is_taken_for_a_state() -> None:
         assert "# CHANGE" in next(line for line in text.splitlines() if line.startswith(f"{key}:"))
 
 
-def test_each_way_to_authenticate_names_its_secret() -> None:
+def test_each_authentication_method_has_a_reference_to_its_secret() -> None:
     ways = {auth: read_back(draft(name="a-b", auth=auth)).authentications for auth in ("basic", "hmac", "header")}
 
     assert ways["basic"] == (BasicAuth("servicenow", Env("A_B_WEBHOOK_PASSWORD")),)
@@ -136,14 +136,14 @@ def test_each_way_to_authenticate_names_its_secret() -> None:
     assert ways["header"] == (HeaderAuth("X-API-Key", Env("A_B_WEBHOOK_KEY")),)
 
 
-def test_without_virima_and_without_a_description_the_file_has_none_and_the_name() -> None:
+def test_virima_is_left_out_and_the_name_is_the_default_description() -> None:
     one = read_back(draft())
 
     assert one.virima is None
     assert one.description == "acme"
 
 
-def test_nobody_is_impersonated_by_default() -> None:
+def test_the_default_lookup_does_not_impersonate_users() -> None:
     one = read_back(draft(virima_url="https://virima.example.com", virima_username="a"))
 
     assert one.virima
@@ -151,7 +151,7 @@ def test_nobody_is_impersonated_by_default() -> None:
 
 
 @given(NAMES)
-def test_a_variable_of_any_name_is_one(name: str) -> None:
+def test_every_integration_name_yields_a_valid_variable(name: str) -> None:
     assert is_env_name(env_name(name, "iem-password"))
 
 
@@ -163,7 +163,7 @@ def test_two_integrations_never_share_a_variable(one: str, other: str) -> None:
     assert bool(shared) == (one == other)
 
 
-def test_every_field_of_a_draft_is_asked_for() -> None:
+def test_every_field_of_a_draft_has_a_question() -> None:
     assert {question.field for question in QUESTIONS} == set(Draft.__dataclass_fields__)
 
 
@@ -181,7 +181,7 @@ def test_every_field_of_a_draft_is_asked_for() -> None:
         ("secrets_from", "secrets", "expected the absolute path of a folder"),
     ],
 )
-def test_a_wrong_answer_is_told_as_a_mapping_file_tells_it(field: str, answer: str, complaint: str) -> None:
+def test_a_wrong_answer_has_the_message_of_a_mapping_file(field: str, answer: str, complaint: str) -> None:
     question = next(one for one in QUESTIONS if one.field == field)
 
     assert complaint in (question.check(answer) or "")
@@ -190,7 +190,7 @@ def test_a_wrong_answer_is_told_as_a_mapping_file_tells_it(field: str, answer: s
 @pytest.mark.parametrize(
     ("field", "answer"), [("iem_url", "http://127.0.0.1:9000"), ("virima_url", "none"), ("customer_id", "0")]
 )
-def test_a_good_answer_has_no_fault(field: str, answer: str) -> None:
+def test_a_valid_answer_is_accepted(field: str, answer: str) -> None:
     assert next(one for one in QUESTIONS if one.field == field).check(answer) is None
 
 

@@ -34,11 +34,11 @@ def excerpts(text: str) -> list[str]:
         ("retry: {most: 日本, first: x}\n", "retry: {most: 日本, first: x}\n                           ^"),
     ],
 )
-def test_the_line_is_shown_with_a_caret_below_the_place(text: str, shown: str) -> None:
+def test_the_line_is_shown_with_a_caret_below_the_position(text: str, shown: str) -> None:
     assert excerpts(f"source: servicenow\nauth: none\n{IEM}{text}")[-1] == shown
 
 
-def test_a_long_line_is_shown_around_its_place() -> None:
+def test_a_long_line_is_cropped_around_the_position() -> None:
     line = f"allow_from: [{'10.0.0.1, ' * 60}nowhere, {'10.0.0.1, ' * 60}10.0.0.1]"
 
     (shown,) = excerpts(f"source: servicenow\nauth: none\n{IEM}{line}\n")
@@ -68,7 +68,7 @@ def test_a_long_line_is_shown_around_its_place() -> None:
         "  timeout: [hunter2]",
     ],
 )
-def test_no_secret_is_shown_wherever_it_was_put(line: str, tree: bool) -> None:
+def test_a_secret_in_any_place_is_masked(line: str, tree: bool) -> None:
     text = f"iem:\n{line}\n  password: hunter2\n{'' if tree else 'a: b: c'}\n"
     parsed = parse_mapping_file("acme", text, load_presets())
     assert (parsed.document.tree is not None) == tree
@@ -79,7 +79,7 @@ def test_no_secret_is_shown_wherever_it_was_put(line: str, tree: bool) -> None:
     assert shown[0] == Excerpt("iem:", 2)
 
 
-def test_thousands_of_aliases_are_shown_as_quickly_as_one_place() -> None:
+def test_a_line_with_thousands_of_aliases_is_shown_quickly() -> None:
     text = f"a: &a {'x' * 10_000}\nb: [{', '.join(['*a'] * 15_000)}]\n"
     parsed = parse_mapping_file("acme", text, load_presets())
 
@@ -88,7 +88,9 @@ def test_thousands_of_aliases_are_shown_as_quickly_as_one_place() -> None:
 
 @settings(max_examples=examples(100), deadline=None)
 @given(st.integers(0, len(EXAMPLE)), st.text(max_size=6), st.integers(1, 90), st.integers(1, 90))
-def test_any_place_of_any_text_is_shown_in_one_line_or_not_at_all(at: int, scrap: str, line: int, column: int) -> None:
+def test_any_position_of_any_text_is_shown_in_one_line_or_not_at_all(
+    at: int, scrap: str, line: int, column: int
+) -> None:
     parsed = parse_mapping_file("acme", EXAMPLE[:at] + scrap + EXAMPLE[at:], load_presets())
 
     shown = excerpt(parsed.document, Position(line, column))

@@ -126,7 +126,7 @@ def assert_untold(text: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("which", range(5))
-def test_a_secret_that_stands_plainly_is_untold(form: str, which: int) -> None:
+def test_a_plain_secret_is_not_quoted(form: str, which: int) -> None:
     forms = ["{env: A}"] * 5
     forms[which] = form
 
@@ -139,7 +139,9 @@ def test_a_secret_that_stands_plainly_is_untold(form: str, which: int) -> None:
     st.lists(st.tuples(st.sampled_from(SLIPS), st.integers(0, 40)), max_size=3),
 )
 @example(["{env: A}"] * 4 + ["S"], [(("password: ", "password "), 2)])
-def test_a_secret_is_untold_whatever_else_is_wrong(forms: list[str], slips: list[tuple[tuple[str, str], int]]) -> None:
+def test_no_secret_is_quoted_in_a_file_with_other_mistakes(
+    forms: list[str], slips: list[tuple[tuple[str, str], int]]
+) -> None:
     text = write(forms)
     for (wrong, slip), where in slips:
         parts = text.split(wrong)
@@ -154,7 +156,7 @@ def test_a_secret_is_untold_whatever_else_is_wrong(forms: list[str], slips: list
     st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
     st.lists(st.tuples(st.integers(0, 900), st.integers(0, 3), st.text(' \n:-{}[]"&*!#a6', max_size=3)), max_size=3),
 )
-def test_a_secret_is_untold_whatever_is_typed_or_deleted(forms: list[str], edits: list[tuple[int, int, str]]) -> None:
+def test_no_secret_is_quoted_after_any_edits(forms: list[str], edits: list[tuple[int, int, str]]) -> None:
     text = write(forms)
     for where, gone, typed in edits:
         text = text[:where] + typed + text[where + gone :]

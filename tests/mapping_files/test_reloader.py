@@ -69,13 +69,13 @@ def process(folder: Path, redis: Connection) -> Process:
     return Process(folder, redis)
 
 
-def test_nothing_changes_where_nothing_was_changed(folder: Path, process: Process) -> None:
+def test_an_unchanged_folder_changes_nothing(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").touch()
 
     assert process.look(3) == [False, False, False]
 
 
-def test_new_and_changed_files_are_taken(folder: Path, process: Process) -> None:
+def test_new_and_changed_files_become_active(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_text(version("two"))
     (folder / "new.yaml").write_text(version("new"))
 
@@ -83,7 +83,7 @@ def test_new_and_changed_files_are_taken(folder: Path, process: Process) -> None
     assert process.customers == {"acme": "two", "other": "other", "new": "new"}
 
 
-def test_a_change_that_keeps_size_and_time_is_taken(folder: Path, process: Process) -> None:
+def test_a_change_with_the_same_size_and_time_becomes_active(folder: Path, process: Process) -> None:
     path = folder / "acme.yaml"
     status = path.stat()
     path.write_text(version("two"))
@@ -94,7 +94,7 @@ def test_a_change_that_keeps_size_and_time_is_taken(folder: Path, process: Proce
     assert process.customers["acme"] == "two"
 
 
-def test_an_editor_that_renames_a_file_over_the_old_one(folder: Path, process: Process) -> None:
+def test_a_file_renamed_over_the_old_one_becomes_active(folder: Path, process: Process) -> None:
     (folder / ".acme.yaml.swp").write_text("half a fi")
     (folder / "acme.yaml~").write_text(version("one"))
     (folder / "acme.yaml").rename(folder / "acme.yaml.bak")
@@ -107,7 +107,7 @@ def test_an_editor_that_renames_a_file_over_the_old_one(folder: Path, process: P
     assert process.customers == {"acme": "two", "other": "other"}
 
 
-def test_a_folder_whose_symbolic_links_are_swapped_at_once(tmp_path: Path, redis: Connection) -> None:
+def test_swapped_symbolic_links_become_active(tmp_path: Path, redis: Connection) -> None:
     # As Kubernetes mounts a ConfigMap: acme.yaml -> ..data/acme.yaml, ..data -> ..2026_1
     mount = tmp_path / "mount"
     for number, customer in (("..1", "one"), ("..2", "two")):
@@ -124,7 +124,9 @@ def test_a_folder_whose_symbolic_links_are_swapped_at_once(tmp_path: Path, redis
 
 
 @pytest.mark.parametrize("content", [BROKEN, FAILING, "", "\t- :", "source: [", b"\xff\xfe"])
-def test_a_bad_edit_keeps_the_last_good_version_at_work(folder: Path, process: Process, content: str | bytes) -> None:
+def test_an_invalid_edit_keeps_the_last_good_version_active(
+    folder: Path, process: Process, content: str | bytes
+) -> None:
     raw = content if isinstance(content, bytes) else content.encode()
     (folder / "acme.yaml").write_bytes(raw)
 
@@ -136,7 +138,7 @@ def test_a_bad_edit_keeps_the_last_good_version_at_work(folder: Path, process: P
     assert found.formatted_faults()[0].startswith(f"{folder}/acme.yaml:")
 
 
-def test_a_mended_file_is_taken(folder: Path, process: Process) -> None:
+def test_a_corrected_file_becomes_active(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_text(BROKEN)
     process.look(2)
     (folder / "acme.yaml").write_text(version("two"))
@@ -145,7 +147,7 @@ def test_a_mended_file_is_taken(folder: Path, process: Process) -> None:
     assert (process.customers["acme"], process.broken) == ("two", [])
 
 
-def test_a_bad_edit_that_is_taken_back_is_good_again(folder: Path, process: Process) -> None:
+def test_a_reverted_edit_is_valid_again(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_text(BROKEN)
     process.look(2)
     (folder / "acme.yaml").write_text(version("one"))
@@ -154,7 +156,7 @@ def test_a_bad_edit_that_is_taken_back_is_good_again(folder: Path, process: Proc
     assert process.broken == []
 
 
-def test_the_last_good_version_outlives_a_restart(folder: Path, process: Process, redis: Connection) -> None:
+def test_the_last_good_version_survives_a_restart(folder: Path, process: Process, redis: Connection) -> None:
     (folder / "acme.yaml").write_text(version("two"))
     process.look(2)
     (folder / "acme.yaml").write_text(BROKEN)
@@ -190,7 +192,7 @@ def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process:
     assert [one.name for one in catalogue.usable()] == ["acme", "other"]
 
 
-def test_a_file_that_never_was_good_is_of_no_use_and_says_so(folder: Path, process: Process) -> None:
+def test_a_file_that_was_never_valid_is_unusable_and_has_its_faults(folder: Path, process: Process) -> None:
     (folder / "new.yaml").write_text(BROKEN)
 
     process.look(2)
@@ -199,7 +201,7 @@ def test_a_file_that_never_was_good_is_of_no_use_and_says_so(folder: Path, proce
     assert process.broken == ["new"]
 
 
-def test_a_removed_file_counts_after_two_looks(folder: Path, process: Process) -> None:
+def test_a_file_counts_as_removed_after_two_polls(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").unlink()
 
     assert process.look(3) == [False, True, False]
@@ -224,7 +226,7 @@ def test_an_empty_or_missing_folder_removes_nothing(folder: Path, process: Proce
     assert (process.customers["acme"], process.catalogue.fault) == ("two", None)
 
 
-def test_a_command_that_only_looks_replaces_no_good_version(folder: Path, process: Process, redis: Connection) -> None:
+def test_a_command_does_not_store_a_last_good_version(folder: Path, process: Process, redis: Connection) -> None:
     (folder / "acme.yaml").write_text(version("tried"))
     Process(folder, redis, keeps=False)
     (folder / "acme.yaml").write_text(BROKEN)
@@ -232,7 +234,7 @@ def test_a_command_that_only_looks_replaces_no_good_version(folder: Path, proces
     assert Process(folder, redis).customers["acme"] == "one"
 
 
-def test_half_a_file_is_not_taken_though_it_is_good_by_itself(folder: Path, process: Process) -> None:
+def test_a_half_written_file_does_not_become_active(folder: Path, process: Process) -> None:
     whole = version("two") + "states: {Resolved: 6}\n"
     (folder / "acme.yaml").write_text(version("tw"))
     process.look()
@@ -243,14 +245,14 @@ def test_half_a_file_is_not_taken_though_it_is_good_by_itself(folder: Path, proc
     assert process.customers["acme"] == "two"
 
 
-def test_a_new_file_is_taken_at_the_second_look(folder: Path, process: Process) -> None:
+def test_a_new_file_becomes_active_at_the_second_poll(folder: Path, process: Process) -> None:
     (folder / "new.yaml").write_text(version("new"))
 
     assert process.look(3) == [False, True, False]
 
 
 @pytest.mark.parametrize("kind", ["folder", "link to nothing", "pipe"])
-def test_a_file_that_cannot_be_read_for_a_while_is_good_again_with_the_same_content(
+def test_a_file_that_was_unreadable_is_valid_again_with_the_same_content(
     folder: Path, process: Process, kind: str
 ) -> None:
     path = folder / "acme.yaml"
@@ -272,7 +274,7 @@ def test_a_file_that_cannot_be_read_for_a_while_is_good_again_with_the_same_cont
     assert (process.customers["acme"], process.broken) == ("one", [])
 
 
-def test_a_pipe_or_a_very_long_file_is_a_fault_of_its_own_and_holds_nothing_up(folder: Path, process: Process) -> None:
+def test_a_pipe_or_a_very_long_file_is_a_fault_and_delays_nothing(folder: Path, process: Process) -> None:
     os.mkfifo(folder / "pipe.yaml")
     (folder / "long.yaml").write_text("# a comment\n" * 20_000)
     (folder / "acme.yaml").write_text(version("two"))
@@ -288,7 +290,7 @@ def test_a_pipe_or_a_very_long_file_is_a_fault_of_its_own_and_holds_nothing_up(f
 
 
 @pytest.mark.parametrize("name", ["acme.yml", "acme.YAML"])
-def test_a_file_of_almost_the_same_name_is_a_fault_of_its_own(folder: Path, process: Process, name: str) -> None:
+def test_a_file_with_a_similar_name_has_its_own_fault(folder: Path, process: Process, name: str) -> None:
     (folder / name).write_text(version("another"))
     process.look(2)
     (folder / "acme.yaml").write_text(version("two"))
@@ -298,9 +300,7 @@ def test_a_file_of_almost_the_same_name_is_a_fault_of_its_own(folder: Path, proc
     assert process.broken == [name]
 
 
-def test_a_deploy_that_removes_a_file_and_brings_a_broken_one_takes_nothing_down(
-    folder: Path, process: Process
-) -> None:
+def test_a_deployment_with_a_removed_and_a_broken_file_stops_nothing(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").unlink()
     process.look(2)
     removed = process.customers
@@ -312,9 +312,7 @@ def test_a_deploy_that_removes_a_file_and_brings_a_broken_one_takes_nothing_down
     assert process.broken == ["acme"]
 
 
-def test_a_removed_integration_is_forgotten_in_a_day_unless_a_good_file_comes_back(
-    folder: Path, process: Process, redis: Connection
-) -> None:
+def test_a_removed_integration_is_forgotten_after_a_day(folder: Path, process: Process, redis: Connection) -> None:
     (folder / "acme.yaml").unlink()
     process.look(2)
     left = redis.call("TTL", key("acme", "mapping:good"))
@@ -348,7 +346,7 @@ def careful(folder: Path, redis: Connection, secrets: Secrets) -> Process:
     return Process(folder, redis, missing=secrets.missing)
 
 
-def test_a_version_whose_secret_is_missing_does_not_replace_the_good_one(
+def test_a_version_with_a_missing_secret_does_not_become_active(
     folder: Path, careful: Process, secrets: Secrets
 ) -> None:
     secrets.missing_of = {"two"}
@@ -362,7 +360,7 @@ def test_a_version_whose_secret_is_missing_does_not_replace_the_good_one(
     assert (careful.customers["acme"], careful.broken) == ("two", [])
 
 
-def test_after_a_restart_too_unless_the_good_one_lacks_its_secret_as_well(
+def test_after_a_restart_the_last_good_version_needs_its_secret_too(
     folder: Path, careful: Process, secrets: Secrets, redis: Connection
 ) -> None:
     secrets.missing_of = {"two"}
@@ -376,16 +374,14 @@ def test_after_a_restart_too_unless_the_good_one_lacks_its_secret_as_well(
     assert (without_any.customers["acme"], without_any.broken) == ("two", ["acme"])
 
 
-def test_a_secret_of_the_version_at_work_that_goes_away_is_told_at_the_second_look(
-    careful: Process, secrets: Secrets
-) -> None:
+def test_a_secret_that_disappears_is_reported_at_the_second_poll(careful: Process, secrets: Secrets) -> None:
     secrets.missing_of = {"one"}
 
     assert careful.look(3) == [False, True, False]
     assert (careful.customers["acme"], careful.broken) == ("one", ["acme"])
 
 
-def test_a_trial_on_a_faulty_file_goes_by_the_version_at_work_and_its_lines(folder: Path, process: Process) -> None:
+def test_a_dry_run_uses_the_active_version_and_its_lines(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_bytes(b"\xff\xfe")
     process.look(2)
     file = process.catalogue.find("acme")
