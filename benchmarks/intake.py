@@ -10,7 +10,7 @@ from benchmarks.site import Setting, Site, resolutions
 
 CONNECTIONS = 32
 _KINDS = ("unique", "twice", "paced", "paced twice")
-#: At the fixed rate a turn is longer by this factor: the slowest hundredth of few answers is random.
+#: At the fixed rate, turns are longer by this factor: with few answers, the slowest hundredth is random.
 _PACED_TURN = 3
 
 
@@ -27,25 +27,25 @@ def _measure(fsync: str, runs: int, seconds: float) -> Section:
             saturate(port, resolutions(), connections=CONNECTIONS, seconds=1)
         for _ in range(runs):
             for kind in _KINDS:
-                taken = in_turns(seconds, *(partial(_play, kind, port) for port in ports.values()))
-                for who, answers in zip(ports, taken, strict=True):
+                taken = in_turns(seconds, *(partial(_send, kind, port) for port in ports.values()))
+                for program, answers in zip(ports, taken, strict=True):
                     assert set(answers.statuses) <= {200, 202}, answers.statuses
-                    found.setdefault((kind, who), []).append(answers)
+                    found.setdefault((kind, program), []).append(answers)
 
-    def row(kind: str, measure: str, unit: str, of: str, goal: str = "", bound: float | None = None) -> Row:
-        figures = [[_figure(answers, of) for answers in found[kind, who]] for who in ports]
-        return Row(measure, unit, figures[0], figures[1], goal, bound, more_is_better=of == "rate")
+    def row(kind: str, measure: str, unit: str, figure: str, goal: str = "", bound: float | None = None) -> Row:
+        figures = [[_figure(answers, figure) for answers in found[kind, program]] for program in ports]
+        return Row(measure, unit, figures[0], figures[1], goal, bound, more_is_better=figure == "rate")
 
     rows = [
         row("unique", "webhooks a second at saturation", "/s", "rate", "≥ 0.85", 0.85),
         row("unique", "… their acknowledgement, p50", "ms", "p50"),
         row("unique", "… p99", "ms", "p99"),
-        row("twice", "half of them repeats: webhooks a second", "/s", "rate"),
+        row("twice", "webhooks a second, half of them repeats", "/s", "rate"),
         row("twice", "… their acknowledgement, p50", "ms", "p50"),
         row("twice", "… p99", "ms", "p99"),
         row("paced", "acknowledgement at 200 a second, p50", "ms", "p50"),
         row("paced", "… p99", "ms", "p99", "≤ 1.5", 1.5),
-        row("paced twice", "half of them repeats: acknowledgement at 200 a second, p50", "ms", "p50"),
+        row("paced twice", "acknowledgement at 200 a second, half of them repeats, p50", "ms", "p50"),
         row("paced twice", "… p99", "ms", "p99"),
     ]
     conditions = (
@@ -56,12 +56,12 @@ def _measure(fsync: str, runs: int, seconds: float) -> Section:
     return Section(f"Intake, `appendfsync {fsync}`", conditions, rows)
 
 
-def _play(kind: str, port: int, seconds: float) -> Answers:
+def _send(kind: str, port: int, seconds: float) -> Answers:
     webhooks = resolutions(twice=kind.endswith("twice"))
     if kind.startswith("paced"):
         return pace(port, webhooks, rate=200, seconds=_PACED_TURN * seconds)
     return saturate(port, webhooks, connections=CONNECTIONS, seconds=seconds)
 
 
-def _figure(answers: Answers, of: str) -> float:
-    return answers.rate if of == "rate" else answers.percentile({"p50": 0.5, "p99": 0.99}[of]) * 1000
+def _figure(answers: Answers, name: str) -> float:
+    return answers.rate if name == "rate" else answers.percentile({"p50": 0.5, "p99": 0.99}[name]) * 1000

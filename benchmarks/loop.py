@@ -15,7 +15,6 @@ from typing import Any
 import redis
 
 STREAM = "floor:{queue}"
-
 GROUP = "loop"
 
 
@@ -29,7 +28,7 @@ def main(url: str, port: int, token: str, threads: int) -> None:
         threading.Thread(target=push, args=(port, token, work, done), daemon=True).start()
     threading.Thread(target=acknowledge, args=(url, done), daemon=True).start()
     while True:
-        found: Any = store.xreadgroup(GROUP, "one", {STREAM: ">"}, count=threads, block=1000)
+        found: Any = store.xreadgroup(GROUP, "consumer", {STREAM: ">"}, count=threads, block=1000)
         for _, entries in found or []:
             for entry in entries:
                 work.put(entry)

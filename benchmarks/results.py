@@ -18,32 +18,37 @@ _PACKAGES = ("flask", "gunicorn", "redis", "hiredis", "requests", "urllib3", "ma
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measure: `ours` and the `baseline` of each run, in `unit`. Without a baseline the goal is for `ours`."""
+    """One measure: the figures of the relay and of the baseline, run by run, in `unit`.
+
+    The goal is for the ratio, or without a baseline for the relay's figure.
+    """
 
     measure: str
     unit: str
-    ours: Sequence[float]
+    relay: Sequence[float]
     baseline: Sequence[float] = ()
     goal: str = ""
     #: The goal as a number; None without a goal.
     bound: float | None = None
     more_is_better: bool = True
-    #: Alternative bound on `ours`; None without one.
-    or_ours: float | None = None
+    #: An alternative goal for the relay's figure; None without one.
+    relay_bound: float | None = None
 
     @property
     def ratios(self) -> list[float]:
-        """`ours` divided by `baseline`, run by run."""
-        return [own / other for own, other in zip(self.ours, self.baseline, strict=True)] if self.baseline else []
+        """The relay's figure divided by that of the baseline, run by run."""
+        return (
+            [figure / other for figure, other in zip(self.relay, self.baseline, strict=True)] if self.baseline else []
+        )
 
     @property
     def verdict(self) -> str:
         """Whether the median reaches the goal."""
         if self.bound is None:
             return ""
-        reached = median(self.ratios or self.ours)
+        reached = median(self.ratios or self.relay)
         met = reached >= self.bound if self.more_is_better else reached <= self.bound
-        if met or (self.or_ours is not None and median(self.ours) <= self.or_ours):
+        if met or (self.relay_bound is not None and median(self.relay) <= self.relay_bound):
             return "reached"
         part = reached / self.bound if self.more_is_better else self.bound / reached
         return f"not reached: {part:.2f} of the goal"
@@ -72,7 +77,7 @@ def _table(rows: Sequence[Row]) -> str:
         ratios = row.ratios
         ratio = f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else ""
         baseline = _number(median(row.baseline), row.unit) if row.baseline else ""
-        cells = [row.measure, _number(median(row.ours), row.unit), baseline, ratio, row.goal, row.verdict]
+        cells = [row.measure, _number(median(row.relay), row.unit), baseline, ratio, row.goal, row.verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
