@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 import requests
 from commands import run_relay
 from docs.markdown import blocks, read_text
-from harness import base_environ, free_port, wait_until
+from harness import RedisServer, base_environ, free_port, wait_until
 
 
 @dataclass(slots=True)
@@ -75,8 +76,8 @@ class Up:
         return found
 
 
-@pytest.fixture
-def up() -> Iterator[Up]:
+@contextmanager
+def new_folder() -> Iterator[Up]:
     with tempfile.TemporaryDirectory(prefix="relay-up-") as folder:
         started = Up(Path(folder).resolve())
         yield started
@@ -86,32 +87,39 @@ def up() -> Iterator[Up]:
             started.popen.wait()
 
 
-def test_the_demo_delivers_one_resolution_and_stays_up(up: Up) -> None:
-    up.start("--demo")
+@pytest.fixture
+def up() -> Iterator[Up]:
+    with new_folder() as started:
+        yield started
 
-    up.wait_for("Health:")
 
-    output = up.output
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Up]:
+    """A running demo, for tests that leave it running."""
+    with new_folder() as started:
+        started.start("--demo").wait_for("Health:")
+        yield started
+
+
+def test_the_demo_delivers_one_resolution_and_stays_up(demo: Up) -> None:
+    output = demo.output
     steps = [
         output.index(step) for step in ("1 accepted", "2 mapped", "3 token", "4 pushed", "5 delivered", "6 resolver")
     ]
     assert steps == sorted(steps)
     assert '{"state":6,"sysid":' in output
     assert "200 Success" in output
-    assert requests.get(f"http://127.0.0.1:{up.port}/readyz", timeout=5).json()["status"] == "pass"
+    assert requests.get(f"http://127.0.0.1:{demo.port}/readyz", timeout=5).json()["status"] == "pass"
     assert "Traceback" not in output
 
 
-def test_the_curl_command_of_the_demo_sends_another_resolution(up: Up) -> None:
-    up.start("--demo")
-    up.wait_for("Health:")
-    command = re.search(r"curl -u .*", up.output)
+def test_the_curl_command_of_the_demo_sends_another_resolution(demo: Up) -> None:
+    command = re.search(r"curl -u .*", demo.output)
     assert command
 
     answer = subprocess.run(["/bin/sh", "-c", f"{command[0]} --silent"], capture_output=True, text=True, check=True)
 
     assert answer.stdout.startswith('{"status":"queued"')
-    assert up.stop(signal.SIGINT) == 0
 
 
 def test_the_quickstart_shows_what_the_demo_prints(up: Up) -> None:
@@ -194,7 +202,7 @@ def test_it_starts_again_on_the_same_data_after_a_kill(up: Up) -> None:
 def test_a_child_that_dies_is_restarted(up: Up) -> None:
     up.start("--demo")
     up.wait_for("Health:")
-    worker = next(one for one in up.processes() if b"relay\0worker" in Path(f"/proc/{one}/cmdline").read_bytes())
+    worker = next(pid for pid in up.processes() if b"relay\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     os.kill(worker, signal.SIGKILL)
 
@@ -202,26 +210,19 @@ def test_a_child_that_dies_is_restarted(up: Up) -> None:
     wait_until(lambda: up.output.count("worker started") == 2, "the worker is back")
 
 
-def test_a_port_in_use_is_reported_with_advice(up: Up) -> None:
-    taken = Up(up.folder, up.port)
-    up.start("--demo")
-    up.wait_for("Health:")
-
-    second = taken.start("--demo")
+def test_a_port_in_use_is_reported_with_advice(demo: Up) -> None:
+    second = Up(demo.folder, demo.port).start("--demo")
 
     assert second.status() == 78
-    assert f"cannot listen on 127.0.0.1:{up.port}" in up.output
-    assert "set RELAY_BIND" in up.output
+    assert f"cannot listen on 127.0.0.1:{demo.port}" in demo.output
+    assert "set RELAY_BIND" in demo.output
 
 
-def test_a_second_relay_on_the_same_data_is_refused(up: Up) -> None:
-    up.start("--demo")
-    up.wait_for("Health:")
-
-    second = Up(up.folder).start("--demo")
+def test_a_second_relay_on_the_same_data_is_refused(demo: Up) -> None:
+    second = Up(demo.folder).start("--demo")
 
     assert second.status() == 1
-    assert "another relay (process" in up.output
+    assert "another relay (process" in demo.output
 
 
 def test_an_unavailable_redis_is_reported(up: Up) -> None:
@@ -237,7 +238,7 @@ def test_a_given_redis_replaces_the_embedded_one(up: Up, redis_url: str) -> None
 
     up.wait_for("Send another resolution")
 
-    assert not any(b"valkey" in Path(f"/proc/{one}/cmdline").read_bytes() for one in up.processes())
+    assert not any(b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in up.processes())
 
 
 def test_all_wrong_settings_are_reported_with_exit_status_78(up: Up) -> None:
@@ -264,3 +265,15 @@ def test_a_faulty_mapping_file_is_reported_and_stops_nothing(up: Up) -> None:
     up.wait_for("ready: webhook URL")
     assert "mappings/acme.yaml:2:1: unknown key 'stats'; did you mean 'states'?" in up.output
     assert requests.post(f"http://127.0.0.1:{up.port}/webhooks/acme", json={}, timeout=5).status_code == 503
+
+
+def test_commands_find_the_redis_of_relay_up_in_the_same_folder(tmp_path: Path) -> None:
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / ".relay" / "redis").mkdir(parents=True)
+    server = RedisServer(tmp_path / ".relay" / "redis").start()
+    try:
+        result = run_relay("integrations", "list", "--json", environ=base_environ(), folder=tmp_path)
+    finally:
+        server.stop()
+
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
