@@ -36,7 +36,7 @@ class Layout:
     #: A single record is in a list, too.
     is_list: bool
     #: A body can contain several records.
-    takes_lists: bool = True
+    accepts_lists: bool = True
 
     def payload(self, *records: Mapping[str, Any]) -> Any:
         """Return the body with these records, each given by its fields."""
@@ -62,29 +62,29 @@ def find_layout(integration: Integration, table: Table) -> Layout:
     Raises:
         UnfitMappingError: a path of the mapping is more than names and dots; the message names it, and says what to do.
     """
-    fields = _place_fields(integration)
+    fields = _keys_of_fields(integration)
     explanation = ""
-    for place in (KeyPath(()), *key_paths_of(integration.records.expression)):
+    for records in (KeyPath(()), *key_paths_of(integration.records.expression)):
         layout = Layout(
-            place.keys, {name: (*(place.each or ()), *keys) for name, keys in fields.items()}, place.each is not None
+            records.keys,
+            {name: (*(records.each or ()), *keys) for name, keys in fields.items()},
+            is_list=records.each is not None,
         )
         misread = _misread_field(integration, layout, table)
         if misread is None:
-            return replace(layout, takes_lists=_takes_lists(integration, layout, table))
+            return replace(layout, accepts_lists=_accepts_lists(integration, layout, table))
         if misread != "records" or not explanation:
             explanation = _explain(integration, misread)
     raise UnfitMappingError(explanation)
 
 
-def _place_fields(integration: Integration) -> dict[str, Keys]:
+def _keys_of_fields(integration: Integration) -> dict[str, Keys]:
     """Return the keys of each field in a record: the first of its paths that has only names and dots and is not in use."""
     fields: dict[str, Keys] = {}
     for name in FIELDS:
-        paths = integration.fields.get(name, ())
-        places = [
-            place for path in paths for place in key_paths_of(path.expression) if place.keys and place.each is None
-        ]
-        unused = (place.keys for place in places if not any(_overlap(place.keys, used) for used in fields.values()))
+        key_paths = [path for field in integration.fields.get(name, ()) for path in key_paths_of(field.expression)]
+        possible = (path.keys for path in key_paths if path.keys and path.each is None)
+        unused = (keys for keys in possible if not any(_overlap(keys, used) for used in fields.values()))
         if keys := next(unused, None):
             fields[name] = keys
     return fields
@@ -121,11 +121,11 @@ def _misread_fields(integration: Integration, mapped: Mapped, table: Table, iem_
             yield name
 
 
-def _takes_lists(integration: Integration, layout: Layout, table: Table) -> bool:
+def _accepts_lists(integration: Integration, layout: Layout, table: Table) -> bool:
     state = next(iter(table.states))
     samples = [_sample(table, state, sys_id) for sys_id in _SYS_IDS]
     mapped = map_payload(integration, layout.payload(*samples))
-    return [one.ticket.sys_id for one in mapped if isinstance(one, Update)] == list(_SYS_IDS)
+    return [record.ticket.sys_id for record in mapped if isinstance(record, Update)] == list(_SYS_IDS)
 
 
 def _sample(table: Table, state: str, sys_id: str = _SYS_IDS[0]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _settings(setup: Setup, layout: Layout) -> dict[str, Any]:
         "fields": layout.fields,
     }
     if setup.hours is not None:
-        max_per_post = _MAX_PER_POST if layout.takes_lists else 1
+        max_per_post = _MAX_PER_POST if layout.accepts_lists else 1
         settings |= {"query": _query(setup.table, setup.hours), "max_per_post": max_per_post}
     elif setup.when == "async":
         settings |= {"max_tries": _MAX_TRIES}
@@ -118,7 +118,7 @@ def _query(table: Table, hours: int) -> str:
 
 def _content(layout: Layout, *, is_sweep: bool) -> str:
     if is_sweep:
-        return "content_tickets" if layout.takes_lists else "content_one_by_one"
+        return "content_tickets" if layout.accepts_lists else "content_one_by_one"
     return "content_list_of_one" if layout.is_list else "content_ticket"
 
 
