@@ -1,4 +1,4 @@
-"""A mapping file's text as plain values, each with its line and column."""
+"""The text of a mapping file as plain values, each with its line and column."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_any_fragments_of_yaml_are_a_document_or_have_faults(text: str) -> None:
 
 
 def assert_total(text: str) -> None:
-    """Each fault has a place and a message, and a document without a tree and without a fault holds null."""
+    """Each fault has a position and a message. A document without a tree and without a fault is null."""
     document = read_document(text, typed=[("a",)])
 
     for fault in document.faults:

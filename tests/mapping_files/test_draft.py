@@ -1,4 +1,4 @@
-"""The text of a new mapping file: good whatever the answers are, and read back as they were given."""
+"""The text of a new mapping file: valid for any answers, which are read back unchanged."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_every_field_of_a_draft_has_a_question() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "answer", "complaint"),
+    ("field", "answer", "problem"),
     [
         ("name", "Acme_Prod", "'Acme_Prod' is not a valid integration name: use a-z, 0-9 and -, at most 63"),
         ("source", "servicnow", "did you mean 'servicenow'?"),
@@ -181,10 +181,10 @@ def test_every_field_of_a_draft_has_a_question() -> None:
         ("secrets_from", "secrets", "expected the absolute path of a folder"),
     ],
 )
-def test_a_wrong_answer_has_the_message_of_a_mapping_file(field: str, answer: str, complaint: str) -> None:
+def test_a_wrong_answer_has_the_message_of_a_mapping_file(field: str, answer: str, problem: str) -> None:
     question = next(one for one in QUESTIONS if one.field == field)
 
-    assert complaint in (question.check(answer) or "")
+    assert problem in (question.check(answer) or "")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The line that a fault is about, with a caret below its place, and without secrets."""
+"""The line with a fault, with a caret below its position, and without secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def excerpts(text: str) -> list[str]:
     """Return the line and the caret of each fault."""
     parsed = parse_mapping_file("acme", text, load_presets())
     shown = [excerpt(parsed.document, fault.position) for fault in parsed.faults]
-    return [f"{one.line}\n{' ' * one.indent}^" for one in shown if one]
+    return [f"{found.line}\n{' ' * found.indent}^" for found in shown if found]
 
 
 @pytest.mark.parametrize(

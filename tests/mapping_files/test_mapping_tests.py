@@ -34,7 +34,7 @@ tests:
 
 
 @pytest.mark.parametrize(
-    ("payload", "expect", "complaint"),
+    ("payload", "expect", "problem"),
     [
         (f"{{sys_id: {TICKET}, state: 6}}", "{state: 7}", "expects state 7, but the payload is relayed with state 6"),
         (
@@ -69,12 +69,12 @@ tests:
         ),
     ],
 )
-def test_a_failing_test_is_a_fault_at_its_position(payload: str, expect: str, complaint: str) -> None:
+def test_a_failing_test_is_a_fault_at_its_position(payload: str, expect: str, problem: str) -> None:
     lines = ("tests:", f"  - {{name: good, payload: {{sys_id: {TICKET}, state: 6}}, expect: {{state: 6}}}}")
 
     faults = faults_after_minimal(*lines, f"  - {{name: the example, payload: {payload}, expect: {expect}}}")
 
-    assert faults == [f"3:5: tests: 'the example' {complaint}"]
+    assert faults == [f"3:5: tests: 'the example' {problem}"]
 
 
 @pytest.mark.parametrize(

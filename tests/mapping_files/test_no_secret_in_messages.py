@@ -1,4 +1,4 @@
-"""No secret is ever told: not by a message, an excerpt or a key, however a file that holds one plainly is broken."""
+"""No message, excerpt or key quotes a plain secret, whatever else is wrong with the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from relay.mapping_files.excerpt import excerpt
 from relay.mapping_files.folder import parse_mapping
 from relay.secrets import SecretReader
 
-#: Like nothing else in the file, and with parts that are like known keys.
+#: Unlike everything else in the file, but with parts that resemble known keys.
 SECRET = "Zq9Secret7"
 FILE = """\
 source: servicenow
@@ -48,7 +48,7 @@ states:
   6: 6
 description: "of people"
 """
-#: How a secret may be written, `S` standing for it. `⏎` begins a line of its own; ⇥ is a tab, ␇ a control character.
+#: The ways to write a secret, which is `S` here. `⏎` begins a new line; ⇥ is a tab, ␇ a control character.
 FORMS = (
     r"""
 S¦"S"¦'S'¦{S}¦{value: S}¦{env: "S x"}¦{env: "S!"}¦[S]¦>-⏎a⏎S¦"a⏎S"¦S: x¦:S: x¦"S¦'S¦{env: A} S¦
@@ -63,7 +63,7 @@ S¦"S"¦'S'¦{S}¦{value: S}¦{env: "S x"}¦{env: "S!"}¦[S]¦>-⏎a⏎S¦"a⏎S
     .replace("␇", "\x07")
     .split("¦")
 )
-#: Slips of the pen anywhere else: what is replaced, by what.
+#: Slips anywhere else: what is replaced, and the replacement.
 SLIPS = [
     (": ", ":"),
     (": ", " "),
@@ -98,30 +98,32 @@ SLIPS = [
 ]
 
 
-def told_of(text: str) -> str:
-    """Return everything that is told about a file: messages, excerpts, JSON."""
+def output_for(text: str) -> str:
+    """Return all that the relay prints about a file: messages, excerpts, JSON."""
     file = parse_mapping(Path("acme.yaml"), text.encode())
     (checked,) = inspect([file], SecretReader({}, Redactor()))
-    told = [*checked.formatted_faults(), json.dumps(_as_json(checked))]
+    output = [*checked.formatted_faults(), json.dumps(_as_json(checked))]
     assert file.document
-    told += [
-        shown.line for one in (*checked.faults, *checked.warnings) if (shown := excerpt(file.document, one.position))
+    output += [
+        shown.line
+        for fault in (*checked.faults, *checked.warnings)
+        if (shown := excerpt(file.document, fault.position))
     ]
-    return "\n".join(told)
+    return "\n".join(output)
 
 
 def write(forms: list[str]) -> str:
-    """Return FILE with the secrets in it in `forms`, one after the other."""
+    """Return FILE with its secrets written in `forms`, in order."""
     parts = FILE.split("SECRET")
     written = [form.replace("S", SECRET) if "S" in form else form for form in forms]
     return "".join(part + form for part, form in zip(parts, [*written, ""], strict=True))
 
 
-def assert_untold(text: str) -> None:
-    """No four characters of the secret in a row that are nowhere else are told."""
-    told = told_of(text)
+def assert_not_quoted(text: str) -> None:
+    """The output contains no four adjacent characters of the secret that occur nowhere else in the file."""
+    output = output_for(text)
     for scrap in ("Zq9", "q9Se", "9Sec", "ret7"):
-        assert scrap not in told, told
+        assert scrap not in output, output
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -130,7 +132,7 @@ def test_a_plain_secret_is_not_quoted(form: str, which: int) -> None:
     forms = ["{env: A}"] * 5
     forms[which] = form
 
-    assert_untold(write(forms))
+    assert_not_quoted(write(forms))
 
 
 @settings(max_examples=examples(300), deadline=None)
@@ -148,7 +150,7 @@ def test_no_secret_is_quoted_in_a_file_with_other_mistakes(
         at = 1 + where % (len(parts) - 1) if len(parts) > 1 else len(parts)
         text = wrong.join(parts[:at]) + (slip.replace("SECRET", SECRET) + wrong.join(parts[at:]) if parts[at:] else "")
 
-    assert_untold(text)
+    assert_not_quoted(text)
 
 
 @settings(max_examples=examples(300), deadline=None)
@@ -161,4 +163,4 @@ def test_no_secret_is_quoted_after_any_edits(forms: list[str], edits: list[tuple
     for where, gone, typed in edits:
         text = text[:where] + typed + text[where + gone :]
 
-    assert_untold(text)
+    assert_not_quoted(text)

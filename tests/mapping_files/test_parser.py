@@ -255,14 +255,14 @@ def test_a_changed_file_is_an_integration_or_has_faults(data: st.DataObject) -> 
 
 @settings(max_examples=examples(120), deadline=None)
 @given(st.dictionaries(NAMES | TEXTS, TREES, max_size=8), st.booleans())
-def test_any_tree_of_keys_is_an_integration_or_has_faults(tree: dict[str, object], beside_a_good_file: bool) -> None:
+def test_any_tree_of_keys_is_an_integration_or_has_faults(tree: dict[str, object], after_a_valid_file: bool) -> None:
     lines = [f"{as_yaml(key)}: {as_yaml(value)}" for key, value in tree.items()]
 
-    assert_total((MINIMAL if beside_a_good_file else "") + "\n".join(lines))
+    assert_total((MINIMAL if after_a_valid_file else "") + "\n".join(lines))
 
 
 def as_yaml(value: object) -> str:
-    """Return the flow form of a tree, every text in quotes."""
+    """Return a tree in YAML's flow style, with all texts quoted."""
     match value:
         case None:
             return "null"
@@ -276,7 +276,7 @@ def as_yaml(value: object) -> str:
 
 
 def assert_total(text: str) -> None:
-    """A text comes to an integration or to faults, in the order of their lines, each with a place and a message."""
+    """A text yields an integration, or faults in the order of their lines, each with a position and a message."""
     parsed = parse_mapping_file("acme", text, load_presets())
 
     assert (parsed.integration is None) == bool(parsed.faults)

@@ -1,4 +1,4 @@
-"""Whatever happens to the folder of mapping files: what is good is taken, what is bad is not. Real files, real Redis."""
+"""The reloader makes valid versions active and invalid ones not, whatever happens to the folder. Real files, real Redis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILING = MAPPING + "tests: [{name: it is not so, payload: {sys_id: x, state: 6}
 
 
 class Process:
-    """A process that works with the folder."""
+    """A process that watches the folder."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class Process:
 
     @property
     def customers(self) -> dict[str, str]:
-        """The IEM customer of each usable integration: what tells its versions apart."""
-        return {one.name: one.iem.customer_id for one in self.catalogue.usable()}
+        """The IEM customer of each usable integration, by which its versions differ."""
+        return {integration.name: integration.iem.customer_id for integration in self.catalogue.usable()}
 
     @property
     def broken(self) -> list[str]:
@@ -169,7 +169,7 @@ def test_the_last_good_version_survives_a_restart(folder: Path, process: Process
 
 def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process: Process, redis: Connection) -> None:
     class Away(LastGoodMappings):
-        """The last good versions, of a Redis that can be away."""
+        """The last good versions, in a Redis that can be unavailable."""
 
         is_away = True
 
@@ -212,13 +212,13 @@ def test_an_empty_or_missing_folder_removes_nothing(folder: Path, process: Proce
     for path in folder.iterdir():
         path.unlink()
     process.look(3)
-    empty, told = process.customers, process.catalogue.fault
+    empty, fault = process.customers, process.catalogue.fault
     shutil.rmtree(folder)
     process.look(3)
 
     assert empty == process.customers == {"acme": "one", "other": "other"}
-    assert told is not None
-    assert "empty" in told
+    assert fault is not None
+    assert "empty" in fault
     folder.mkdir()
     (folder / "acme.yaml").write_text(version("two"))
     (folder / "other.yaml").write_text(version("other"))
@@ -265,11 +265,11 @@ def test_a_file_that_was_unreadable_is_valid_again_with_the_same_content(
         case _:
             path.symlink_to("nothing")
     process.look(2)
-    told = process.broken
+    broken = process.broken
     path.rmdir() if kind == "folder" else path.unlink()
     path.write_text(version("one"))
 
-    assert told == ["acme"]
+    assert broken == ["acme"]
     assert process.look(2) == [False, True]
     assert (process.customers["acme"], process.broken) == ("one", [])
 
@@ -282,8 +282,8 @@ def test_a_pipe_or_a_very_long_file_is_a_fault_and_delays_nothing(folder: Path, 
     process.look(2)
 
     assert process.customers["acme"] == "two"
-    complaints = [one.formatted_faults()[0].partition(": ")[2] for one in process.catalogue.broken()]
-    assert complaints == [
+    faults = [file.formatted_faults()[0].partition(": ")[2] for file in process.catalogue.broken()]
+    assert faults == [
         "the file cannot be read: it is larger than 128 KiB",
         "the file cannot be read: it is not a regular file",
     ]
@@ -324,7 +324,7 @@ def test_a_removed_integration_is_forgotten_after_a_day(folder: Path, process: P
 
 
 class Secrets:
-    """Which secrets are not there, of the process that asks."""
+    """The secrets that a process misses."""
 
     def __init__(self) -> None:
         self.missing_of: set[str] = set()
@@ -342,7 +342,7 @@ def secrets() -> Secrets:
 
 @pytest.fixture
 def careful(folder: Path, redis: Connection, secrets: Secrets) -> Process:
-    """A process that looks after its secrets."""
+    """A process that checks its secrets."""
     return Process(folder, redis, missing=secrets.missing)
 
 
@@ -387,8 +387,8 @@ def test_a_dry_run_uses_the_active_version_and_its_lines(folder: Path, process: 
     file = process.catalogue.find("acme")
     assert file is not None
 
-    told = DryRun(file).try_payload({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"})
+    result = DryRun(file).try_payload({"sys_id": "9d385017c611228701d22104cc95c371", "state": "6"})
 
     assert file.integration is not None
-    assert told["mapping"] == file.integration.digest
-    assert told["results"][0]["result"] == "relayed"
+    assert result["mapping"] == file.integration.digest
+    assert result["results"][0]["result"] == "relayed"

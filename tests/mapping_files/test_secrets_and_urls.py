@@ -57,9 +57,9 @@ def test_only_a_key_like_a_known_one_is_named_in_a_block_with_credentials(key: s
 
     parsed = parse_mapping_file("acme", text, load_presets())
 
-    told = str([(one.message, one.key) for one in parsed.faults])
-    assert key not in told
-    assert "unknown key 'usrname'; did you mean 'username'?" in told
+    reported = str([(fault.message, fault.key) for fault in parsed.faults])
+    assert key not in reported
+    assert "unknown key 'usrname'; did you mean 'username'?" in reported
 
 
 @pytest.mark.parametrize(

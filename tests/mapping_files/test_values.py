@@ -19,7 +19,7 @@ WANTS_STATES = "expected states, such as `6: 6` and `Resolved: 6`, one per line,
         ("enabled:", "1:1: the key 'enabled' has no value"),
         ("description: [a]", "1:14: description: expected text"),
         (
-            "allow_from: everybody",
+            "allow_from: anyone",
             "1:13: allow_from: expected an address or a network, such as 192.0.2.17, 10.0.0.0/8 or 2001:db8::/32",
         ),
         ("records: [a, b]", "1:10: records: expected a JMESPath expression"),
@@ -109,7 +109,7 @@ def test_states_are_whole_numbers_without_duplicates(states: str, faults: list[s
 
 
 @pytest.mark.parametrize(
-    ("written", "at", "complaint"),
+    ("written", "at", "problem"),
     [
         ("'a.'", 3, "it ends too early"),
         ("'a | ['", 6, "it ends too early"),
@@ -123,10 +123,10 @@ def test_states_are_whole_numbers_without_duplicates(states: str, faults: list[s
         ("''", 1, "it is empty"),
     ],
 )
-def test_an_invalid_jmespath_expression_is_reported_at_its_character(written: str, at: int, complaint: str) -> None:
+def test_an_invalid_jmespath_expression_is_reported_at_its_character(written: str, at: int, problem: str) -> None:
     faults = faults_after_minimal(f"fields: {{number: {written}}}")
 
-    assert faults == [f"1:{18 + at}: number: not a JMESPath expression: {complaint}"]
+    assert faults == [f"1:{18 + at}: number: not a JMESPath expression: {problem}"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_position_after_an_escape_sequence_is_reported_as_a_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "at", "complaint"),
+    ("expression", "at", "problem"),
     [
         ("lenght(a)", 0, "unknown JMESPath function; did you mean length()?"),
         ("a[?contians(b, `6`)]", 3, "unknown JMESPath function; did you mean contains()?"),
@@ -163,8 +163,8 @@ def test_a_position_after_an_escape_sequence_is_reported_as_a_number() -> None:
         ("||".join("a" * 3_000), 0, "the JMESPath expression is nested too deeply"),
     ],
 )
-def test_a_jmespath_expression_that_can_never_work_is_refused(expression: str, at: int, complaint: str) -> None:
-    assert faults_after_minimal(f"records: '{expression}'") == [f"1:{11 + at}: records: {complaint}"]
+def test_a_jmespath_expression_that_can_never_work_is_refused(expression: str, at: int, problem: str) -> None:
+    assert faults_after_minimal(f"records: '{expression}'") == [f"1:{11 + at}: records: {problem}"]
 
 
 @pytest.mark.parametrize("header", ["'X-API-Key:'", "X API", '"X-A\\nX-B"', "schlüssel", "''"])
