@@ -90,7 +90,7 @@ def open_catalogue(
         return missing_secrets(file, foundation.secrets, side) if side else ()
 
     reloader = Reloader(catalogue, folder, LastGoodMappings(connection), missing=missing, keeps=side is not None)
-    reloader.look()
+    reloader.poll()
     return catalogue, reloader
 
 

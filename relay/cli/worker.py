@@ -73,10 +73,10 @@ def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event
     runtime.audit.write()
     runtime.lookups.start(stopping)
     runtime.publisher.start(stopping)
-    reloader.look()  # again, because last good versions of broken files can be read from Redis now
+    reloader.poll()  # again, because last good versions of broken files can be read from Redis now
     runtime.refresh(is_catalogue_changed=True)
     reloader.start(
-        stopping, within=interval, looked=lambda is_changed: runtime.refresh(is_catalogue_changed=is_changed)
+        stopping, within=interval, polled=lambda is_changed: runtime.refresh(is_catalogue_changed=is_changed)
     )
 
 

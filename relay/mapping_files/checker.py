@@ -107,7 +107,7 @@ def _bad_certificates(document: Document, side: Side | None) -> Iterator[Fault]:
     for path, name in ca_files_of(document):
         try:
             if not stat.S_ISREG(Path(name).stat().st_mode):  # reading a pipe would wait
-                yield _fault(path, "this is not a file", document, side)
+                yield _fault(path, "this is not a regular file", document, side)
                 continue
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=name)
         except ssl.SSLError:

@@ -36,7 +36,7 @@ class _Seen:
 
 
 class Reloader:
-    """Watches one folder for one process. One thread calls `look`; other threads use the catalogue meanwhile."""
+    """Watches one folder for one process. One thread calls `poll`; other threads use the catalogue meanwhile."""
 
     def __init__(
         self,
@@ -61,22 +61,22 @@ class Reloader:
         #: Versions to store, by integration; None: to delete.
         self._unstored: dict[str, str | None] = {}
         self._fault: str | None = None
-        self._has_looked = False
+        self._has_polled = False
 
     def start(
-        self, stopping: threading.Event, *, within: float, looked: Callable[[bool], None] = lambda _changed: None
+        self, stopping: threading.Event, *, within: float, polled: Callable[[bool], None] = lambda _changed: None
     ) -> None:
         """Poll in a thread until `stopping` is set. A change takes two polls, and takes effect `within` this many seconds.
 
-        `looked` is called after each poll, with whether anything changed.
+        `polled` is called after each poll, with whether anything changed.
         """
 
         def turn() -> None:
-            looked(self.look())
+            polled(self.poll())
 
         every(within / 2, turn, name="reloader", stopping=stopping)
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Read the folder, and return whether the catalogue changed. The first call accepts every file at once."""
         before = {file.name: file for file in self._catalogue.files()}
         try:
@@ -85,7 +85,7 @@ class Reloader:
         except ConfigurationError as error:
             paths, fault = [], error.problems[0]
         found = dict(before) if fault else self._read_files(paths, before)
-        self._has_looked = True
+        self._has_polled = True
         self._store_versions()
         if fault != self._fault and fault:
             self._log(logging.ERROR, "cannot read the mapping files: the known versions stay active", fault=fault)
@@ -116,7 +116,7 @@ class Reloader:
         if seen and seen.digest == digest:
             self._new.pop(path, None)
             return seen.file
-        if self._has_looked and self._new.get(path) != digest:
+        if self._has_polled and self._new.get(path) != digest:
             self._new[path] = digest
             return seen.file if seen else None
         self._new.pop(path, None)

@@ -1,4 +1,4 @@
-"""Unknown keys and the known key that was probably intended. `printable_keys` decides whether a message may name such a key."""
+"""Unknown keys and the known key that was probably intended. `printable_keys` decides whether a message can name such a key."""
 
 from __future__ import annotations
 

@@ -71,6 +71,6 @@ def _follow_mappings(foundation: Foundation, connection: Connection) -> Catalogu
     reloader.start(
         threading.Event(),
         within=foundation.settings.reload_interval,
-        looked=lambda changed: audit.write() if changed else None,
+        polled=lambda changed: audit.write() if changed else None,
     )
     return catalogue

@@ -258,7 +258,7 @@ def test_a_ca_file_that_is_a_pipe_does_not_block_the_check(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "ca.pem")
     write_mapping(tmp_path, "acme", mapping(IEM, iem={"ca_file": "ca.pem"}))
 
-    assert "ca_file: this is not a file" in check(tmp_path, "acme.yaml").stdout
+    assert "ca_file: this is not a regular file" in check(tmp_path, "acme.yaml").stdout
 
 
 def test_a_valid_ca_file_is_accepted(tmp_path: Path) -> None:

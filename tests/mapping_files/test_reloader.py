@@ -36,10 +36,10 @@ class Process:
     ) -> None:
         self.catalogue = Catalogue([], folder=folder)
         self.reloader = Reloader(self.catalogue, folder, LastGoodMappings(redis), missing=missing, keeps=keeps)
-        self.reloader.look()
+        self.reloader.poll()
 
-    def look(self, times: int = 1) -> list[bool]:
-        return [self.reloader.look() for _ in range(times)]
+    def poll(self, times: int = 1) -> list[bool]:
+        return [self.reloader.poll() for _ in range(times)]
 
     @property
     def customers(self) -> dict[str, str]:
@@ -72,14 +72,14 @@ def process(folder: Path, redis: Connection) -> Process:
 def test_an_unchanged_folder_changes_nothing(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").touch()
 
-    assert process.look(3) == [False, False, False]
+    assert process.poll(3) == [False, False, False]
 
 
 def test_new_and_changed_files_become_active(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_text(version("two"))
     (folder / "new.yaml").write_text(version("new"))
 
-    assert process.look(2) == [False, True]
+    assert process.poll(2) == [False, True]
     assert process.customers == {"acme": "two", "other": "other", "new": "new"}
 
 
@@ -89,7 +89,7 @@ def test_a_change_with_the_same_size_and_time_becomes_active(folder: Path, proce
     path.write_text(version("two"))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    process.look(2)
+    process.poll(2)
 
     assert process.customers["acme"] == "two"
 
@@ -98,12 +98,12 @@ def test_a_file_renamed_over_the_old_one_becomes_active(folder: Path, process: P
     (folder / ".acme.yaml.swp").write_text("half a fi")
     (folder / "acme.yaml~").write_text(version("one"))
     (folder / "acme.yaml").rename(folder / "acme.yaml.bak")
-    looks = process.look()
+    looks = process.poll()
     (folder / "new").write_text(version("two"))
     (folder / "new").rename(folder / "acme.yaml")
 
     assert looks == [False], "gone for one look is not removed"
-    assert process.look(2) == [False, True]
+    assert process.poll(2) == [False, True]
     assert process.customers == {"acme": "two", "other": "other"}
 
 
@@ -119,7 +119,7 @@ def test_swapped_symbolic_links_become_active(tmp_path: Path, redis: Connection)
     (mount / "..tmp").symlink_to("..2")
     (mount / "..tmp").rename(mount / "..data")
 
-    assert process.look(2) == [False, True]
+    assert process.poll(2) == [False, True]
     assert process.customers == {"acme": "two"}
 
 
@@ -130,7 +130,7 @@ def test_an_invalid_edit_keeps_the_last_good_version_active(
     raw = content if isinstance(content, bytes) else content.encode()
     (folder / "acme.yaml").write_bytes(raw)
 
-    assert process.look(3) == [False, True, False]
+    assert process.poll(3) == [False, True, False]
     assert process.customers == {"acme": "one", "other": "other"}
     assert process.broken == ["acme"]
     found = process.catalogue.find("acme")
@@ -140,25 +140,25 @@ def test_an_invalid_edit_keeps_the_last_good_version_active(
 
 def test_a_corrected_file_becomes_active(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_text(BROKEN)
-    process.look(2)
+    process.poll(2)
     (folder / "acme.yaml").write_text(version("two"))
 
-    assert process.look(2) == [False, True]
+    assert process.poll(2) == [False, True]
     assert (process.customers["acme"], process.broken) == ("two", [])
 
 
 def test_a_reverted_edit_is_valid_again(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_text(BROKEN)
-    process.look(2)
+    process.poll(2)
     (folder / "acme.yaml").write_text(version("one"))
 
-    assert process.look(2) == [False, True]
+    assert process.poll(2) == [False, True]
     assert process.broken == []
 
 
 def test_the_last_good_version_survives_a_restart(folder: Path, process: Process, redis: Connection) -> None:
     (folder / "acme.yaml").write_text(version("two"))
-    process.look(2)
+    process.poll(2)
     (folder / "acme.yaml").write_text(BROKEN)
 
     restarted = Process(folder, redis)
@@ -183,11 +183,11 @@ def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process:
     (folder / "acme.yaml").write_text(BROKEN)
     catalogue, last_good = Catalogue([], folder=folder), Away(redis)
     reloader = Reloader(catalogue, folder, last_good)
-    reloader.look()
+    reloader.poll()
     usable_before = [one.name for one in catalogue.usable()]
     last_good.is_away = False
 
-    assert reloader.look()
+    assert reloader.poll()
     assert usable_before == ["other"]
     assert [one.name for one in catalogue.usable()] == ["acme", "other"]
 
@@ -195,7 +195,7 @@ def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process:
 def test_a_file_that_was_never_valid_is_unusable_and_has_its_faults(folder: Path, process: Process) -> None:
     (folder / "new.yaml").write_text(BROKEN)
 
-    process.look(2)
+    process.poll(2)
 
     assert "new" not in process.customers
     assert process.broken == ["new"]
@@ -204,17 +204,17 @@ def test_a_file_that_was_never_valid_is_unusable_and_has_its_faults(folder: Path
 def test_a_file_counts_as_removed_after_two_polls(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").unlink()
 
-    assert process.look(3) == [False, True, False]
+    assert process.poll(3) == [False, True, False]
     assert process.customers == {"other": "other"}
 
 
 def test_an_empty_or_missing_folder_removes_nothing(folder: Path, process: Process) -> None:
     for path in folder.iterdir():
         path.unlink()
-    process.look(3)
+    process.poll(3)
     empty, fault = process.customers, process.catalogue.fault
     shutil.rmtree(folder)
-    process.look(3)
+    process.poll(3)
 
     assert empty == process.customers == {"acme": "one", "other": "other"}
     assert fault is not None
@@ -222,7 +222,7 @@ def test_an_empty_or_missing_folder_removes_nothing(folder: Path, process: Proce
     folder.mkdir()
     (folder / "acme.yaml").write_text(version("two"))
     (folder / "other.yaml").write_text(version("other"))
-    process.look(2)
+    process.poll(2)
     assert (process.customers["acme"], process.catalogue.fault) == ("two", None)
 
 
@@ -237,18 +237,18 @@ def test_a_command_does_not_store_a_last_good_version(folder: Path, process: Pro
 def test_a_half_written_file_does_not_become_active(folder: Path, process: Process) -> None:
     whole = version("two") + "states: {Resolved: 6}\n"
     (folder / "acme.yaml").write_text(version("tw"))
-    process.look()
+    process.poll()
     (folder / "acme.yaml").write_text(whole)
 
-    assert process.look() == [False]
-    assert process.look() == [True]
+    assert process.poll() == [False]
+    assert process.poll() == [True]
     assert process.customers["acme"] == "two"
 
 
 def test_a_new_file_becomes_active_at_the_second_poll(folder: Path, process: Process) -> None:
     (folder / "new.yaml").write_text(version("new"))
 
-    assert process.look(3) == [False, True, False]
+    assert process.poll(3) == [False, True, False]
 
 
 @pytest.mark.parametrize("kind", ["folder", "link to nothing", "pipe"])
@@ -264,13 +264,13 @@ def test_a_file_that_was_unreadable_is_valid_again_with_the_same_content(
             os.mkfifo(path)
         case _:
             path.symlink_to("nothing")
-    process.look(2)
+    process.poll(2)
     broken = process.broken
     path.rmdir() if kind == "folder" else path.unlink()
     path.write_text(version("one"))
 
     assert broken == ["acme"]
-    assert process.look(2) == [False, True]
+    assert process.poll(2) == [False, True]
     assert (process.customers["acme"], process.broken) == ("one", [])
 
 
@@ -279,7 +279,7 @@ def test_a_pipe_or_a_very_long_file_is_a_fault_and_delays_nothing(folder: Path, 
     (folder / "long.yaml").write_text("# a comment\n" * 20_000)
     (folder / "acme.yaml").write_text(version("two"))
 
-    process.look(2)
+    process.poll(2)
 
     assert process.customers["acme"] == "two"
     faults = [file.formatted_faults()[0].partition(": ")[2] for file in process.catalogue.broken()]
@@ -292,20 +292,20 @@ def test_a_pipe_or_a_very_long_file_is_a_fault_and_delays_nothing(folder: Path, 
 @pytest.mark.parametrize("name", ["acme.yml", "acme.YAML"])
 def test_a_file_with_a_similar_name_has_its_own_fault(folder: Path, process: Process, name: str) -> None:
     (folder / name).write_text(version("another"))
-    process.look(2)
+    process.poll(2)
     (folder / "acme.yaml").write_text(version("two"))
 
-    assert process.look(3) == [False, True, False]
+    assert process.poll(3) == [False, True, False]
     assert process.customers == {"acme": "two", "other": "other"}
     assert process.broken == [name]
 
 
 def test_a_deployment_with_a_removed_and_a_broken_file_stops_nothing(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").unlink()
-    process.look(2)
+    process.poll(2)
     removed = process.customers
     (folder / "acme.yaml").write_text(BROKEN)
-    process.look(2)
+    process.poll(2)
 
     assert removed == {"other": "other"}
     assert process.customers == {"acme": "one", "other": "other"}
@@ -314,10 +314,10 @@ def test_a_deployment_with_a_removed_and_a_broken_file_stops_nothing(folder: Pat
 
 def test_a_removed_integration_is_forgotten_after_a_day(folder: Path, process: Process, redis: Connection) -> None:
     (folder / "acme.yaml").unlink()
-    process.look(2)
+    process.poll(2)
     left = redis.call("TTL", key("acme", "mapping:good"))
     (folder / "acme.yaml").write_text(version("one"))
-    process.look(2)
+    process.poll(2)
 
     assert 86_000 < left <= 86_400
     assert redis.call("TTL", key("acme", "mapping:good")) == -1
@@ -351,12 +351,12 @@ def test_a_version_with_a_missing_secret_does_not_become_active(
 ) -> None:
     secrets.missing_of = {"two"}
     (folder / "acme.yaml").write_text(version("two"))
-    careful.look(2)
+    careful.poll(2)
     refused = careful.customers["acme"], careful.broken
     secrets.missing_of = set()
 
     assert refused == ("one", ["acme"])
-    assert careful.look() == [True], "as soon as the secret is there"
+    assert careful.poll() == [True], "as soon as the secret is there"
     assert (careful.customers["acme"], careful.broken) == ("two", [])
 
 
@@ -377,13 +377,13 @@ def test_after_a_restart_the_last_good_version_needs_its_secret_too(
 def test_a_secret_that_disappears_is_reported_at_the_second_poll(careful: Process, secrets: Secrets) -> None:
     secrets.missing_of = {"one"}
 
-    assert careful.look(3) == [False, True, False]
+    assert careful.poll(3) == [False, True, False]
     assert (careful.customers["acme"], careful.broken) == ("one", ["acme"])
 
 
 def test_a_dry_run_uses_the_active_version_and_its_lines(folder: Path, process: Process) -> None:
     (folder / "acme.yaml").write_bytes(b"\xff\xfe")
-    process.look(2)
+    process.poll(2)
     file = process.catalogue.find("acme")
     assert file is not None
 
