@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from harness import WEBHOOK_PASSWORD, Relay
-from servicenow.instance import Instance
+from servicenow.instance import Instance, script_of
 
 UNREACHABLE_IEM = "http://127.0.0.1:9"
 IEM = "https://iem.example.com"
@@ -75,3 +75,8 @@ def instance_for(web: Relay, name: str = "acme", **changes: Any) -> Instance:
     properties = {f"relay.{name}.url": f"{web.url}/webhooks/{name}", f"relay.{name}.key": key}
     profile = ("sn", WEBHOOK_PASSWORD) if name == "acme" else None
     return Instance(**{"properties": properties, "message": f"Relay {name}", "profile": profile, **changes})
+
+
+def script_for(web: Relay, name: str, *options: str) -> str:
+    """Return the script for an integration; the command reads only its file."""
+    return script_of(web.mappings, str(web.mappings / f"{name}.yaml"), *options)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from harness import Relay, sys_id
 from raw_server import RawServer, answer
-from servicenow.instance import CLOSED, OPEN, script_of, service_answering, state, ticket
-from servicenow.integrations import SHAPES, instance_for
+from servicenow.instance import CLOSED, OPEN, service_answering, state, ticket
+from servicenow.integrations import SHAPES, instance_for, script_for
 
 
 def tickets(count: int, **fields: Any) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def tickets(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def test_a_sweep_posts_lists_and_can_be_repeated(web: Relay) -> None:
-    script = script_of(web.mappings, "acme", "--sweep")
+    script = script_for(web, "acme", "--sweep")
     instance = instance_for(web, tables={"incident": [*tickets(250), ticket(sys_id="f" * 32, state=OPEN)]})
 
     first, second = instance.run(script), instance.run(script)
@@ -29,7 +29,7 @@ def test_a_sweep_posts_lists_and_can_be_repeated(web: Relay) -> None:
 
 
 def test_a_resolution_that_the_rule_lost_is_queued_by_the_sweep(web: Relay) -> None:
-    rule, sweep = script_of(web.mappings, "acme"), script_of(web.mappings, "acme", "--sweep")
+    rule, sweep = script_for(web, "acme"), script_for(web, "acme", "--sweep")
     instance = instance_for(web, tables={"incident": tickets(3)})
     for record in instance.tables["incident"][:2]:
         instance.run(rule, record, ticket(state=OPEN))
@@ -45,15 +45,13 @@ def test_a_sweep_posts_the_tickets_of_its_hours_oldest_first(web: Relay) -> None
     times = ["2026-01-02 03:04:05", "2036-01-02 03:04:06", "2036-01-02 03:04:05"]
     records = [ticket(sys_id=sys_id(number), sys_updated_on=time) for number, time in enumerate(times)]
 
-    ran = instance_for(web, tables={"incident": records}).run(
-        script_of(web.mappings, "acme", "--sweep", "--hours", "1")
-    )
+    ran = instance_for(web, tables={"incident": records}).run(script_for(web, "acme", "--sweep", "--hours", "1"))
 
     assert [record["sys_updated_on"] for record in ran.body] == [times[2], times[1]]
 
 
 def test_rejected_tickets_are_logged_by_number(web: Relay) -> None:
-    script = script_of(web.mappings, "acme", "--sweep")
+    script = script_for(web, "acme", "--sweep")
     bad = ticket(sys_id="BAD", number="INC-BAD")
 
     several = instance_for(web, tables={"incident": [*tickets(1), bad]}).run(script)
@@ -67,7 +65,7 @@ def test_rejected_tickets_are_logged_by_number(web: Relay) -> None:
 
 
 def test_a_sweep_works_with_one_ticket_and_with_none(web: Relay) -> None:
-    script = script_of(web.mappings, "acme", "--sweep")
+    script = script_for(web, "acme", "--sweep")
 
     single = instance_for(web, tables={"incident": tickets(1)}).run(script)
     none = instance_for(web, tables={"incident": []}).run(script)
@@ -77,7 +75,7 @@ def test_a_sweep_works_with_one_ticket_and_with_none(web: Relay) -> None:
 
 
 def test_a_sweep_that_the_relay_refuses_stops_and_logs_it(web: Relay) -> None:
-    script = script_of(web.mappings, "acme", "--sweep")
+    script = script_for(web, "acme", "--sweep")
     records = {"incident": tickets(250)}
 
     refused = instance_for(web, profile=("sn", "wrong"), tables=records).run(script)
@@ -94,7 +92,7 @@ def test_a_sweep_that_the_relay_refuses_stops_and_logs_it(web: Relay) -> None:
 def test_a_sweep_continues_if_only_one_list_is_wrong(web: Relay, status: int, posts: int) -> None:
     with service_answering(*[status] * 2) as url:
         instance = instance_for(web, properties={"relay.acme.url": url}, tables={"incident": tickets(101)})
-        ran = instance.run(script_of(web.mappings, "acme", "--sweep"))
+        ran = instance.run(script_for(web, "acme", "--sweep"))
 
     assert ran.statuses == [status] * posts
     assert len(ran.errors) == posts
@@ -104,7 +102,7 @@ def test_a_sweep_continues_if_only_one_list_is_wrong(web: Relay, status: int, po
 
 @pytest.mark.parametrize("name", [*SHAPES, "hmac-timestamp-hex", "standard-webhooks", "bearer", "open"])
 def test_a_sweep_fits_each_mapping(web: Relay, name: str) -> None:
-    script = script_of(web.mappings, name, "--sweep")
+    script = script_for(web, name, "--sweep")
 
     ran = instance_for(web, name, tables={"incident": tickets(3)}).run(script)
 
@@ -113,7 +111,7 @@ def test_a_sweep_fits_each_mapping(web: Relay, name: str) -> None:
 
 
 def test_a_sweep_by_labels_compares_every_ticket_itself(web: Relay) -> None:
-    script = script_of(web.mappings, "acme", "--sweep", "--table", "change_request")
+    script = script_for(web, "acme", "--sweep", "--table", "change_request")
     records = [*tickets(1, state=state("3", "Closed")), ticket(state=state("-1", "Implement"))]
 
     ran = instance_for(web, tables={"change_request": records}).run(script)
@@ -128,6 +126,6 @@ def test_a_journaled_list_counts_as_accepted(web: Relay) -> None:
     with RawServer(lambda _head: journaled) as server:
         properties = {"relay.acme.url": f"{server.url}/"}
         instance = instance_for(web, properties=properties, tables={"incident": tickets(3)})
-        ran = instance.run(script_of(web.mappings, "acme", "--sweep"))
+        ran = instance.run(script_for(web, "acme", "--sweep"))
 
     assert (ran.infos, ran.errors) == (["relay acme: sweep of incident: 3 journaled"], [])
