@@ -23,8 +23,8 @@ _EX_USAGE = 2
 def _answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option to `command` for each question except the name."""
     for question in reversed(QUESTIONS[1:]):
-        usual = f"  [{question.default}]" if question.default else ""
-        command = click.option(question.option, help=f"{question.text}.{usual}")(command)
+        default = f"  [{question.default}]" if question.default else ""
+        command = click.option(question.option, help=f"{question.text}.{default}")(command)
     return command
 
 
@@ -115,10 +115,10 @@ def _choose_path(output: str | None, answers: dict[str, str]) -> Path:
         answers["name"] = _ask(QUESTIONS[0])
         if faults := list(_output_faults(output, answers, as_json=False)):
             _refuse(faults)
-    usual = load_settings(read_environment()).mappings / f"{answers['name']}.yaml"
+    default = load_settings(read_environment()).mappings / f"{answers['name']}.yaml"
     if output == "-":
-        return usual
-    path = Path(output) if output else usual
+        return default
+    path = Path(output) if output else default
     check_place(path)
     return path
 
@@ -132,9 +132,9 @@ def _ask_for_the_rest(answers: dict[str, str]) -> None:
 
 def _ask(question: Question) -> str:
     """Ask until the answer is valid, and return it. The prompt is on stderr, because stdout is for the file."""
-    usual = f" [{question.default}]" if question.default else ""
+    default = f" [{question.default}]" if question.default else ""
     while True:
-        click.echo(f"{click.style(question.text, bold=True)}{usual}: ", nl=False, err=True)
+        click.echo(f"{click.style(question.text, bold=True)}{default}: ", nl=False, err=True)
         line = sys.stdin.buffer.readline().decode("utf-8", "surrogateescape")
         if not line:
             click.echo(err=True)
