@@ -3,14 +3,16 @@ PYTHON_BIN ?= .venv/bin
 
 LUA := relay/store/lua
 
-.PHONY: lint lint-lua prose docs test test-slow lock
+.PHONY: lint lint-lua docs test test-slow lock
 
+# ruff, types, import contracts, security, and the English against the word list in .ci/prose.toml.
 lint:
 	$(PYTHON_BIN)/ruff check .
 	$(PYTHON_BIN)/ruff format --check .
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
 	$(PYTHON_BIN)/bandit --quiet --configfile pyproject.toml --recursive relay
+	$(PYTHON_BIN)/python .ci/prose.py
 
 # The Lua scripts (Debian's package lua-check): first one by one, then all of them together behind the prelude, as Redis
 # runs each. The second run finds what the prelude defines and no script uses, and names of the prelude that a script hides.
@@ -19,10 +21,6 @@ lint-lua:
 	@{ cat $(LUA)/prelude.lua; for script in $(filter-out $(LUA)/prelude.lua,$(wildcard $(LUA)/*.lua)); do \
 		echo ";(function() -- $$script"; cat $$script; echo "end)()"; done; } \
 		| luacheck --quiet --only 2 4 --filename "all scripts" -
-
-# The English of code, tests and documentation, against the word list in .ci/prose.toml.
-prose:
-	$(PYTHON_BIN)/python .ci/prose.py
 
 # The documentation site, in site/. A dead link, a missing anchor or a page outside the navigation fails.
 docs:

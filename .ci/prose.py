@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 LIST = Path(__file__).with_suffix(".toml")
+#: The list itself, and the test with examples of what is refused.
+SKIPPED = frozenset({LIST.name, "test_prose.py"})
 ENDINGS = frozenset({".py", ".md", ".lua", ".yaml", ".yml", ".toml", ".html", ".js", ".service", ".lock"})
 #: A name with at least one underscore, and a constant.
 _NAME = re.compile(r"\b\w*[A-Za-z]_\w+\b|\b_\w+\b")
@@ -75,10 +77,10 @@ def _word(row: dict[str, Any]) -> Word:
 
 
 def files(arguments: list[str]) -> Iterator[str]:
-    """Yield the text files that git tracks under the paths of `arguments`, or all of them; the word list itself is left out."""
+    """Yield the text files that git tracks under the paths of `arguments`, or all of them, except `SKIPPED`."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *arguments]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    yield from (name for name in listed if Path(name).suffix in ENDINGS and Path(name).name != LIST.name)
+    yield from (name for name in listed if Path(name).suffix in ENDINGS and Path(name).name not in SKIPPED)
 
 
 def main(arguments: list[str]) -> int:

@@ -64,7 +64,7 @@ class Durability:
             )
         if self.appendonly is False and not volatile_allowed:
             reasons.append(
-                "appendonly is no: a restart of Redis loses the accepted updates. Set `appendonly yes` in the "
+                "appendonly is off (`no`): a restart of Redis loses the accepted updates. Set `appendonly yes` in the "
                 "server's configuration, or RELAY_VOLATILE=allow to accept that"
             )
         return reasons

@@ -201,7 +201,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             ARRIVALS.end(sock)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer one request. A sender that does not read its answer is no error in gunicorn's log."""
+        """Answer one request. If a sender does not read its answer, gunicorn logs no error."""
         try:
             return super().handle_request(req, conn)
         except BlockingIOError:

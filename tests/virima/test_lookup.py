@@ -186,7 +186,7 @@ def test_a_url_without_a_login_service_has_its_own_reason(server: SimulatorServe
     lookup.close()
 
 
-def test_a_second_factor_of_the_service_account_is_no_success(server: SimulatorServer) -> None:
+def test_a_second_factor_of_the_service_account_is_not_a_success(server: SimulatorServer) -> None:
     virima_of(server).set_person(replace(SERVICE, mfa_pending=True))
     lookup = make_lookup(url_of(server), "session")
 
