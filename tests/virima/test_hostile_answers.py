@@ -136,7 +136,7 @@ def test_a_server_that_never_answers_is_unreachable() -> None:
     never = threading.Event()
 
     def stay_silent() -> bytes:
-        never.wait(2 * TIMEOUT)
+        never.wait(3 * TIMEOUT)
         return b""
 
     result = looked_up({"dologin": stay_silent})
