@@ -115,7 +115,7 @@ def test_a_secret_in_another_key_is_not_quoted(key: str) -> None:
     [
         "https://iem.example.com",
         "https://iem.example.com:8443/base/",
-        "HTTPS://IEM.FULL.COM",
+        "HTTPS://IEM.EXAMPLE.COM",
         "http://localhost:8080",
         "http://127.0.0.1",
         "http://[::1]:8080/",
