@@ -75,7 +75,7 @@ def _pieces(document: Document, line: str, offset: int) -> list[tuple[int, int, 
     here = [span for span in document.spans if span.start < offset + len(line) and span.end > offset]
     # Sets, because aliases have the place of their anchor: thousands of them are one place.
     everything = {(span.start, span.end) for span in here}
-    hidden = {(span.start, span.end) for span in here if not _is_harmless(span, document.text)}
+    hidden = {(span.start, span.end) for span in here if not _is_harmless(span, document)}
     shown = bytearray(len(line))
     for harmless, spans in ((b"\x01", everything), (b"\x00", hidden)):
         for span_start, span_end in spans:
@@ -131,25 +131,36 @@ def _without_runs(pieces: list[tuple[int, int, str]]) -> list[tuple[int, int, st
     return kept
 
 
-def _is_harmless(span: Span, text: str) -> bool:
+def _is_harmless(span: Span, document: Document) -> bool:
     if span.is_key:
         return may_name(span.path)
     top = span.path[0] if span.path else None
-    if span.style not in {"|", ">"} and _BREAK.search(text, span.start, span.end):
+    if span.style not in {"|", ">"} and _BREAK.search(document.text, span.start, span.end):
         return False  # probably not meant to continue on the next line
-    return _is_harmless_setting(span) if top in GUARDED else top in TOP
+    return _is_harmless_setting(span, document) if top in GUARDED else top in TOP
 
 
-def _is_harmless_setting(span: Span) -> bool:
+def _is_harmless_setting(span: Span, document: Document) -> bool:
     """Return whether a value in a block with credentials can be shown: the key is not secret and the value fits it."""
     block, *below = span.path
     names = [part for part in below if isinstance(part, str)]
     if not names or names[0] not in GUARDED[str(block)] or isinstance(below[-1], int):
         return False
     if len(names) > 1:
-        return names[-1] == "env" and is_env_name(span.value)
+        return names[-1] == "env" and is_env_name(span.value) and _is_alone(span, document)
     field = GUARDED[str(block)][names[0]]
     return names[0] not in SECRET and _SIMPLE.fullmatch(span.value) is not None and _fits(field, span.value)
+
+
+def _is_alone(span: Span, document: Document) -> bool:
+    """Return whether the value belongs to the only key of its mapping: with a second key it is not a reference."""
+    mapping = document.tree
+    try:
+        for part in span.path[:-1]:
+            mapping = mapping[part]
+    except (KeyError, IndexError, TypeError):
+        return False  # within a duplicate key, whose first value is in the tree
+    return isinstance(mapping, dict) and len(mapping) == 1
 
 
 def _fits(field: fields.Field[Any], value: str) -> bool:

@@ -140,6 +140,7 @@ def test_a_plain_secret_is_not_quoted(form: str, which: int) -> None:
     st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
     st.lists(st.tuples(st.sampled_from(SLIPS), st.integers(0, 40)), max_size=3),
 )
+@example(["{plain: S}", "{env: A, env: S}", "{env: A, env: S}", "S", "S"], [((": ", ":"), 14)])
 @example(["{env: A}"] * 4 + ["S"], [(("password: ", "password "), 2)])
 def test_no_secret_is_quoted_in_a_file_with_other_mistakes(
     forms: list[str], slips: list[tuple[tuple[str, str], int]]
