@@ -18,7 +18,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 @click.option("--runs", default=3, show_default=True, help="Number of runs; the results are medians.")
 @click.option("--seconds", default=5.0, show_default=True, help="Seconds for which a rate is measured.")
 @click.option(
-    "--million", is_flag=True, help="Measure growth up to a million stored deliveries; takes long, and 3 GB of memory."
+    "--million",
+    is_flag=True,
+    help="Measure growth up to a million stored deliveries; takes a long time and 3 GB of memory.",
 )
 def main(parts: tuple[str, ...], *, runs: int, seconds: float, million: bool) -> None:
     """Measure PARTS and their baselines; without PARTS measure everything and write RESULTS.md."""

@@ -107,7 +107,7 @@ def resolutions(*, twice: bool = False) -> Iterator[bytes]:
 
 
 def tickets() -> Iterator[int]:
-    """Count tickets that were not sent yet."""
+    """Yield numbers of tickets that have not been sent yet."""
     return count(next(_numbers) << 40)
 
 

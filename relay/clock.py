@@ -51,7 +51,7 @@ def every(
     """Call `turn` every `seconds` in a daemon thread, until `stopping` is set. Return the thread.
 
     A turn that returns True is followed by the next one without a wait. Setting `wake_up` ends a wait early.
-    `at_once`: the first turn does not wait. An exception ends a turn, never the loop: see `contain`. While Redis is away,
+    `at_once`: the first turn does not wait. An exception ends a turn, never the loop: see `contain`. While Redis is unavailable,
     turns fail silently: the delivery loop logs it.
     """
 

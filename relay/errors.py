@@ -34,7 +34,7 @@ class DraftError(RelayError):
 
 
 class StoreUnavailableError(RelayError):
-    """Redis did not answer in time or refused the write. The data may or may not be stored."""
+    """Redis did not answer in time or refused the write. It is unknown whether the data is stored."""
 
 
 class JournalError(StoreUnavailableError):

@@ -1,4 +1,4 @@
-"""What every process stands on: settings, secrets, logs, connections, mapping files, and access to IEM and Virima.
+"""What every process is built on: settings, secrets, logs, connections, mapping files, and access to IEM and Virima.
 
 Each process adds its own parts in its `wiring` module (`web`, `worker`, `operations`); `doctor` uses this module alone.
 """
@@ -45,7 +45,7 @@ _REDIS_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The settings of a process, and what it reads secrets, hides them and measures time with."""
+    """The settings of a process, its reader of secrets, its redactor and its clock."""
 
     settings: Settings
     secrets: SecretReader
@@ -79,7 +79,7 @@ def lay_foundation(environ: Mapping[str, str] | None = None) -> Foundation:
 def open_catalogue(
     foundation: Foundation, connection: Connection, side: Side | None = None
 ) -> tuple[Catalogue, Reloader]:
-    """Return the integrations of the mappings folder, last good versions of broken files included, and their reloader.
+    """Return the integrations of the mappings folder, broken files in their last good version, and their reloader.
 
     `side` is the kind of process, whose secrets must be present; None for a command, which only reads.
     """
@@ -95,7 +95,7 @@ def open_catalogue(
 
 
 def connect(settings: Settings) -> Connection:
-    """Return the Redis connection of a worker or a command; web's own gives up earlier."""
+    """Return the Redis connection of a worker or a command; web uses shorter timeouts."""
     return Connection(settings.redis_url, timeout=_REDIS_TIMEOUT, connect_timeout=_REDIS_TIMEOUT)
 
 
@@ -111,7 +111,7 @@ def queues(settings: Settings, connection: Connection) -> Callable[[str], Delive
 
 
 def new_id(at_ms: int) -> str:
-    """Return a fresh delivery id."""
+    """Return a new delivery id."""
     return make_id(at_ms, secrets.token_bytes(10))
 
 
@@ -121,7 +121,7 @@ def process_name() -> str:
 
 
 def iem_service(integration: Integration, foundation: Foundation, connection: Connection) -> tuple[IemService, str]:
-    """Return an integration's IEM, with the token that all processes share, and the digest of its block and secrets.
+    """Return an integration's client of IEM, with the token that all processes share, and the digest of its block and secrets.
 
     Raises:
         SecretMissingError: one of the block's secrets cannot be read, or credentials must not be sent to its URL.

@@ -199,7 +199,7 @@ class Settings:
     )
     volatile: str | None = _setting(
         "RELAY_VOLATILE",
-        "`allow`: accept a Redis without append-only file, which loses its data when it stops",
+        "`allow`: accept a Redis without an append-only file, which loses its data when it stops",
         None,
         _one_of("allow"),
     )

@@ -1,4 +1,4 @@
-"""Background loops survive a bug, stay silent while Redis is away, and end when they are stopped."""
+"""Background loops survive a bug, stay silent while Redis is unavailable, and end when they are stopped."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def web() -> None:
 def worker() -> None:
     """Check that a worker of this host is running.
 
-    Exit status 1 if none has sent a heartbeat in the last 15 seconds, and while Redis is away. Workers wait for Redis: do not
-    restart them because Redis is away.
+    Exit status 1 if none has sent a heartbeat in the last 15 seconds, and while Redis is unavailable. Workers wait for Redis:
+    do not restart them because of that.
 
     \b
     Example:

@@ -92,7 +92,7 @@ def _await_redis(foundation: Foundation, connection: Connection, stopping: threa
             durability = read_durability(connection)
         except StoreUnavailableError as error:
             if not is_logged:
-                log(_LOG, logging.ERROR, "Redis is away; the worker waits for it", fault=str(error))
+                log(_LOG, logging.ERROR, "Redis is unavailable: the worker waits for it", fault=str(error))
             is_logged = True
             stopping.wait(0.5)
             continue

@@ -81,6 +81,6 @@ AUTHENTICATION_TYPES: Mapping[str, type[Authentication]] = {
 
 
 def authentication_meaning(method: type[Authentication]) -> str:
-    """Return what a method is, from its docstring."""
+    """Return a short description of a method, from its docstring."""
     text = (method.__doc__ or "").strip().rstrip(".")
     return text[:1].lower() + text[1:]

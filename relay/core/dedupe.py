@@ -1,4 +1,4 @@
-"""What the verdict on an update compares: see docs/mapping-files/ordering-and-deduplication.md.
+"""The identity and the version of an update, which the verdict compares: see docs/mapping-files/ordering-and-deduplication.md.
 
 The verdict itself is one atomic step in the store.
 """
@@ -23,7 +23,7 @@ class Identity:
 
 
 def identify(update: Update, idempotency_key: str | None) -> Identity:
-    """Return the identity of `update` within its ticket: its IEM state, and the first that it has of version, date and key."""
+    """Return the identity of `update` within its ticket: its IEM state with its version, or else its date, or else the key."""
     ticket = update.ticket
     if ticket.version is not None:
         return Identity(f"{update.iem_state}:v{ticket.version}", dated=True)

@@ -18,7 +18,7 @@ _MAX_SIZE = 10_000
 _TOO_LARGE = "the repeats are too long: an id has at most 255 characters"
 #: The parts that a pattern's size counts: an escape, a class, a counted repeat, or any character.
 _PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[0-9]*(?:,[0-9]*)?\}|.", re.DOTALL)
-#: The messages of `re` in words for people who do not know it.
+#: The error messages of `re` in plain words.
 _SENTENCES = {
     "unterminated character set": "this [ is not closed",
     "missing ), unterminated subpattern": "this ( is not closed",

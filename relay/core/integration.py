@@ -44,7 +44,7 @@ class Integration:
         "`retry.give_up_after` does not run meanwhile",
         default=True,
     )
-    description: str = key(Kind.TEXT, "a text for people", default="", example="ACME production")
+    description: str = key(Kind.TEXT, "free text about the integration", default="", example="ACME production")
     authentications: tuple[Authentication, ...] = key(
         Kind.AUTHENTICATIONS,
         "who may post. A webhook that satisfies one of the methods is accepted. `none` accepts every sender",

@@ -12,7 +12,7 @@ MIN_NOTICE_INTERVAL = 300_000
 
 @dataclass(frozen=True, slots=True)
 class AttemptCounts:
-    """The results of all attempts since the integration exists."""
+    """The results of all attempts since the integration was created."""
 
     delivered: int = 0
     retried: int = 0
@@ -75,7 +75,7 @@ def judge_health(now: IntegrationHealth, before: AttemptCounts | None, backlog_a
         return Health.AMBER, f"parked: {now.parked}; {_waiting(now.pending)}"
     # Deliveries that wait for their next attempt do not count: one ticket that IEM does not know must not look like an outage.
     if is_old and now.pending > now.retrying and before is not None and not recent.delivered:
-        return Health.RED, f"nothing was delivered since the last heartbeat, and {_waiting(now.pending)}"
+        return Health.RED, f"nothing has been delivered since the last heartbeat, and {_waiting(now.pending)}"
     if is_old:
         return Health.AMBER, _old_backlog(now)
     return Health.GREEN, f"no problems; {now.pending} pending"
@@ -101,7 +101,7 @@ class ReportedProblem:
 
 @dataclass(frozen=True, slots=True)
 class ProblemNotice:
-    """A message for IEM about a problem; `reported` is to be remembered once IEM has it."""
+    """A message for IEM about a problem; `reported` is stored once IEM has received it."""
 
     problem: HealthProblem
     text: str
@@ -123,7 +123,7 @@ class _ProblemState:
 def find_notices(
     now: IntegrationHealth, reported: Mapping[HealthProblem, ReportedProblem], backlog_age: float
 ) -> Iterator[ProblemNotice]:
-    """Yield what is new about each problem: a thousand dead letters are one notice with a count. `backlog_age` in seconds.
+    """Yield a notice for each problem that is new, changed or over; for dead letters one with a count. `backlog_age` in seconds.
 
     A problem that begins and ends repeatedly is reported at most once per `MIN_NOTICE_INTERVAL`.
     """

@@ -32,7 +32,7 @@ class RecordPaths:
         example="sys_class_name",
     )
     number: tuple[FieldPath, ...] = key(
-        Kind.PATHS, "the ticket's number, for people", default=Presence.FROM_SOURCE, example="number"
+        Kind.PATHS, "the ticket's number, as people know it", default=Presence.FROM_SOURCE, example="number"
     )
     version: tuple[FieldPath, ...] = key(
         Kind.PATHS,
@@ -165,7 +165,7 @@ class PublishBlock:
     """What the relay publishes about itself to IEM."""
 
     heartbeat: float | None = key(
-        Duration("10s", "1d"), "interval at which the adapter health is published", default=None, example="5m"
+        Duration("10s", "1d"), "interval at which the adaptor health is published", default=None, example="5m"
     )
     metrics: float | None = key(
         Duration("10s", "1d"), "interval at which metrics are published", default=None, example="5m"
@@ -180,7 +180,7 @@ class PublishBlock:
     )
     backlog_age: float = key(
         Duration("1m", "7d"),
-        "a pending delivery older than this makes the health Amber, and an event",
+        "age of the oldest pending delivery from which the health is Amber and an event is published",
         default="15m",
     )
 

@@ -16,7 +16,7 @@ from relay.core.units import parse_duration
 
 
 class Kind(StrEnum):
-    """What the value of a key is; the text describes it in the reference. `relay.mapping_files` has a reader for each kind."""
+    """The kinds of values that keys have, as the reference names them. `relay.mapping_files` has a reader for each kind."""
 
     TEXT = "text"
     TEXT_OR_REFERENCE = "text or reference"
@@ -49,26 +49,26 @@ class Choice:
 class Duration:
     """Seconds, written as `30s`, `10m`, `24h` or `30d`, within bounds."""
 
-    least: str
-    most: str
+    minimum: str
+    maximum: str
 
     @property
     def bounds(self) -> str:
         """The bounds in words."""
-        return f"{self.least} to {self.most}"
+        return f"{self.minimum} to {self.maximum}"
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
     """A whole number within bounds."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
     @property
     def bounds(self) -> str:
         """The bounds in words."""
-        return f"{self.least} to {self.most}"
+        return f"{self.minimum} to {self.maximum}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ AnyKind = Kind | Choice | Duration | Range | Block | ListOf
 
 
 class Presence(Enum):
-    """What holds for a key that has no default of its own."""
+    """How a key without a default of its own is treated."""
 
     REQUIRED = "required"
     #: The source's preset has the default.
@@ -108,9 +108,9 @@ class Key:
     #: As it would be written in a mapping file. With None as default the key can be left empty.
     default: Any | Presence
     example: Any
-    #: Where it differs from the name of the dataclass field.
+    #: The name in the mapping file, if it differs from the name of the dataclass field.
     name: str | None
-    #: Whether the key is part of how a service is reached: a change of it probes a parked integration at once.
+    #: Whether the key affects how a service is reached: a change of it probes a parked integration at once.
     access: bool
 
 

@@ -1,4 +1,4 @@
-"""What a mapping makes of a record: an update, an ignored record, or a rejection. See docs/reference/glossary.md."""
+"""The results of mapping a record: an update, an ignored record, or a rejection. See docs/reference/glossary.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TicketFields:
-    """What a record says about its ticket. Absent fields are None."""
+    """The fields of a record's ticket. Absent fields are None."""
 
     sys_id: str
     itsm_state: str

@@ -38,14 +38,14 @@ class OrphanReason(RowEnum):
     UNUSABLE = (
         "mapping_unusable",
         OrphanRow(
-            explanation="has errors in its mapping file; deliveries resume when they are corrected",
+            explanation="has faults in its mapping file; deliveries resume when they are corrected",
             advice="correct its mapping file: see `relay mappings check`",
         ),
     )
     REMOVED = (
         "mapping_removed",
         OrphanRow(
-            explanation="has no mapping file; deliveries resume when there is one",
+            explanation="has no mapping file; deliveries resume when it has one",
             advice="restore its mapping file",
         ),
     )

@@ -1,6 +1,6 @@
 """What an answer of IEM means for the delivery: see docs/iem/response-handling.md.
 
-No module but this one and its table, `reasons`, interprets an HTTP status of IEM.
+Only this module and its table, `reasons`, interpret the HTTP statuses of IEM.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RUNNING = "API is running"
 
 @dataclass(frozen=True, slots=True)
 class IemAnswer:
-    """What matters of IEM's answer to a request. `status` None: there was no answer."""
+    """The relevant parts of IEM's answer to a request. `status` None: there was no answer."""
 
     status: int | None
     #: The body's `message` (or `detail`), if the body was a JSON object that has one.
@@ -94,7 +94,7 @@ def classify_publish(answer: IemAnswer) -> Outcome | RefusedToken:
 
 
 def classify_healthcheck(answer: IemAnswer) -> Outcome:
-    """Return what the answer of the publish service's health check means (guide section 5). The call has no credential."""
+    """Return what the answer of the publish service's health check means (guide section 5). The call needs no credential."""
     outcome = _classify(answer, "token", RUNNING)
     return Park(Reason.ACCESS_DENIED) if isinstance(outcome, RefusedToken) else outcome
 

@@ -35,7 +35,7 @@ class ReasonRow:
     counts_as_down: bool = False
     #: Whether the relay drops the cached token.
     drops_token: bool = False
-    #: Whether IEM refuses the customer of this request, and perhaps no other customer.
+    #: Whether IEM refuses this customer only: it can accept requests for other customers.
     concerns_customer: bool = False
     probes: ProbeSchedule = WHILE_REFUSED
 
@@ -94,7 +94,7 @@ class Reason(RowEnum):
             summary="IEM reported a server error",
             cause="5xx",
             leads_to="retry",
-            advice="IEM has a fault: try again later, or ask the people who operate IEM",
+            advice="IEM has a fault: try again later, or ask the IEM administrators",
             counts_as_down=True,
         ),
     )
@@ -135,7 +135,7 @@ class Reason(RowEnum):
             cause="401 about the token, or any other 401: the relay fetches a new token and repeats the push at once. "
             "IEM refused the new token too",
             leads_to="park",
-            advice="IEM refuses a token that it just issued: ask the people who operate IEM whether its nodes share their keys",
+            advice="IEM refuses a token that it just issued: ask the IEM administrators whether its nodes share their keys",
             drops_token=True,
         ),
     )
@@ -155,7 +155,7 @@ class Reason(RowEnum):
             summary="IEM denied access",
             cause="403 `Access denied`, or any other 403",
             leads_to="park",
-            advice="ask the people who operate IEM to make the account an API user; check any web application firewall",
+            advice="ask the IEM administrators to make the account an API user; check any web application firewall",
         ),
     )
     INACTIVE_CUSTOMER = (
@@ -164,7 +164,7 @@ class Reason(RowEnum):
             summary="the customer is not active in IEM",
             cause="401 `Data has been sent for inactive customer`",
             leads_to="park",
-            advice="check iem.customer_id, or ask the people who operate IEM to activate the customer",
+            advice="check iem.customer_id, or ask the IEM administrators to activate the customer",
             refusal="Data has been sent for inactive customer",
             concerns_customer=True,
         ),
@@ -175,7 +175,7 @@ class Reason(RowEnum):
             summary="the API user is not associated with the customer in IEM",
             cause="401 `User is not associated with the customer`",
             leads_to="park",
-            advice="ask the people who operate IEM to associate the API user with the customer",
+            advice="ask the IEM administrators to associate the API user with the customer",
             refusal="User is not associated with the customer",
             concerns_customer=True,
         ),

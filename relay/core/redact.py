@@ -11,7 +11,7 @@ _MIN_LENGTH = 4
 
 
 def _in_base64(secret: bytes) -> list[str]:
-    """Return what the base64 of a text that contains `secret` contains, for each position in a group of three bytes.
+    """Return the base64 of `secret` as it appears inside a longer text, for each position in a group of three bytes.
 
     Characters at the ends that depend on the neighbouring bytes are left out.
     """

@@ -1,4 +1,4 @@
-"""When to try again: the retry schedule of a delivery, and the probe schedules of what is parked. Seconds."""
+"""When to try again: the retry schedule of a delivery, and the probe schedules while parked. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 from relay.core.mapping_blocks import RetryBlock
 
-#: Jitter: a delay is lengthened or shortened by up to this part, so that deliveries that failed together do not return together.
+#: Jitter: a delay is lengthened or shortened by up to this fraction: deliveries that failed together are not retried together.
 JITTER = 0.2
-#: A 404 is retried for this long from the first one: IEM may not know the ticket yet.
+#: A 404 is retried for this long after the first one: perhaps IEM does not know the ticket yet.
 NOT_FOUND_PATIENCE = 600.0
 #: Failures in a row, of those that count as down, after which the integration is parked as `down`.
 FAILURES_TO_PARK = 5
 #: Different tickets in a row that IEM does not know, after which the integration is parked as `not_found`.
 UNKNOWN_TICKETS_TO_PARK = 5
-#: Attempts at one delivery that may raise an exception before it is given up: a bug is not retried like an outage.
+#: Attempts at one delivery that can raise an exception before it is given up: a bug is not retried like an outage.
 BUGS_TO_DIE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeSchedule:
-    """Waits between the probes of something that is parked: `first`, then doubling up to `most` (seconds)."""
+    """Waits between the probes of a parked integration or its lookups: `first`, then doubling up to `most` (seconds)."""
 
     first: float
     most: float

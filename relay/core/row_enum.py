@@ -11,7 +11,7 @@ class RowEnum(StrEnum):
 
     row: Any
 
-    # The default is for the type checker alone: it takes a lookup by value, `Reason("bug")`, for a call of this method.
+    # The default is for the type checker alone, which treats a lookup by value, `Reason("bug")`, as a call of this method.
     def __new__(cls, value: str, row: Any = None) -> Self:
         """Make a member that equals `value`, with its row.
 

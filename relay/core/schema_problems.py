@@ -1,4 +1,4 @@
-"""What marshmallow finds wrong with a body, as one phrase for each problem."""
+"""Describes the errors that marshmallow finds in a body, with one phrase for each."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class _RemainingRecords:
         record = next(self._records, None)
         if record is not None and record.get("integration") != self._integration and self.foreign is None:
             record_id = str(record["id"])
-            sentence = f"record {record_id} names another integration than {self._integration}"
+            sentence = f"record {record_id} names an integration other than {self._integration}"
             self.foreign = TrailFinding("edited", record_id, sentence)
         return record
 
@@ -135,7 +135,7 @@ def _check_link(
         return TrailFinding(
             "seal",
             "",
-            f"seal {seal.number} was made without a key, but the previous seal with one: the chain was made again",
+            f"seal {seal.number} was made without a key, but the previous seal with one: the chain was recreated",
         )
     return _check_mac(seal, keys, f"seal {seal.number}")
 
@@ -156,7 +156,7 @@ def _check_mac(sealed: Seal | Anchor, keys: Mapping[str, SealingKey], what: str)
 def _check_place(sealed: Seal | Anchor, integration: str) -> TrailFinding | None:
     what = f"seal {sealed.number}" if isinstance(sealed, Seal) else "the anchor"
     if sealed.integration != integration:
-        return TrailFinding("seal", "", f"{what} belongs to another integration than {integration}")
+        return TrailFinding("seal", "", f"{what} belongs to an integration other than {integration}")
     if isinstance(sealed, Seal) and not sealed.records:
         return TrailFinding("seal", "", f"{what} lists no records: it is damaged")
     return None
@@ -190,7 +190,7 @@ def _compare(seal: Seal, records: Sequence[AuditRecord]) -> TrailFinding | None:
 def _kind_of(
     actual: _Entry | None, expected: _Entry | None, extra: Counter[_Entry], missing: Counter[_Entry]
 ) -> tuple[FindingKind, str]:
-    """Return what happened to which record: the trail has `actual` where `expected` was sealed."""
+    """Return the kind of the difference and the record's id: the trail has `actual` where `expected` was sealed."""
     extra_digests, missing_digests = {digest for _, digest in extra}, {digest for _, digest in missing}
     if actual is not None and expected is not None and actual[0] == expected[0] and expected in missing:
         return ("moved" if actual[1] in missing_digests or expected[1] in extra_digests else "edited"), expected[0]

@@ -23,7 +23,7 @@ _URL = re.compile(URL)
 def check_url(url: str) -> str | None:
     """Return what is wrong with a base URL that credentials are sent to, or None. The text does not quote the URL."""
     if re.search(r"[\s\x00-\x1f\x7f]", url):
-        return "a URL must not contain blanks, line breaks or control characters"
+        return "a URL must not contain spaces, line breaks or control characters"
     try:
         parts = urlsplit(url)
         _ = parts.port

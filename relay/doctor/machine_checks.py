@@ -60,10 +60,10 @@ def check_web(settings: Settings, environ: Mapping[str, str], *, must_run: bool)
 
 
 def check_journal(settings: Settings) -> Finding:
-    """Check the folder where web keeps webhooks while Redis is away."""
+    """Check the folder where web keeps webhooks while Redis is unavailable."""
     folder = settings.journal
     if folder is None:
-        says = "off: while Redis is away, webhooks are answered 503, and ServiceNow does not send them again"
+        says = "off: while Redis is unavailable, webhooks are answered 503, and ServiceNow does not send them again"
         return Finding.warn("journal", says, "set RELAY_JOURNAL to a folder on a local disk")
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         says = f"{folder} is not a folder that {os.environ.get('USER') or 'this user'} can write to"

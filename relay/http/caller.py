@@ -178,7 +178,7 @@ def _read_date(text: str | None) -> float | None:
 
 
 def _describe(error: Exception) -> str:
-    """Return the kind of failure and its innermost cause. The full text could contain the URL and more, so it is not used."""
+    """Return the kind of failure and its innermost cause. The full text is not used: it can contain the URL and more."""
     causes: list[BaseException] = [error]
     # The exceptions of requests are OSErrors too; the innermost exception has the cause.
     while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None and inner not in causes:

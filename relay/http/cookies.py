@@ -1,4 +1,4 @@
-"""The cookies of one session. Each call is given them; connections keep none."""
+"""The cookies of one session. They are passed to each call; connections keep none."""
 
 from __future__ import annotations
 

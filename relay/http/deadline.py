@@ -43,7 +43,7 @@ def _time_left() -> float:
 
 
 def _limit(sock: socket.socket) -> None:
-    """Make the next call on `sock` end at the deadline. Setting a timeout costs a system call, so a close one is kept."""
+    """Make the next call on `sock` end at the deadline. Setting a timeout costs a system call, so a similar one is kept."""
     left, set_before = _time_left(), sock.gettimeout()
     if set_before is None or abs(set_before - left) > _TOLERANCE:
         sock.settimeout(left)

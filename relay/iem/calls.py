@@ -42,7 +42,7 @@ class GrantedToken:
 
 
 class IemClient:
-    """Calls IEM with one account. No method raises for what IEM answers: `core.outcomes` classifies the answers."""
+    """Calls IEM with one account. No answer of IEM raises an exception: `core.outcomes` classifies the answers."""
 
     def __init__(self, caller: Caller, credentials: Credentials) -> None:
         self._caller = caller

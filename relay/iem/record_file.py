@@ -61,7 +61,7 @@ def _refuse_constant(name: str) -> None:
 
 def _check(place: str, value: Any, publication: Publication, customer_id: str) -> FileRecord:
     if isinstance(value, RecursionError):
-        return FileRecord(place, {}, ("not JSON: nested too deep",))
+        return FileRecord(place, {}, ("not JSON: nested too deeply",))
     if isinstance(value, json.JSONDecodeError):
         return FileRecord(place, {}, (f"not JSON: {value.msg} at line {value.lineno}, column {value.colno}",))
     if isinstance(value, ValueError):

@@ -61,9 +61,9 @@ def metrics(subject: ReportSubject, now: IntegrationHealth, before: AttemptCount
     recent = now.counts.since(before)
     latency = recent.latency_ms / recent.delivered if recent.delivered else 0.0
     values = {
-        "delivered": (recent.delivered, "deliveries that IEM accepted since the last report"),
+        "delivered": (recent.delivered, "deliveries that IEM has accepted since the last report"),
         "retried": (recent.retried, "attempts that will be retried, since the last report"),
-        "dead": (recent.dead, "deliveries that were given up since the last report"),
+        "dead": (recent.dead, "deliveries that have been given up since the last report"),
         "backlog": (now.pending, "pending deliveries"),
         "oldest_pending_seconds": (now.oldest_ms // 1000, "how long the oldest pending delivery has waited"),
         "latency_ms": (round(latency), "average time from acceptance to Success, since the last report"),
@@ -82,7 +82,7 @@ def event(subject: ReportSubject, notice: ProblemNotice, at: int) -> Event:
 
 
 def entity(subject: ReportSubject, at: int) -> Entity:
-    """Return the entity that stands for the relay's work for this integration."""
+    """Return the entity that represents the relay's work for this integration."""
     return Entity(
         custcol={
             "Category": "Integration",
@@ -98,7 +98,7 @@ def entity(subject: ReportSubject, at: int) -> Entity:
 
 
 def service(subject: ReportSubject) -> Service:
-    """Return the service that stands for the relay's work for this integration; it depends on that entity."""
+    """Return the service that represents the relay's work for this integration; it depends on that entity."""
     return Service(
         servicename=f"{subject.source} to IEM ({subject.integration})",
         service_entity_mapping=[{"entityid": subject.entity_id}],

@@ -41,7 +41,7 @@ class Attempt:
 
 
 class IemService:
-    """Pushes and publishes. Thread-safe. No method raises for what IEM answers: it is in the outcome of the attempt.
+    """Pushes and publishes. Thread-safe. No answer of IEM raises an exception: the attempt has its outcome.
 
     An attempt makes at most three requests of `timeout` seconds each. Later attempts are up to the caller.
     """
@@ -78,7 +78,7 @@ class IemService:
         )
 
     def publish(self, publication: Publication, body: Mapping[str, Any], *, deadline: float | None = None) -> Attempt:
-        """Publish one body (guide section 5). `Delivered` means that IEM has queued it; IEM may show it later.
+        """Publish one body (guide section 5). `Delivered` means that IEM has queued it; IEM can show it later.
 
         Raises:
             RequestBodyError: the body is not as the guide describes it. Nothing was sent.

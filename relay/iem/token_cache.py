@@ -1,4 +1,4 @@
-"""The access token that all processes share. One of them fetches it, the others wait."""
+"""The access token that all processes share. One process fetches it; the others wait."""
 
 from __future__ import annotations
 

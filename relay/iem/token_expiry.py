@@ -14,7 +14,7 @@ _MARGIN_PART = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TokenLife:
-    """When a token expires, and from when on it is replaced."""
+    """When a token expires, and when it is due to be replaced."""
 
     expires_at: float
     renew_at: float

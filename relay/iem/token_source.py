@@ -27,7 +27,7 @@ class TokenUnavailable:
 
 
 class TokenSource(Protocol):
-    """Provides the token of one account, and learns how IEM received it."""
+    """Provides the token of one account, and is informed whether IEM accepted it."""
 
     def get(self, *, deadline: float, is_probe: bool = False) -> str | TokenUnavailable:
         """Return the token. Without a token, fetch one before `deadline` on the monotonic clock."""
@@ -43,7 +43,7 @@ class TokenSource(Protocol):
 
 
 class ProcessToken:
-    """A token of this process only. Thread-safe: one thread fetches, the others wait."""
+    """A token of this process only. Thread-safe: one thread fetches it; the others wait."""
 
     def __init__(self, client: IemClient, *, timeout: float, clock: Clock) -> None:
         """`timeout`: of one fetch (seconds)."""

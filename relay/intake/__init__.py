@@ -1,1 +1,1 @@
-"""A webhook until it is stored: accept, the intake journal, and the drainer that moves the journal into Redis."""
+"""What happens to a webhook until it is stored: accept, the intake journal, and the drainer that moves the journal into Redis."""

@@ -19,7 +19,7 @@ from relay.store.submissions import Submission, Verdict, encode_submissions
 
 #: Senders get an answer within 2 s, even if Redis or the journal's disk hangs: the time to store a webhook (ms).
 _STORE_WITHIN = 1_900
-#: The journal's share of that time (seconds): at least, if Redis was tried before; at most, if Redis is tried afterwards.
+#: The journal's share of that time (seconds): the minimum if Redis was tried before, the maximum if it is tried afterwards.
 _MIN_JOURNAL, _MAX_JOURNAL_FIRST = 0.25, 0.8
 #: Redis is tried after the journal only if this much time is left (seconds).
 _MIN_REDIS = 1.0
@@ -121,7 +121,7 @@ class Intake:
 
 
 def _journaled(submission: Submission) -> Verdict:
-    """Return the verdict on a record in the journal: only that on a rejection is known."""
+    """Return the verdict on a record in the journal: only a rejection is already known."""
     return Verdict("rejected" if isinstance(submission.mapped, Rejected) else "journaled", submission.id)
 
 

@@ -19,7 +19,7 @@ from relay.store.delivery_queue import DeliveryQueue
 _LOG = logging.getLogger("relay.journal")
 
 _LOCK = "drain.lock"
-#: Interval between two looks at an empty journal (seconds).
+#: Interval between checks of an empty journal (seconds).
 _DRAIN_EVERY = 0.5
 #: Maximum number of entries, and of records, in one step.
 _MAX_ENTRIES, _MAX_RECORDS = 100, 500
@@ -74,7 +74,7 @@ class Drainer:
         return total
 
     def _turn(self) -> bool:
-        """Drain if this process has the lock. Return whether there may be more."""
+        """Drain if this process has the lock. Return whether there can be more."""
         try:
             return self._has_lock() and self.drain() > 0
         except (JournalError, OSError) as error:
@@ -116,6 +116,6 @@ class Drainer:
 
 
 def _one_step(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return the first entries, as many as one step may hold, but at least one."""
+    """Return the first entries, as many as one step can hold, but at least one."""
     totals = accumulate(len(entry.records) for entry in entries)
     return entries[: max(1, sum(total <= _MAX_RECORDS for total in totals))]

@@ -1,4 +1,4 @@
-"""The intake journal: webhooks that web accepted while Redis was away, on the local disk until Redis has them.
+"""The intake journal: webhooks that web accepted while Redis was unavailable, on the local disk until Redis has them.
 
 All web processes of a machine share one file. The drainer removes entries in the order in which they arrived.
 """
@@ -59,7 +59,7 @@ class Journal:
         self._writer.append(row, timeout=timeout)
 
     def has_entries(self, integration: str) -> bool:
-        """Return whether `integration` has entries. False as well if the file cannot be read: then only Redis counts."""
+        """Return whether `integration` has entries. False if the file cannot be read: then only Redis counts."""
         try:
             with self._file.transaction() as connection:
                 found = connection.execute("SELECT 1 FROM entries WHERE integration = ? LIMIT 1", (integration,))

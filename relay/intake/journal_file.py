@@ -102,7 +102,7 @@ class JournalFile:
         return None
 
     def close(self) -> None:
-        """Close the connections of all threads. No thread may use the file any more."""
+        """Close the connections of all threads. No thread can use the file after that."""
         while self._opened:
             self._opened.popitem()[0].close()
 

@@ -1,4 +1,4 @@
-"""The only package that knows Redis. This table lists every key that the relay writes.
+"""The only package that uses Redis. This table lists every key that the relay writes.
 
 All keys of an integration begin with `relay:{<integration>}:`. The braces make a hash tag: all these keys are in one cluster slot, so that
 one script can use them all. Lua scripts write most of them; their names are in the column "written by".
@@ -33,7 +33,7 @@ one script can use them all. Lua scripts write most of them; their names are in 
 
 Keys without a hash tag: `relay:integrations` (set: integrations that have records), `relay:workers` (zset: worker id → latest heartbeat,
 Unix ms) and `relay:probe` (written by the readiness check). Scripts publish the name of an integration that has work on the channel
-`relay:wake`. This is a hint: workers also look on their own.
+`relay:wake`. This is a hint: workers also poll.
 
 Fields of a delivery's record: what the update says (`sys_id number table itsm_state iem_state version updated_at resolved_by`); its origin
 (`mapping from created_at`; `via`: the fields that were not read by their first path, each with the path's number); its status (`status

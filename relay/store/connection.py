@@ -120,7 +120,7 @@ class Connection:
     def _guard(self, action: Callable[[Client], Any]) -> Any:
         began = time.monotonic()
         if began < self._cooldown_ends:
-            raise StoreUnavailableError("Redis: no answer in time a moment ago, so it is not called again yet")
+            raise StoreUnavailableError("Redis: it did not answer in time a moment ago, so it is not called again yet")
         try:
             try:
                 return action(self._connected())
@@ -189,7 +189,7 @@ def _sha_of(script: str) -> str:
 def _make_client(url: str, address: MultiHostAddress | None, timeout: float, connect_timeout: float) -> Client:
     options: dict[str, Any] = {
         "decode_responses": True,
-        # The relay writes UTF-8 only. What others wrote is shown with replacement characters, and raises nothing.
+        # The relay writes UTF-8 only. Text of other programs is shown with replacement characters, and raises no exception.
         "encoding_errors": "replace",
         "protocol": 2,
         "socket_timeout": timeout,
@@ -203,7 +203,7 @@ def _make_client(url: str, address: MultiHostAddress | None, timeout: float, con
     if address.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         return cast("Client", RedisCluster(startup_nodes=nodes, **options, **_DIRECT))
-    # If every sentinel hangs, asking all of them takes as long as one connection may take.
+    # If every sentinel hangs, asking all of them takes as long as one connection can take.
     sentinel_timeout = connect_timeout / len(address.hosts)
     sentinel = Sentinel(
         list(address.hosts),

@@ -37,9 +37,9 @@ _LIMITS = json.dumps(
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """How many expired records were removed, how many failures over the cap, and how many records of all kinds are left."""
+    """How many records were removed because they expired or exceeded the cap, and how many records of all kinds are left."""
 
-    gone: int
+    expired: int
     #: Dead letters and rejections.
     over_cap: int
     left: int
@@ -117,19 +117,19 @@ class DeliveryQueue:
         return list(self._connection.run("settle", self._key, [now, _LIMITS, *attempts]))
 
     def sweep(self, *, cap: int, now: int) -> SweepResult:
-        """Remove what was finished longer than the retention ago, up to a thousand records of each kind.
+        """Remove records that were finished longer ago than the retention, up to a thousand of each kind.
 
         Keeps no more than `cap` dead letters, and no more than `cap` rejections.
         """
         first_kept_id = first_id_at(now - self._retention + 1)
         arguments: list[str | int] = [now, self._retention, _SWEEP_LIMIT, cap, first_kept_id]
-        gone, over_cap, left = self._connection.run("sweep", self._key, arguments)
-        return SweepResult(gone, over_cap, left)
+        expired, over_cap, left = self._connection.run("sweep", self._key, arguments)
+        return SweepResult(expired, over_cap, left)
 
     def reclaim(
         self, consumer: str, *, min_idle: int, now: int, gone_after: int = _CONSUMER_GONE_AFTER
     ) -> tuple[int, int]:
-        """Put back what workers took and never settled; returns how many, and how many queue entries were missing.
+        """Put back deliveries that workers took and never settled; returns how many, and how many queue entries were missing.
 
         Removes other consumers that have nothing and were silent for `gone_after` milliseconds.
         """

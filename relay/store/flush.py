@@ -55,7 +55,7 @@ class FlushWatch:
                     "Redis: the write did not reach its disk in time: the server is slow or its disk is busy"
                 )
             before, state = state, self._connection.call("EVAL", _LOOK, 1, self._key)
-            # What 'goes' can be ours, or what others wrote a moment ago. By the next answer it is written, or Redis refused it
+            # The write that 'goes' can be ours or another client's. By the next answer it is written, or Redis has refused it
             # and holds it back.
             if state == "nothing" or before == state == "goes":
                 return

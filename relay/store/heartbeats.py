@@ -1,4 +1,4 @@
-"""What readiness and metrics read: the heartbeats of the workers, the backlogs, and whether Redis accepts writes."""
+"""The data for readiness and metrics: the heartbeats of the workers, the backlogs, and whether Redis accepts writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from relay.core.ids import id_time
 from relay.store.connection import Connection
 from relay.store.keys import READINESS_PROBE, WORKERS, key
 
-#: If there was no heartbeat for this long (ms), no worker is running.
+#: Without a heartbeat for this long (ms), no worker counts as running.
 SILENT_AFTER = 15_000
 #: A worker without a heartbeat for this long is forgotten (ms).
 _FORGET_AFTER = 600_000
@@ -17,7 +17,7 @@ _FORGET_AFTER = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for one integration. Times in Unix milliseconds."""
+    """The backlog of one integration. Times in Unix milliseconds."""
 
     integration: str
     pending: int

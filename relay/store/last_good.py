@@ -20,7 +20,7 @@ class LastGoodMappings:
         self._connection.call("SET", key(integration, "mapping:good"), text)
 
     def expire(self, integration: str) -> None:
-        """Expire the version of a removed file in a day, unless one is saved until then: a deployment can put the file back."""
+        """Expire the version of a removed file in a day, unless a new one is saved before: a deployment can restore the file."""
         self._connection.call("EXPIRE", key(integration, "mapping:good"), _EXPIRES_AFTER)
 
     def load(self, integration: str) -> str | None:

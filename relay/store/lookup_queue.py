@@ -1,4 +1,4 @@
-"""The lookups of resolvers in Virima: which wait, which process does them, and a cache of their results."""
+"""The lookups of resolvers in Virima: which ones wait, which process runs them, and a cache of their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the relay has published to IEM about an integration, and which process publishes it."""
+"""The memory of what the relay has published to IEM about an integration, and the lease of the process that publishes."""
 
 from __future__ import annotations
 

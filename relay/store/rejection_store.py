@@ -70,7 +70,7 @@ class RejectionStore:
                 return
 
     def discard(self, integration: str, rejection_ids: Sequence[str], *, actor: str, why: str, now: int) -> int:
-        """Close rejections for good; returns how many of them were kept until now."""
+        """Close rejections for good; returns how many of them existed."""
         arguments: list[str | int] = [now, actor, why, *rejection_ids]
         return int(self._connection.run("discard", key(integration, "queue"), arguments))
 

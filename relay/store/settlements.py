@@ -1,4 +1,4 @@
-"""What a worker takes from the queue, and the result that it writes back after an attempt.
+"""The deliveries that a worker takes from the queue, and the results that it writes back after attempts.
 
 `encode_settlement` writes the JSON object that `lua/settle.lua` reads.
 """

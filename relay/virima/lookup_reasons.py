@@ -43,7 +43,7 @@ class LookupReason(RowEnum):
         "server_error",
         LookupRow(
             cause="Virima answered with 5xx",
-            advice="Virima has a fault: try again later, or ask the people who operate Virima",
+            advice="Virima has a fault: try again later, or ask the Virima administrators",
             parks="in_a_row",
             counts_as_down=True,
             probes=WHILE_DOWN,
@@ -82,7 +82,7 @@ class LookupReason(RowEnum):
     REFUSED = (
         "refused",
         LookupRow(
-            cause="the service account is logged in, but must not impersonate",
+            cause="the service account is logged in, but is not allowed to impersonate",
             advice="Virima accepted the service account's login, but refused this call: allow the account to impersonate "
             "users, or set virima.lookup to session",
             parks="in_a_row",
@@ -127,7 +127,7 @@ class LookupReason(RowEnum):
         "another_user",
         LookupRow(
             cause="Virima answered with a user other than the requested one",
-            advice="Virima answered with a user other than the requested one: report it to the people who operate Virima",
+            advice="Virima answered with a user other than the requested one: report it to the Virima administrators",
         ),
     )
     NO_EMAIL = (

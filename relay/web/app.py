@@ -78,7 +78,7 @@ def _begin_request() -> None:
     request_id = request.headers.get("X-Request-ID", "")
     g.request_id = request_id if _VALID_REQUEST_ID.fullmatch(request_id) else secrets.token_hex(8)
     if request.path.startswith("//"):
-        raise NotFound  # werkzeug would read one slash, but a proxy that allows only some paths may not
+        raise NotFound  # werkzeug would read one slash, but a proxy that allows only some paths can see two
 
 
 def _finish_request(response: Response) -> Response:
@@ -136,5 +136,5 @@ def _http_error(error: HTTPException) -> Response:
 def _internal_error(error: Exception) -> Response:
     """Handle a bug, the only broad handler in web: the log gets the traceback, the sender is asked to try again."""
     _LOG.error("internal error while answering a request", exc_info=error)
-    detail = f"Send the request again. The relay's log has the error under request_id {g.get('request_id')}"
+    detail = f"Send the request again. The relay's log has the traceback under request_id {g.get('request_id')}"
     return problem(ProblemError(500, detail))

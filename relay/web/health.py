@@ -15,7 +15,7 @@ from relay.web.store_monitor import StoreMonitor, StoreSnapshot
 
 #: Deliveries are stalled if the oldest pending one is older than this, whether or not workers send heartbeats (ms).
 _STALLED_AFTER = 300_000
-#: The share of a limit from which a warning is reported, before webhooks are refused or dead letters are dropped.
+#: The share of a limit from which a warning is reported, before webhooks are refused or dead letters are deleted.
 _WARN_FROM = 0.8
 _BY_SEVERITY = ("pass", "warn", "fail")
 
@@ -80,7 +80,11 @@ def _check_journal(snapshot: StoreSnapshot) -> dict[str, Any]:
     if journal.fault:
         return {"status": "fail" if snapshot.fault else "warn", **found, "output": journal.fault}
     if journal.entries:
-        return {"status": "warn", **found, "output": "they are moved to Redis, in order, as soon as it accepts writes"}
+        return {
+            "status": "warn",
+            **found,
+            "output": "the webhooks are moved to Redis, in order, as soon as it accepts writes",
+        }
     return {"status": "pass", **found}
 
 
@@ -120,7 +124,7 @@ def _check_workers(snapshot: StoreSnapshot, settings: Settings) -> dict[str, Any
     if age is None or age > SILENT_AFTER:
         complaints.append(f"no worker has sent a heartbeat for {SILENT_AFTER // 1000} s: start `relay worker`")
     elif oldest is not None and snapshot.at - oldest > _STALLED_AFTER:
-        complaints.append("deliveries are stalled: the oldest is more than five minutes old, see the workers' log")
+        complaints.append("deliveries are stalled: the oldest is more than five minutes old; see the workers' log")
     return {
         "status": "warn" if complaints else "pass",
         "componentType": "component",
@@ -135,8 +139,8 @@ def _check_workers(snapshot: StoreSnapshot, settings: Settings) -> dict[str, Any
 def _nearly_full(backlog: Backlog, settings: Settings) -> list[str]:
     counts = (
         ("pending deliveries", backlog.pending, settings.max_pending, "RELAY_MAX_PENDING", "webhooks are answered 503"),
-        ("dead letters", backlog.dead, settings.max_dead, "RELAY_MAX_DEAD", "the oldest are dropped"),
-        ("rejections", backlog.rejections, settings.max_dead, "RELAY_MAX_DEAD", "the oldest are dropped"),
+        ("dead letters", backlog.dead, settings.max_dead, "RELAY_MAX_DEAD", "the oldest are deleted"),
+        ("rejections", backlog.rejections, settings.max_dead, "RELAY_MAX_DEAD", "the oldest are deleted"),
     )
     return [
         f"{backlog.integration} has {count} {what}: at {limit} ({setting}) {consequence}"

@@ -15,7 +15,7 @@ from flask import request
 from relay.web.addresses import read_address
 from relay.web.responses import ProblemError
 
-#: How many refusals one address gets within how many seconds before the answer is 429. Each web process counts its own.
+#: The number of refusals for one address within the window (seconds) before the answer is 429. Each web process counts its own.
 MAX_REFUSALS, WINDOW = 1000, 60.0
 #: How many addresses are remembered. The oldest are forgotten first.
 _MAX_ADDRESSES = 10_000

@@ -78,7 +78,7 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
             status = _status_of(parts, name, delivery_id) if is_id(delivery_id) else None
         except StoreUnavailableError as error:
             g.fault = str(error)
-            detail = "The delivery cannot be looked up now. Ask again later"
+            detail = "The delivery cannot be looked up now. Try again later"
             raise ProblemError(503, detail, kind="store-unavailable", headers=_RETRY_SOON) from None
         if status is None:
             raise ProblemError(404, f"The integration {name} has no delivery {delivery_id[:64]}", kind="not-found")
@@ -119,7 +119,7 @@ def _find_integration(catalogue: Catalogue, name: str) -> Integration:
     if file is None:
         raise ProblemError(404, f"There is no integration {name[:64]}", kind="not-found")
     if file.integration is None:
-        detail = f"The mapping file of {name} has errors. `relay mappings check` on the relay's machine lists them"
+        detail = f"The mapping file of {name} has faults. `relay mappings check` on the relay's machine lists them"
         raise ProblemError(503, detail, kind="mapping-unusable", headers=_RETRY_LATER)
     if not file.integration.enabled:
         raise ProblemError(404, f"The integration {name} is disabled", kind="not-found")
@@ -166,7 +166,7 @@ def _check_rate(rate_limiter: RateLimiter, integration: Integration, now: int) -
         return
     with suppress(StoreUnavailableError):
         if wait := rate_limiter.take(integration.name, integration.rate_limit, now=now):
-            detail = f"More than {integration.rate_limit} webhooks per second. Send it again later"
+            detail = f"Rate limit exceeded: {integration.rate_limit} webhooks per second. Send the webhook again later"
             raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 
 

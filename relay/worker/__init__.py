@@ -1,1 +1,1 @@
-"""A delivery until it is finished: the loop, its lanes, resolver lookups, publishing to IEM, sealing and maintenance."""
+"""What happens to a delivery until it is finished: the loop, its lanes and maintenance. Also lookups, publishing and sealing."""

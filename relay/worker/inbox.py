@@ -30,7 +30,7 @@ class LanesChanged:
 class WakeUp:
     """An integration has new deliveries."""
 
-    #: None if any integration may have.
+    #: None if it can be any integration.
     integration: str | None
 
 

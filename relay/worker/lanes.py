@@ -58,7 +58,7 @@ class LaneSet:
         return sum(lane.in_flight for lane in self._all())
 
     def update(self, changed: Sequence[Lane], removed: Collection[str]) -> None:
-        """Put `changed` in the place of their integrations' lanes, and drop the lanes of the integrations `removed`."""
+        """Replace the lanes of the integrations of `changed`, and drop the lanes of the integrations `removed`."""
         for name in {*removed, *(lane.integration.name for lane in changed)}:
             if lane := self.current.pop(name, None):
                 self._replaced.append(lane)

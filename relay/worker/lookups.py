@@ -1,7 +1,7 @@
 """The use case: look up in Virima who resolved a ticket, after its delivery was accepted and without delaying it.
 
-Lookups have their own threads; they share only Redis with the deliveries. At any time one process asks for a person, and the
-result is used by all processes for a while.
+Lookups have their own threads; they share only Redis with the deliveries. One process at a time asks for a person, and all
+processes use the result for a while.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Lookups:
         try:
             contain(ask, record_bug, what=f"a lookup for {lane.integration}")
         except StoreUnavailableError:
-            log(_LOG, logging.WARNING, "Redis is away: a lookup will be repeated", integration=lane.integration)
+            log(_LOG, logging.WARNING, "Redis is unavailable: a lookup will be repeated", integration=lane.integration)
         finally:
             self._count(lane, -1)
             with suppress(StoreUnavailableError):

@@ -1,7 +1,7 @@
 """The delivery loop of a worker: take, attempt, settle; and finish what is in flight when it is stopped.
 
 One thread, the loop, uses the queues. A pool of threads makes the attempts, and puts their results into the inbox. While Redis
-is away the loop waits; it keeps the results, and settles them when Redis is back. Clock and pool are passed in, so that a
+is unavailable, the loop waits; it keeps the results, and settles them later. Clock and pool are passed in, so that a
 simulation can run the loop turn by turn.
 """
 
@@ -191,7 +191,7 @@ class Worker:
         try:
             self._maintenance.retire()
         except StoreUnavailableError:
-            log(_LOG, logging.WARNING, "Redis is away while the worker stops")
+            log(_LOG, logging.WARNING, "Redis is unavailable while the worker stops")
         log(_LOG, logging.INFO, "worker stopped", worker=self._name, left_in_flight=unfinished or None)
         return unfinished == 0
 

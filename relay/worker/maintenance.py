@@ -1,4 +1,4 @@
-"""What a worker does at intervals, apart from delivering: heartbeats, reclaiming, and sweeping."""
+"""The periodic tasks of a worker: heartbeats, reclaiming, and sweeping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BEAT_EVERY, _RECLAIM_EVERY, _SWEEP_EVERY = 2.0, 5.0, 30.0
 
 
 class Maintenance:
-    """Sends heartbeats, takes back the deliveries of lost workers, and removes old records."""
+    """Sends heartbeats, reclaims the deliveries of lost workers, and removes old records."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Maintenance:
         name = lane.integration.name
         if put_back:
             metrics.RECLAIMED.labels(name).inc(put_back)
-            log(_LOG, logging.WARNING, "took back deliveries of a lost worker", integration=name, count=put_back)
+            log(_LOG, logging.WARNING, "reclaimed deliveries of a lost worker", integration=name, count=put_back)
             lane.due_at = 0.0
         if missing:
             metrics.MISSING_ENTRIES.labels(name).inc(missing)

@@ -25,12 +25,12 @@ class OrphanedIntegrations:
         self._registry = registry
         self._circuit = circuit
         self._queue_of = queue_of
-        #: Integrations that had no mapping file at the previous look.
+        #: Integrations that had no mapping file at the previous check.
         self._missing: set[str] = set()
 
     def park(self, now: int) -> Iterator[tuple[str, DeliveryQueue]]:
         """Park every orphaned integration, and return its queue, which still needs sweeping. `now` in Unix milliseconds."""
-        # The registry may have lost names: an operator can have emptied Redis since web registered them.
+        # The registry can have lost names: perhaps Redis was emptied since web registered them.
         self._registry.add(*(integration.name for integration in self._catalogue.usable() if integration.enabled))
         for name, reason in self._find().items():
             self._circuit.set_aside(name, reason, now=now)

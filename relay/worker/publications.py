@@ -1,4 +1,4 @@
-"""What the relay publishes to IEM about one integration: the messages, when each kind is due, and what is remembered of it."""
+"""What the relay publishes to IEM about one integration: the messages, when each kind is due, and what to remember."""
 
 from __future__ import annotations
 

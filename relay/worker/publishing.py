@@ -113,7 +113,7 @@ class Publisher:
         try:
             wait = contain(visit, lambda: _AFTER_BUG, what=f"publishing to IEM for {lane.name}")
         except StoreUnavailableError:
-            pass  # the delivery loop logs that Redis is away
+            pass  # the delivery loop logs that Redis is unavailable
         finally:
             with self._lock:
                 self._due_at[lane.name] = self._clock.monotonic() + wait
@@ -127,7 +127,7 @@ class Publisher:
         return lane.store.look(self._owner, for_ms=lease, now=self._clock.now_ms())
 
     def _publish_due(self, lane: PublishingLane) -> float:
-        """Publish the kinds that are due. Return the wait until the next look (seconds)."""
+        """Publish the kinds that are due. Return the wait until the next check (seconds)."""
         state = self._lease(lane)
         if state is None:
             return _STANDBY_EVERY
@@ -142,9 +142,9 @@ class Publisher:
         return _POLL_EVERY
 
     def _current_memory(self, lane: PublishingLane, state: PublicationState) -> Mapping[str, str]:
-        """Return what was published for the customer, without waits whose cause may be gone.
+        """Return what was published for the customer, without waits that may no longer be needed.
 
-        It may be gone if the account changed, or if a delivery has succeeded since.
+        A wait is no longer needed if the account has changed, or if a delivery has succeeded since.
         """
         memory, changes = dict(state.memory), {}
         current = {"customer": lane.subject.customer_id, "config": lane.config}
@@ -166,7 +166,7 @@ class Publisher:
             return False
         if kind is PublicationKind.TOPOLOGY and lane.subject not in self._introduced and f"{kind}:wait" not in memory:
             return True
-        # After a clock was set back, no kind may wait longer than its maximum.
+        # After a clock was set back, no kind waits longer than its maximum.
         ahead = int(memory.get(f"{kind}:next", "0")) - at
         return ahead <= 0 or ahead > 1000 * max(interval, REFUSED_MAX)
 
@@ -208,7 +208,7 @@ class Publisher:
         log(
             _LOG,
             logging.WARNING,
-            "publishing to IEM fails: it will be tried again; deliveries are not affected",
+            "publishing to IEM failed and will be tried again; deliveries are not affected",
             integration=lane.name,
             what=kind,
             reason=attempt.outcome.reason,

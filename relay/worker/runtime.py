@@ -63,10 +63,10 @@ class WorkerRuntime:
 
     def _update_lanes(self) -> None:
         wanted = self._tolerate_missing_secrets(self._read())
-        changed = [each.integration for name, each in wanted.items() if self._current.get(name) != each]
+        changed = [new.integration for name, new in wanted.items() if self._current.get(name) != new]
         removed = self._current.keys() - wanted.keys()
         if changed or removed:
-            lookups = self._lanes.lookups([each.integration for each in wanted.values()])
+            lookups = self._lanes.lookups([new.integration for new in wanted.values()])
             self._worker.update_lanes(self._lanes.deliveries(changed), removed)
             self.lookups.replace_lanes(lookups)
             publications = self._lanes.publications(changed)
@@ -74,10 +74,10 @@ class WorkerRuntime:
         self._current = wanted
 
     def _tolerate_missing_secrets(self, wanted: dict[str, _Configuration]) -> dict[str, _Configuration]:
-        """Keep the current configuration where a secret is missing for the first time: its file may be being replaced."""
-        lost = {name for name, each in wanted.items() if _has_lost_secrets(self._current.get(name), each)}
+        """Keep the current configuration where a secret is missing for the first time: perhaps its file is being replaced."""
+        lost = {name for name, new in wanted.items() if _has_lost_secrets(self._current.get(name), new)}
         tolerated, self._lost_secrets = lost - self._lost_secrets, lost
-        return {name: self._current[name] if name in tolerated else each for name, each in wanted.items()}
+        return {name: self._current[name] if name in tolerated else new for name, new in wanted.items()}
 
     def _read(self) -> dict[str, _Configuration]:
         enabled = (integration for integration in self._catalogue.usable() if integration.enabled)

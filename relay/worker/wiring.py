@@ -25,9 +25,9 @@ from relay.worker.publishing import Publisher
 from relay.worker.runtime import WorkerRuntime
 from relay.worker.sealing import Sealer
 
-#: Integrations whose lookups do not wait for each other.
+#: Maximum number of integrations whose lookups run at the same time.
 _MAX_LOOKUP_LANES = 64
-#: Integrations that publish to IEM at the same time.
+#: Maximum number of integrations that publish to IEM at the same time.
 _MAX_PUBLISHING_AT_ONCE = 64
 
 

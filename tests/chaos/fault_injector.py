@@ -63,7 +63,7 @@ class Outage:
 class FaultInjector:
     """Injects faults into web, two workers, Redis and IEM, and counts them. At most one worker is paused at a time.
 
-    A kill of Redis allows no repeated push, because workers keep the results of their attempts until Redis is back.
+    A kill of Redis allows no repeated push, because workers keep the results of their attempts until Redis answers again.
     """
 
     relay: Relay

@@ -100,7 +100,7 @@ def test_the_runbook_names_503_answers_by_their_titles() -> None:
 
 
 def test_the_runbook_quotes_why_redis_is_refused(tmp_path: Path) -> None:
-    quoted = [code(row[0])[0] for row in tables(section("Redis is refused at the start", RUNBOOK))[0].rows]
+    quoted = [code(row[0])[0] for row in tables(section("Redis is refused at startup", RUNBOOK))[0].rows]
 
     messages = [*refusals_of_a_server(), *refusals_of_a_url(), *refusals_of_a_folder(tmp_path)]
 

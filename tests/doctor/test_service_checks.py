@@ -69,7 +69,7 @@ def test_the_failing_connection_step_is_reported(
             SimulatedFault(status=403, body={"message": "Access denied"}),
             "token",
             "fail",
-            "access_denied (HTTP 403) → ask the people who operate IEM to make",
+            "access_denied (HTTP 403) → ask the IEM administrators to make",
         ),
         (SimulatedFault(drop="before"), "token", "fail", "unreachable"),
         (SimulatedFault(status=404), "basic", "warn", "`auth: basic` needs no token"),

@@ -30,5 +30,5 @@ def test_readiness_warns_before_rejections_are_deleted(relay: Relay) -> None:
     for number in range(4):
         relay.post({"state": "6", "number": f"INC{number}"})
 
-    warning = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest are dropped"
+    warning = "acme has 4 rejections: at 5 (RELAY_MAX_DEAD) the oldest are deleted"
     wait_until(lambda: warning in relay.check("workers").get("output", ""), "readiness warns")

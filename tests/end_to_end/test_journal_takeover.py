@@ -1,4 +1,4 @@
-"""While Redis is away, web accepts webhooks into the journal, and moves them to Redis later. Real gunicorn, a killed Redis."""
+"""While Redis is unavailable, web accepts webhooks into the journal, and moves them to Redis later. Redis is killed."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def a_push_is_repeated_only_if_its_answer_was_lost(model: IntegrationModel, iem:
 
 
 def attempts_of_living_workers_are_settled(deployment: Deployment) -> None:
-    """A worker does not forget the result of an attempt while Redis is away."""
+    """A worker does not forget the result of an attempt while Redis is unavailable."""
     for task, assignment in deployment.attempts.items():
         assert task.process.is_dead or (assignment.id, assignment.fence) in deployment.oracle.settled
 

@@ -26,7 +26,7 @@ from relay.store.submissions import encode_submissions
 
 def sweep(bench: Bench, *, cap: int = 100) -> tuple[int, int]:
     swept = bench.queue.sweep(cap=cap, now=bench.now)
-    return swept.gone, swept.over_cap
+    return swept.expired, swept.over_cap
 
 
 # Deliveries

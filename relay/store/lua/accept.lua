@@ -150,7 +150,7 @@ local function supersede_pending(update, ticket)
 end
 
 -- Returns the first verdict on an update if this step is a repeat, because Redis's first answer was lost. A repeat
--- either arrives at once, and its ticket knows the id, or comes from an intake journal, and its ticket may be forgotten.
+-- either arrives at once, and its ticket knows the id, or comes from an intake journal, and its ticket can be forgotten.
 local function first_verdict(update, ticket)
   if ticket.last ~= update.id and not ticket['d:' .. update.id] and now <= update.created_at then return nil end
   local record = find_delivery(update.id)
@@ -207,8 +207,8 @@ local function relay(update)
   local repeated = first_verdict(update, ticket)
   if repeated then return repeated, update.id end
   if update.replay_of then
-    local hindrance = why_not_replayable(update.replay_of)
-    if hindrance then return hindrance, update.replay_of end
+    local obstacle = why_not_replayable(update.replay_of)
+    if obstacle then return obstacle, update.replay_of end
     close_replayed(update)
   else
     local same = duplicate_of(ticket['i:' .. update.identity])

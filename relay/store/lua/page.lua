@@ -6,7 +6,7 @@
 -- ARGV[4]  the id before which the page begins ('' for the newest)
 -- ARGV[5]  a JSON list of the statuses to read
 -- ARGV[6]  a JSON object of the values that fields must have
--- Returns  '1' if there may be more, the last id that was read, then for each delivery a list of its id and its
+-- Returns  '1' if there can be more, the last id that was read, then for each delivery a list of its id and its
 --          fields (name, value, …)
 
 local limit = tonumber(ARGV[2])

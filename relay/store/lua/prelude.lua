@@ -1,4 +1,4 @@
--- Defines what all scripts share. Its text precedes that of every script, and returns nothing itself.
+-- The functions that all scripts share. This text precedes that of every script, and returns nothing itself.
 -- KEYS[1]  the queue of the integration, `relay:{<integration>}:queue`; every other key is derived from it
 -- ARGV[1]  now (Unix ms); no script reads the server's clock, so that tests can use a virtual one
 
@@ -49,7 +49,7 @@ end
 -- HSET of all fields that are not nil.
 local function write(hash, fields) redis.call('HSET', hash, unpack(flatten(fields))) end
 
--- Wakes the workers. They also look on their own: a Redis user without the right to publish must not lose an update.
+-- Wakes the workers. They also poll: a Redis user without the right to publish must not lose an update.
 local function wake() redis.pcall('PUBLISH', 'relay:wake', string.match(base, '{(.*)}')) end
 
 -- Calls a command of the consumer group, and creates the group if it is missing.

@@ -32,13 +32,13 @@ end
 
 local function reclaim(entry, id)
   local record = record_of(id)
-  local is_its_own = record.entry == entry
-  if is_its_own and record.place == 'flight' and not lease_is_over(record) then return 0 end
+  local is_current = record.entry == entry
+  if is_current and record.place == 'flight' and not lease_is_over(record) then return 0 end
   redis.call('XACK', queue, GROUP, entry)
   redis.call('XDEL', queue, entry)
-  if is_its_own and record.place == 'flight' then put_back(id, record)
+  if is_current and record.place == 'flight' then put_back(id, record)
   -- A program that is not a worker of the relay has read the entry, and would keep it.
-  elseif is_its_own and record.place == 'queue' then enqueue(id, record.sys_id)
+  elseif is_current and record.place == 'queue' then enqueue(id, record.sys_id)
   else return 0 end
   return 1
 end

@@ -1,5 +1,5 @@
--- Removes what was finished longer than the retention ago, and what exceeds a cap: a limited number at a time, and
--- nothing pending.
+-- Removes records that were finished longer ago than the retention, and records that exceed a cap: a limited number at a
+-- time, and no pending delivery.
 -- KEYS[1]  the integration's queue
 -- ARGV[1]  now (Unix ms)
 -- ARGV[2]  retention (ms)

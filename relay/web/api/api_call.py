@@ -17,7 +17,7 @@ from relay.web.openapi.operation_spec import OperationSpec, RequestBodySpec, Res
 PREFIX = "/api/v1"
 #: Problems that every call can end with.
 _ALWAYS = ("operator-unknown", "too-many-calls", "too-many-refusals", "api-off")
-#: Problems of calls that read Redis, that return a page, and that take a body.
+#: Problems of calls that read Redis, of calls that return a page, and of calls that take a body.
 READ = ("store-away",)
 PAGE = ("unknown", "wrong-parameter", *READ)
 WRITE = ("not-json", "cut-short", "too-large", "wrong-parameter", "unknown", *READ)

@@ -35,7 +35,7 @@ class VirimaUserSchema(AnswerSchema):
     userName = text("The login name", optional=True, null=True)  # noqa: N815 - Virima's name
     displayName = text("The full name", optional=True, null=True)  # noqa: N815 - Virima's name
     email = text("The email address", optional=True, null=True)
-    organizationName = text("The organization", optional=True, null=True)  # noqa: N815 - Virima's name
+    organizationName = text("The organisation", optional=True, null=True)  # noqa: N815 - Virima's name
 
 
 class AuditRecordSchema(AnswerSchema):

@@ -20,7 +20,7 @@ from relay.web.openapi.problem_schemas import AnswerSchema
 from relay.web.openapi.schema_members import boolean, integer, text, timestamp
 from relay.web.responses import ProblemError, reply
 
-#: The most dead letters that one call replays. The answer says how many are left.
+#: The maximum number of dead letters that one call replays. The answer says how many are left.
 _MAX_REPLAYED = 5_000
 
 
@@ -35,7 +35,7 @@ class ReplayOptionsSchema(Schema):
     """How to replay a dead letter."""
 
     as_mapped = boolean(
-        "Push the IEM state that it was mapped to then, instead of today's mapping of its state",
+        "Push the IEM state to which it was mapped then, instead of mapping its state again",
         optional=True,
         null=True,
     )
@@ -101,7 +101,7 @@ def _read_replay_filter() -> dict[str, Any]:
     """Return the body of a replay by filter: what `read_query` takes, and the options of the replay."""
     body = read_members(**dict.fromkeys(FILTERS, str), dry_run=bool, as_mapped=bool)
     if body.setdefault("status", "dead") != "dead":
-        raise ProblemError(422, "Invalid status: expected dead, only dead letters can be replayed")
+        raise ProblemError(422, "Invalid status: expected dead, because only dead letters can be replayed")
     if empty := [name for name, value in body.items() if value == ""]:
         # A variable that a script forgot to set must not select all dead letters.
         raise ProblemError(422, f"Invalid {empty[0]}: expected text. Leave it out to match any value")
@@ -119,7 +119,7 @@ DEAD_LETTER_CALLS = (
         id="replayDelivery",
         tag="Deliveries",
         summary="Replay a dead letter",
-        description="Makes a new delivery with today's mapping. While an earlier replay is pending, the answer is 409.",
+        description="Makes a new delivery with the current mapping. While an earlier replay is pending, the answer is 409.",
         parameters=("DeliveryId",),
         body=RequestBodySpec("Options", ReplayOptionsSchema, {"asMapped": {"as_mapped": True}}),
         responses=(
@@ -155,7 +155,7 @@ DEAD_LETTER_CALLS = (
         id="replayDeliveries",
         tag="Deliveries",
         summary="Replay the dead letters that match a filter",
-        description="The oldest first, up to 5,000 in one call. Count them first, with `dry_run`.",
+        description="Replays the oldest first, up to 5,000 in one call. To count them before, use `dry_run`.",
         body=RequestBodySpec(
             "The filter",
             ReplayFilterSchema,

@@ -153,7 +153,7 @@ def try_payload(operations: Operations, name: str) -> Response:
     if file is None or file.integration is None:
         raise NotFoundError(f"there is no usable integration {name[:64]}")
     try:
-        # With the active version of the mapping, even if the file has errors by now.
+        # With the active version of the mapping, even if the file now has faults.
         return reply(DryRun(file).try_payload(read_json(), read_idempotency_key()))
     except TooManyRecordsError as error:
         raise ProblemError(413, str(error), kind="too-many-records") from None

@@ -34,7 +34,7 @@ class IntegrationSchema(CountsSchema):
     name = text("The mapping file's name without `.yaml`")
     status = text("The status", choices=("flowing", "parked", "disabled", "broken", "removed"))
     reason = text("Why it is parked", null=True)
-    since = timestamp("Since when it is parked", null=True)
+    since = timestamp("Since when it has been parked", null=True)
     next_probe_at = timestamp("When IEM is tried again", null=True)
     parked_by = text("Who parked it by hand", null=True)
     parked_why = text("The reason that they gave", null=True)
@@ -44,8 +44,8 @@ class IntegrationSchema(CountsSchema):
     iem_integration_id = text("The integration id in IEM", null=True)
     mapping = text("The version of the mapping file that is active", null=True)
     file = text("The path of the mapping file", null=True)
-    faults = list_of(fields.String(), "The errors in the current mapping file")
-    faults_since = timestamp("Since when the file has errors", null=True)
+    faults = list_of(fields.String(), "The faults of the current mapping file")
+    faults_since = timestamp("Since when the file has had faults", null=True)
 
 
 class IntegrationListSchema(AnswerSchema):
@@ -170,7 +170,7 @@ INTEGRATION_CALLS = (
         id="showIntegration",
         tag="Integrations",
         summary="Get the status of one integration",
-        description="Includes the errors in its mapping file.",
+        description="Includes the faults of its mapping file.",
         parameters=("Name",),
         responses=(ResponseSpec(200, "The integration", IntegrationSchema, {"flowing": _FLOWING, "parked": _PARKED}),),
         problems=("unknown", *READ),
@@ -208,7 +208,7 @@ INTEGRATION_CALLS = (
         id="readStats",
         tag="Integrations",
         summary="Get backlogs and workers",
-        description="The backlog of every integration, and the workers that sent heartbeats lately.",
+        description="The backlog of every integration, and the workers that have sent heartbeats recently.",
         responses=(ResponseSpec(200, "Backlogs and workers", StatsSchema, {"stats": _STATS}),),
         problems=READ,
     ),

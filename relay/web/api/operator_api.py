@@ -69,7 +69,7 @@ def _limit_rate(blueprint: Blueprint, count_call: Callable[[], float]) -> None:
         except StoreUnavailableError:
             return  # the call itself will report it
         if wait:
-            detail = "More calls per second than RELAY_API_RATE. Call again later"
+            detail = "Rate limit exceeded: RELAY_API_RATE calls per second. Try again later"
             raise ProblemError(429, detail, kind="rate-limited", headers={"Retry-After": str(math.ceil(wait))})
 
 
@@ -85,7 +85,7 @@ def _handle_errors(blueprint: Blueprint) -> None:
     @blueprint.errorhandler(StoreUnavailableError)
     def unavailable(error: StoreUnavailableError) -> Response:
         g.fault = str(error)
-        detail, headers = "Redis does not answer. Call again later", {"Retry-After": "5"}
+        detail, headers = "Redis does not answer. Try again later", {"Retry-After": "5"}
         return problem(ProblemError(503, detail, kind="store-unavailable", headers=headers))
 
     @blueprint.errorhandler(BacklogFullError)

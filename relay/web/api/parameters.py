@@ -1,4 +1,4 @@
-"""What the calls of the operator API have in common: their parameters, and the answers to lists and replays.
+"""The parts that the calls of the operator API share: their parameters, and the answers to lists and replays.
 
 The functions that read raise ProblemError (422) if a parameter is wrong.
 """

@@ -25,8 +25,8 @@ class RejectionSchema(AnswerSchema):
 
     id = text("The rejection's id")
     integration = text("The integration")
-    created_at = timestamp("When it arrived first")
-    seen_at = timestamp("When it arrived last")
+    created_at = timestamp("When it first arrived")
+    seen_at = timestamp("When it last arrived")
     seen = integer("How often it arrived")
     from_ = text("Who posted it", null=True, key="from")
     mapping = text("The version of the mapping file that could not map it", null=True)
@@ -104,8 +104,8 @@ REJECTION_CALLS = (
         rule="/rejections/<rejection_id>/replay",
         id="replayRejection",
         tag="Rejections",
-        summary="Accept a rejection with today's mapping",
-        description="As if the webhook arrived now. If the mapping still cannot map it, the answer is 409.",
+        summary="Accept a rejection with the current mapping",
+        description="Handles the record as if it arrived now. If the mapping still cannot map it, the answer is 409.",
         parameters=("RejectionId",),
         responses=(
             ResponseSpec(202, "Queued", ReplayedSchema, {"queued": {"status": "queued", "delivery_id": DELIVERY_ID}}),

@@ -71,7 +71,9 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "User": query_parameter("user", "Only records that name this person by login, name, email address or id"),
     "Type": query_parameter("type", "Only records of this type", {"type": "string", "enum": [*TYPES, ""]}),
     "Limit": query_parameter(
-        "limit", "The most items on a page", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
+        "limit",
+        "The maximum number of items on a page",
+        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
     ),
     "DeliveryCursor": _cursor("[0-9A-Z]{26}"),
     "RejectionCursor": _cursor("[0-9]{1,15}[.][0-9A-Z]{1,40}"),
@@ -96,7 +98,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
-#: A sender uses one that its mapping file lists. The empty name: no authentication, for `auth: none`.
+#: A sender uses one of those that its mapping file lists. The empty name: no authentication, for `auth: none`.
 SENDERS = ("basic", "apiKey", "bearer", "hmac", "standardWebhooks", "")
 OPERATORS = ("operator",)
 

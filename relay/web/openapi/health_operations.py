@@ -92,7 +92,7 @@ _READY: dict[str, Any] = {
             {
                 "status": "pass",
                 "componentType": "datastore",
-                "output": "accepted updates survive a kill of everything and a power cut (appendfsync always); "
+                "output": "accepted updates survive a kill of every process and a power cut (appendfsync always); "
                 "2 MiB of memory used, no maxmemory",
                 "appendonly": True,
                 "appendfsync": "always",

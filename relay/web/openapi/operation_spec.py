@@ -1,4 +1,4 @@
-"""How the document describes an operation: what it takes, what it answers, and the problems it can end with."""
+"""How the document describes an operation: its input, its answers, and the problems that it can end with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from marshmallow import Schema
 
 from relay.web.openapi.problem_specs import PROBLEMS, ProblemSpec
 
-#: A JSON Schema, a marshmallow schema, or several marshmallow schemas, one of them matching.
+#: A JSON Schema, a marshmallow schema, or several marshmallow schemas, one of which matches.
 Shape = Mapping[str, Any] | type[Schema] | tuple[type[Schema], ...]
 
 #: Problems that every operation can end with.

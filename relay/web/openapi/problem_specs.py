@@ -42,7 +42,7 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     "not-json": ProblemSpec(
         400,
         "The body is not JSON, not UTF-8, nested deeper than 64 levels, or not valid chunked encoding",
-        _example(400, "Not JSON", "Line 1 column 15: a trailing comma before }", "not-json"),
+        _example(400, "Not JSON", "Line 1 column 15: trailing comma: no value follows it", "not-json"),
     ),
     "sender-unknown": ProblemSpec(
         401,
@@ -141,17 +141,22 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     ),
     "rate-limited": ProblemSpec(
         429,
-        "More webhooks per second than the mapping's `rate_limit`",
-        _example(429, "Too Many Requests", "More than 50 webhooks per second. Send it again later", "rate-limited"),
+        "The webhooks exceed the mapping's `rate_limit`",
+        _example(
+            429,
+            "Too Many Requests",
+            "Rate limit exceeded: 50 webhooks per second. Send the webhook again later",
+            "rate-limited",
+        ),
         _RETRY,
     ),
     "too-many-calls": ProblemSpec(
         429,
-        "More calls per second than RELAY_API_RATE",
+        "The calls exceed the rate limit RELAY_API_RATE",
         _example(
             429,
             "Too Many Requests",
-            "More calls per second than RELAY_API_RATE. Call again later",
+            "Rate limit exceeded: RELAY_API_RATE calls per second. Try again later",
             "rate-limited",
             _API_PATH,
         ),
@@ -159,7 +164,7 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     ),
     "too-many-refusals": ProblemSpec(
         429,
-        "More than 1,000 refused requests per minute from this address. Requests with valid credentials are still accepted",
+        "This address has sent more than 1,000 refused requests per minute. Requests with valid credentials are still accepted",
         _example(
             429,
             "Too Many Requests",
@@ -174,7 +179,7 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
         _example(
             500,
             "Internal Server Error",
-            "Send the request again. The relay's log has the error under request_id 6e36a2e7b2a029cf",
+            "Send the request again. The relay's log has the traceback under request_id 6e36a2e7b2a029cf",
             None,
         ),
     ),
@@ -197,11 +202,11 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     ),
     "mapping-unusable": ProblemSpec(
         503,
-        "The integration's mapping file has errors, or none of its webhook secrets can be read",
+        "The integration's mapping file has faults, or none of its webhook secrets can be read",
         _example(
             503,
             "Mapping unusable",
-            "The mapping file of acme has errors. `relay mappings check` on the relay's machine lists them",
+            "The mapping file of acme has faults. `relay mappings check` on the relay's machine lists them",
             "mapping-unusable",
         ),
         _RETRY,
@@ -209,7 +214,7 @@ PROBLEMS: Mapping[str, ProblemSpec] = {
     "store-away": ProblemSpec(
         503,
         "Redis does not answer",
-        _example(503, "Not stored", "Redis does not answer. Call again later", "store-unavailable", _API_PATH),
+        _example(503, "Not stored", "Redis does not answer. Try again later", "store-unavailable", _API_PATH),
         _RETRY,
     ),
 }

@@ -1,4 +1,4 @@
-"""What senders call, in the document."""
+"""The calls of senders, in the document."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FoundSchema(AnswerSchema):
 
 
 _QUEUED = {"status": "queued", "delivery_id": DELIVERY_ID}
-_IGNORED = {"status": "ignored", "reason": "state 2 of incident is not in the mapping's `states`"}
+_IGNORED = {"status": "ignored", "reason": "state 2 of table incident is not listed in the mapping's `states`"}
 _SENDER = ("sender-unknown", "too-many-refusals", "address-refused", "no-integration", "mapping-unusable")
 
 WEBHOOKS = (
@@ -91,7 +91,7 @@ WEBHOOKS = (
         tag="Webhooks",
         summary="Send the new state of a ticket to the relay",
         description=(
-            "Takes one record, or a list of up to 500 records, and answers when they are stored. After a 2xx there is "
+            "Accepts one record, or a list of up to 500 records, and answers when they are stored. After a 2xx there is "
             "nothing left to do. After 408, 429, any 5xx, or no answer, send the same body again: the relay recognises "
             "repeats. After any other answer, sending it again changes nothing until the sender or the mapping is corrected. "
             "The mapping file defines what a record looks like; the presets read what ServiceNow and Service Exchange send. "
