@@ -1,6 +1,6 @@
-"""Running `relay` commands: in the test's own process, or in a process of its own where the process is what is tested.
+"""Running `relay` commands: in the test's own process, or in a separate process if the test is about the process.
 
-A start of Python takes longer than most commands. `tests/cli/test_processes.py` shows that both ways give the same result.
+Starting Python takes longer than most commands. `tests/cli/test_processes.py` shows that both ways give the same result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Result = subprocess.CompletedProcess[str]
 def run_relay(*arguments: str, environ: Mapping[str, str], folder: Path = ROOT, stdin: str = "") -> Result:
     """Run `relay` in this process, with its own environment, working folder and standard streams.
 
-    An exception that the command does not report fails the test; in a process of its own it is a traceback and the status 1.
+    An exception that the command does not report fails the test; in a separate process it is a traceback and the status 1.
     """
     stdin_stream = io.TextIOWrapper(_Input(stdin.encode()), "utf-8")
     stdout, stderr = io.BytesIO(), io.BytesIO()
@@ -46,7 +46,7 @@ def run_relay(*arguments: str, environ: Mapping[str, str], folder: Path = ROOT, 
 
 
 def spawn_relay(*arguments: str, environ: Mapping[str, str], folder: Path = ROOT, stdin: str = "") -> Result:
-    """Run `relay` in a process of its own."""
+    """Run `relay` in a separate process."""
     return subprocess.run(
         [sys.executable, "-m", "relay", *arguments],
         env=dict(environ),

@@ -1,4 +1,4 @@
-"""Starts real processes for the tests: Redis, gunicorn and workers, on sockets and ports of their own."""
+"""Starts real processes for the tests: Redis, gunicorn and workers, on separate sockets and ports."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ FAILURES_TO_PARK = 5
 #: Different tickets in a row that IEM does not know, after which the integration is parked as `not_found`.
 UNKNOWN_TICKETS_TO_PARK = 5
 #: Attempts at one delivery that can raise an exception before it is given up: a bug is not retried like an outage.
-BUGS_TO_DIE = 3
+MAX_BUGS = 3
 
 
 @dataclass(frozen=True, slots=True)

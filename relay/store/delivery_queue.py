@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from relay.core.ids import first_id_at
 from relay.core.integration import Integration
-from relay.core.retry import BUGS_TO_DIE, FAILURES_TO_PARK, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK
+from relay.core.retry import FAILURES_TO_PARK, MAX_BUGS, NOT_FOUND_PATIENCE, UNKNOWN_TICKETS_TO_PARK
 from relay.errors import BacklogFullError, StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.flush import FlushWatch
@@ -29,7 +29,7 @@ _LIMITS = json.dumps(
     {
         "failures": FAILURES_TO_PARK,
         "unknown_tickets": UNKNOWN_TICKETS_TO_PARK,
-        "bugs": BUGS_TO_DIE,
+        "bugs": MAX_BUGS,
         "patience": int(NOT_FOUND_PATIENCE * 1000),
     }
 )

@@ -11,7 +11,7 @@ from functools import partial
 from relay.clock import Clock, contain
 from relay.core.outcomes import IemAnswer, Retry
 from relay.core.reasons import Reason
-from relay.core.retry import BUGS_TO_DIE, retry_delay
+from relay.core.retry import MAX_BUGS, retry_delay
 from relay.errors import StoreUnavailableError
 from relay.iem.service import Attempt
 from relay.store.settlements import Assignment, Settlement
@@ -59,7 +59,7 @@ class AttemptRunner:
             return contain(
                 partial(lane.push, assignment, deadline),
                 lambda: Attempt(Retry(Reason.BUG), IemAnswer(None, fault="a bug in the relay, see its log")),
-                what=f"an attempt; the delivery is given up after {BUGS_TO_DIE} such attempts",
+                what=f"an attempt; the delivery is given up after {MAX_BUGS} such attempts",
             )
         except StoreUnavailableError:
             return None  # not pushed, or refused for its token

@@ -1,4 +1,4 @@
-"""The table of reasons is complete: every reason has what the relay, the commands and the documentation look up by it."""
+"""The table of reasons is complete: every reason has the rules and texts that the relay and its documentation use."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_jitter_changes_a_delay_by_at_most_a_fifth(chance: float, delay: float) 
     ("retry_after", "delay"),
     [(None, 5), (0, 5), (-60, 5), (4.9, 5), (5.1, 5.1), (120, 120), (600, 600), (86_400, 600), (float("inf"), 600)],
 )
-def test_retry_after_applies_between_the_own_delay_and_most(retry_after: float | None, delay: float) -> None:
+def test_retry_after_applies_between_the_scheduled_delay_and_most(retry_after: float | None, delay: float) -> None:
     assert retry_delay(DEFAULT, 1, retry_after, MIDDLE) == delay
 
 

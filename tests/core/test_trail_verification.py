@@ -130,7 +130,7 @@ def test_a_removed_seal_is_found(which: int) -> None:
         assert report.finding.sentence.startswith(f"seal {which + 1} is missing")
 
 
-def test_a_chain_that_was_made_again_without_the_key_is_found() -> None:
+def test_a_chain_that_was_recreated_without_the_key_is_found() -> None:
     records = trail(6)
     chain(records, [3, 3])
     records[2]["type"] = "forged"

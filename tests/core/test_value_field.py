@@ -1,4 +1,4 @@
-"""Fields that are read by a function, and the phrases for what is wrong with a body."""
+"""Fields that are read by a function, and the phrases that describe the errors of a body."""
 
 from __future__ import annotations
 

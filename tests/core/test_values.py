@@ -77,7 +77,7 @@ def test_every_spelling_of_state_6_is_state_6(raw: Any) -> None:
     ],
     ids=repr,
 )
-def test_texts_without_a_value_give_none(raw: Any) -> None:
+def test_texts_without_a_value_return_none(raw: Any) -> None:
     assert normalise(raw) is None
 
 

@@ -21,7 +21,7 @@ class Block:
 
     language: str
     text: str
-    #: The path of the file whose content it is; `Output` for what the commands before it print; empty where it is neither.
+    #: The path of the file whose content it is; `Output` for what the commands before it print; empty if it is neither.
     title: str = ""
 
 

@@ -12,7 +12,7 @@ from relay.mapping_files.schema import MappingSchema
 from relay.mapping_files.sources import load_presets
 
 REFERENCE = "docs/mapping-files/reference.md"
-#: Shown for what is wrong with it.
+#: Shown because of its faults.
 BROKEN = "mappings/broken.yaml"
 _FIRST_KEY = re.compile(r"^(\w+):", re.MULTILINE)
 

@@ -8,7 +8,7 @@ import tomllib
 from docs.markdown import ROOT, blocks, section
 
 PAGE = "docs/development/architecture.md"
-#: Named as an example of what must not be there.
+#: Named as an example of a file that must not exist.
 ABSENT = {"relay/utils.py"}
 
 

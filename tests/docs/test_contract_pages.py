@@ -68,7 +68,7 @@ def test_the_payloads_of_the_servicenow_contract_are_json() -> None:
     assert len([json.loads(line) for line in block.text.splitlines()]) == 5
 
 
-def test_the_test_vector_of_the_servicenow_contract_is_right() -> None:
+def test_the_test_vector_of_the_servicenow_contract_is_correct() -> None:
     mac = hmac.new(b"sample_key", b"sample_data", hashlib.sha256)
 
     shown = code(section("The sender as an HTTP client", SERVICENOW))

@@ -1,4 +1,4 @@
-"""The example mapping files check clean once their secrets are there, and explain themselves."""
+"""The example mapping files have no faults once their secrets are set, and explain themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from relay.mapping_files.sources import load_presets, load_template
 FOLDER = ROOT / "mappings"
 EXAMPLES = [FOLDER / f"_{source}.example.yaml" for source in SOURCES]
 by_source = pytest.mark.parametrize("path", EXAMPLES, ids=SOURCES)
-#: What stands in each example, as the answers that `relay mappings new` takes.
+#: The values in each example, as the answers that `relay mappings new` takes.
 DRAFTS = {
     "servicenow": Draft(
         "acme",

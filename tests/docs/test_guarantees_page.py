@@ -16,7 +16,7 @@ def test_there_are_eight_guarantees() -> None:
 
 
 @pytest.mark.parametrize("title", GUARANTEES)
-def test_a_guarantee_says_how_where_it_ends_and_what_tests_it(title: str) -> None:
+def test_a_guarantee_has_its_mechanism_its_limit_and_its_tests(title: str) -> None:
     text = section(title, PAGE)
     tests = code(text.partition("- **Tests:**")[2])
 

@@ -17,7 +17,7 @@ def anchors_of(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_lead_to_what_exists(document: str) -> None:
+def test_links_lead_to_existing_files_and_headings(document: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", read_text(document)):
         if target.startswith("https://"):
             continue

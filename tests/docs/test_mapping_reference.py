@@ -19,7 +19,7 @@ from relay.mapping_files.schema import AUTH_SCHEMAS, BlockSchema, MappingSchema,
 from relay.mapping_files.sources import load_presets
 
 HEADER = ("key", "value", "default", "meaning")
-#: Keys whose value a marshmallow schema of its own reads, below a place that no schema names.
+#: Keys whose value a separate marshmallow schema reads, below a place that no schema names.
 BELOW = {"tables": ("tables.<table>.", schema_of(TableBlock)())}
 
 
@@ -42,7 +42,7 @@ def documented_tables() -> list[Table]:
 
 
 def documented_keys() -> dict[str, str]:
-    """Key → default, but for the items of `auth`, which have tables of their own."""
+    """Return the documented default of each key, except the items of `auth`, which have separate tables."""
     return {
         code(key)[0]: default
         for table in documented_tables()
@@ -52,7 +52,7 @@ def documented_keys() -> dict[str, str]:
 
 
 def documented_auth() -> dict[str, dict[str, str]]:
-    """Type of authentication → its keys and their defaults."""
+    """Return the documented keys and their defaults for each type of authentication."""
     found = [table for table in documented_tables() if table.rows[0][0] == "`auth[].type`"]
     return {code(table.rows[0][1])[0]: {code(key)[0]: default for key, _, default, _ in table.rows} for table in found}
 
@@ -75,7 +75,7 @@ def is_default(shown: str, key: str, field: fields.Field[Any]) -> bool:
 
 
 def default_of(field: fields.Field[Any]) -> Any:
-    """Return what the relay uses where a mapping file does not have the key."""
+    """Return the value that the relay uses if a mapping file does not have the key."""
     assert isinstance(field.parent, BlockSchema)
     (declared,) = (each for each in dataclasses.fields(field.parent.block) if each.name == field.name)
     return declared.default if declared.default_factory is dataclasses.MISSING else declared.default_factory()

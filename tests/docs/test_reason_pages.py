@@ -1,4 +1,4 @@
-"""The pages on response handling, the runbook and resolver lookups know every reason and the messages that they quote."""
+"""The pages on response handling, the runbook and resolver lookups list every reason, and quote real messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from relay.web.responses import _TITLES
 RESPONSES = "docs/iem/response-handling.md"
 RUNBOOK = "docs/runbook.md"
 LOOKUPS = "docs/audit/resolver-lookups.md"
-#: Outcomes and reasons of lookups that were not made, or not to the end.
+#: Outcomes and reasons of lookups that were not made or not finished.
 SKIPPED, BROKEN_OFF = "skipped", {"bug", "given_up"}
 
 

@@ -31,7 +31,7 @@ def test_a_full_redis_answers_503_and_the_backlog_is_delivered(site: Site) -> No
     assert site.relay.post({"sys_id": sys_id(99), "state": "6"}).status_code == 202
 
 
-def test_memory_is_logged_at_the_start_and_readiness_warns_early(site: Site) -> None:
+def test_memory_is_logged_at_startup_and_readiness_warns_early(site: Site) -> None:
     web = site.relay.start_web()
     worker = site.relay.start_worker()
     redis = Connection(site.redis.url, timeout=5)

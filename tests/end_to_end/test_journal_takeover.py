@@ -124,7 +124,7 @@ def test_a_hanging_redis_is_answered_from_the_journal_in_time(relay: Relay, redi
     wait_until(lambda: pending(redis) == 2, "both updates are queued once")
 
 
-def test_invalid_webhooks_are_refused_while_redis_is_away(relay: Relay, redis: RedisServer) -> None:
+def test_invalid_webhooks_are_refused_while_redis_is_unavailable(relay: Relay, redis: RedisServer) -> None:
     relay.start_web()
     redis.send(signal.SIGKILL)
 
@@ -177,7 +177,7 @@ def test_web_starts_with_a_full_journal_and_drains_it(relay: Relay, redis: Redis
     wait_until(lambda: pending(redis) == 300, "accepted updates are queued", patience=40)
 
 
-def test_killing_a_draining_web_loses_and_repeats_nothing(relay: Relay, redis: RedisServer) -> None:
+def test_killing_a_draining_web_process_loses_and_repeats_nothing(relay: Relay, redis: RedisServer) -> None:
     web = relay.start_web()
     redis.send(signal.SIGKILL)
     tickets = range(3_000)

@@ -99,7 +99,7 @@ def test_nothing_is_lost_or_mapped_wrongly_during_many_edits(relay: Relay, iem: 
 
     def edit() -> None:
         number = 0
-        while not stop.wait(0.25):  # long enough for the two looks that a change needs
+        while not stop.wait(0.25):  # long enough for the two readings that a change needs
             number += 1
             path = relay.mappings / "acme.yaml"
             if number % 3 == 2:

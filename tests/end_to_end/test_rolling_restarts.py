@@ -42,7 +42,7 @@ def test_a_reload_of_gunicorn_loses_and_repeats_nothing(site: Site) -> None:
     expect_each_once(site, load)
 
 
-def test_restarting_two_webs_in_turn_loses_and_repeats_nothing(site: Site) -> None:
+def test_restarting_two_web_servers_in_turn_loses_and_repeats_nothing(site: Site) -> None:
     allow_all_states(site)
     relays = [site.relay, replace(site.relay, port=free_port())]
     webs = [relay.start_web() for relay in relays]

@@ -50,7 +50,7 @@ def opened(relay: Relay, side: str) -> set[str]:
     return set((relay.folder / f"opened-{side}").read_text("ascii").split())
 
 
-def test_each_side_opens_only_its_own_secrets(relay: Relay) -> None:
+def test_each_kind_of_process_opens_only_its_own_secrets(relay: Relay) -> None:
     relay.start_web(processes=1)
     relay.start_worker()
     delivery = relay.post({"sys_id": sys_id(1), "state": "6"}).json()["delivery_id"]

@@ -83,7 +83,7 @@ def test_a_library_is_refused_in_every_package_but_its_own(copy: Path) -> None:
     assert [pair for pair in planted if f"{pair[0]} -> {pair[1]} " not in report] == []
 
 
-def test_the_core_is_refused_what_makes_it_impure(copy: Path) -> None:
+def test_impure_imports_are_refused_in_the_core(copy: Path) -> None:
     for library in IMPURE:
         plant(copy, "relay.core.units", library)
 

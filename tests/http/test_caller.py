@@ -40,7 +40,7 @@ class _Echo(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the name that the base class looks for
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

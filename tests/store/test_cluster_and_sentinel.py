@@ -96,7 +96,7 @@ def test_the_queue_works_on_a_cluster(cluster_url: str, connect: Connect) -> Non
     run_the_queue(connect(cluster_url))
 
 
-def test_a_cluster_can_go_away_and_come_back(cluster: Server, cluster_url: str, connect: Connect) -> None:
+def test_a_cluster_can_be_unavailable_and_return(cluster: Server, cluster_url: str, connect: Connect) -> None:
     bench = Bench(connect(cluster_url))
     [delivery] = bench.accept_tickets(1)
     cluster.stop()

@@ -218,7 +218,9 @@ def test_an_identity_outlives_its_window_while_its_delivery_is_pending(bench_wit
 
 
 @pytest.mark.parametrize("end", [refuse, discard])
-def test_an_update_can_be_sent_again_after_its_delivery_died(bench: Bench, end: Callable[[Bench], None]) -> None:
+def test_an_update_can_be_sent_again_after_its_delivery_was_given_up(
+    bench: Bench, end: Callable[[Bench], None]
+) -> None:
     bench.accept_new(resolution("5"))
     end(bench)
 

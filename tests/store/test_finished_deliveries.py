@@ -18,11 +18,11 @@ from relay.store.delivery_reader import DeliveryReader
 NAMES = count(1)
 
 
-#: Anything that JSON can carry into a record, the separators of its stored form among it.
+#: Any text that JSON can bring into a record, including the separators of the stored form.
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 
 
-#: Years 1 to 9999, and what an offset makes of them.
+#: Years 1 to 9999, and times just outside them because of an offset.
 DATES = st.none() | st.integers(-62_135_596_800_000, 253_402_300_799_999)
 
 

@@ -285,7 +285,7 @@ def test_tickets_that_stay_unknown_do_not_park_the_integration_forever(bench: Be
     assert bench.status(known) == "delivered"
 
 
-def test_a_ticket_that_stays_unknown_dies_after_ten_minutes_while_parked(bench: Bench) -> None:
+def test_an_unknown_ticket_is_given_up_after_ten_minutes_while_parked(bench: Bench) -> None:
     unknown = park_not_found(bench)
     for delivery in unknown[1:]:
         bench.accept_new(resolution("2", state=3, ticket=1 + unknown.index(delivery)))
@@ -333,7 +333,7 @@ def test_parked_time_before_acceptance_is_not_subtracted(bench: Bench) -> None:
     assert bench.listed("dead") == [accepted_while_parked]
 
 
-def test_no_delivery_dies_without_an_attempt_after_resuming(bench: Bench) -> None:
+def test_after_resuming_no_delivery_is_given_up_without_an_attempt(bench: Bench) -> None:
     bench.accept_tickets(1, 2)
     first, second = bench.take().assignments
     bench.wait(3 * DAY)

@@ -142,7 +142,7 @@ def test_a_repeated_settlement_changes_nothing(bench: Bench) -> None:
     assert bench.record(delivery) == record
 
 
-def test_each_end_is_in_the_audit_trail(redis: Connection) -> None:
+def test_each_final_status_is_in_the_audit_trail(redis: Connection) -> None:
     bench = Bench(redis, make_integration(collapse=False))
     bench.accept_new(resolution("1"))
     bench.attempt(DELIVERED)
@@ -207,7 +207,7 @@ def test_a_ticket_that_iem_knows_later_is_delivered(bench: Bench) -> None:
     assert bench.attempt(DELIVERED) == "delivered"
 
 
-def test_a_delivery_with_three_bugs_dies(bench: Bench) -> None:
+def test_a_delivery_is_given_up_after_three_bugs(bench: Bench) -> None:
     delivery = bench.accept_new(resolution("5"))
     statuses = []
 

@@ -61,7 +61,7 @@ def dead_letters(web: Relay, redis: Connection) -> list[str]:
 
 @pytest.fixture(scope="session")
 def running_small_web(redis_url: str) -> Iterator[Relay]:
-    """One process with two threads, behind one trusted proxy: what holds a thread or a connection is noticed."""
+    """One process with two threads, behind one trusted proxy: a thread or connection that is held is noticed."""
     with tempfile.TemporaryDirectory(prefix="relay-small-web-") as folder:
         relay = small_relay(Path(folder), redis_url)
         relay.environ["RELAY_TRUSTED_PROXIES"] = "1"

@@ -96,7 +96,7 @@ def test_a_quotation_mark_in_a_forwarded_address_is_not_the_proxy(small_web: Rel
 
 @pytest.fixture(scope="module")
 def web_with_small_buffers(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
-    """As if net.ipv4.tcp_rmem were small, TCP short of memory, or an earlier request still in the buffer."""
+    """Web with small receive buffers, as if the kernel were short of memory or an earlier request were still buffered."""
     relay = small_relay(tmp_path_factory.mktemp("small-buffers"), redis_url)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)  # accepted connections inherit it

@@ -1,4 +1,4 @@
-"""`GET /docs` shows everything, loads nothing and escapes all text. And how it and `/openapi.json` are served."""
+"""`GET /docs` shows everything, loads nothing and escapes all text. It is served like `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_all_text_of_the_document_is_escaped() -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_both_need_no_credentials_and_answer_other_methods(web: Relay, path: str) -> None:
+def test_the_documents_need_no_credentials_and_answer_other_methods(web: Relay, path: str) -> None:
     url = f"{web.url}{path}"
 
     whole, head, options = (requests.request(method, url, timeout=5) for method in ("GET", "HEAD", "OPTIONS"))

@@ -22,7 +22,7 @@ from relay.web.refusals import MAX_REFUSALS, WINDOW, Refusals
 START = 1_795_342_830_000
 
 
-def test_a_second_worth_of_requests_can_come_at_once(redis: Connection) -> None:
+def test_a_second_worth_of_requests_can_arrive_at_once(redis: Connection) -> None:
     rate_limiter = RateLimiter(redis)
 
     at_once = [rate_limiter.take("acme", 10, now=START) for _ in range(12)]

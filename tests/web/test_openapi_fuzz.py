@@ -28,7 +28,7 @@ _EXAMPLES = os.environ.get("RELAY_FUZZ_EXAMPLES", "10")
 
 @pytest.fixture
 def relay(tmp_path: Path, redis_url: str, redis: Connection) -> Iterator[Relay]:
-    """A web process of its own: it refuses too many requests to be shared."""
+    """A separate web process: it refuses too many requests to be shared."""
     relay = Relay(tmp_path, redis_url, {"RELAY_ADMIN_TOKEN": "operator-token-1"})
     write_mapping(relay.mappings, "acme", mapping("http://127.0.0.1:9"))
     write_mapping(relay.mappings, "open", mapping("http://127.0.0.1:9", auth="none"))

@@ -67,7 +67,7 @@ def test_an_integration_without_a_usable_mapping_is_parked(
     assert DeliveryReader(bench.redis).status_of("acme", delivery) == "parked"
 
 
-def test_a_file_counts_as_removed_after_two_looks(folder: Folder, bench: Bench) -> None:
+def test_a_file_counts_as_removed_after_two_readings(folder: Folder, bench: Bench) -> None:
     bench.accept(resolution("1"))
     orphaned = folder.start_worker()
 

@@ -96,7 +96,7 @@ def site(redis: Connection) -> Iterator[Publishers]:
         yield Publishers(redis, server)
 
 
-def test_each_kind_is_published_at_the_start_and_at_its_interval(site: Publishers) -> None:
+def test_each_kind_is_published_at_startup_and_at_its_interval(site: Publishers) -> None:
     site.start("one")
 
     site.run_for(1)

@@ -1,4 +1,4 @@
-"""A settled attempt is logged even if Redis goes away before the worker takes more."""
+"""A settled attempt is logged even if Redis becomes unavailable before the worker takes more."""
 
 from __future__ import annotations
 

@@ -101,8 +101,8 @@ local function wait_for_retry(settled, record, circuit)
   local left = settled.give_up_after - age_of(record, circuit)
   -- No delivery is given up while its integration is parked, nor by the probe that resumes it: after resuming, each
   -- delivery gets another attempt.
-  local may_die = not circuit.reason and not settled.probe
-  if left <= 0 and may_die then return end_as(settled, record, 'dead', settled.reason) end
+  local can_give_up = not circuit.reason and not settled.probe
+  if left <= 0 and can_give_up then return end_as(settled, record, 'dead', settled.reason) end
   local due = now + math.max(0, math.min(settled.delay, left))
   redis.call('HSET', delivery_key(settled.id), 'status', 'retrying', 'reason', settled.reason, 'place', 'retry', 'next_at', due)
   redis.call('HDEL', delivery_key(settled.id), 'entry', 'lease')

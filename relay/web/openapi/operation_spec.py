@@ -10,7 +10,7 @@ from marshmallow import Schema
 
 from relay.web.openapi.problem_specs import PROBLEMS, ProblemSpec
 
-#: A JSON Schema, a marshmallow schema, or several marshmallow schemas, one of which matches.
+#: A JSON Schema, a marshmallow schema, or several marshmallow schemas: one of them matches.
 Shape = Mapping[str, Any] | type[Schema] | tuple[type[Schema], ...]
 
 #: Problems that every operation can end with.
