@@ -57,7 +57,7 @@ def measure(*, runs: int, seconds: float) -> list[Section]:
         measure, goal = f"webhook to push at 100 a second, {name}", f"≤ {bound:.0f} ms, or ≤ 1.5"
         rows.append(Row(measure, "ms", relay, baseline, goal, 1.5, more_is_better=False, relay_bound=bound))
     conditions = (
-        "One worker process unless stated otherwise, `appendfsync everysec`, the simulated IEM in a process of its own. "
+        "One worker process unless stated otherwise, `appendfsync everysec`, the simulated IEM in a separate process. "
         "Baseline: the minimal loop, XREADGROUP, `http.client` on kept-alive connections with as many threads, batched XACK, "
         "no guarantees; end to end it reads from the floor of intake."
     )

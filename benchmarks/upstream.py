@@ -1,4 +1,4 @@
-"""The simulated IEM in a process of its own, so that it takes no time from the measuring process."""
+"""The simulated IEM in a separate process, so that it takes no time from the measuring process."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["error.stack_trace"] = self.formatException(record.exc_info)
         encoded = _encode(line)
-        # First one search of the whole line: hundreds of integrations have hundreds of secrets.
+        # Search the whole line once first: hundreds of integrations have hundreds of secrets.
         if self._redactor.may_occur_in(encoded):
             encoded = _encode({**line, **self._redacted(line)})
         return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded)

@@ -53,7 +53,7 @@ class IdPattern:
     _plain: re.Pattern[str] | None = field(compare=False, repr=False)
 
     def matches(self, text: str) -> bool:
-        """Return whether `text` contains a match. Other threads continue meanwhile.
+        """Return whether `text` contains a match. Other threads continue to run.
 
         Raises:
             TooSlowError: the match took too long.

@@ -40,8 +40,8 @@ class Integration:
     )
     enabled: bool = key(
         Kind.BOOLEAN,
-        "`false`: webhooks are answered 404, and pending deliveries wait, parked as `disabled`. The time until "
-        "`retry.give_up_after` does not run meanwhile",
+        "`false`: webhooks are answered 404, and pending deliveries wait, parked as `disabled`. This time does "
+        "not count towards `retry.give_up_after`",
         default=True,
     )
     description: str = key(Kind.TEXT, "free text about the integration", default="", example="ACME production")

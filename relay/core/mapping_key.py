@@ -89,7 +89,7 @@ AnyKind = Kind | Choice | Duration | Range | Block | ListOf
 
 
 class Presence(Enum):
-    """How a key without a default of its own is treated."""
+    """How a key without a default value is treated."""
 
     REQUIRED = "required"
     #: The source's preset has the default.

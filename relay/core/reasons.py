@@ -1,7 +1,7 @@
 """Why a push did not succeed, or why an integration is parked: one table with a row for each reason.
 
 Everything that depends on a reason alone is in its row; docs/iem/response-handling.md shows the table. `outcomes` maps
-IEM's answers to reasons. Only `not_found` and `bug` have rules of their own, in store/lua/settle.lua.
+IEM's answers to reasons. Only `not_found` and `bug` have special rules, in store/lua/settle.lua.
 """
 
 from __future__ import annotations

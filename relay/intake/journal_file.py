@@ -1,6 +1,6 @@
 """The SQLite file of the intake journal: connections, transactions, and checks that the file is still in its place.
 
-Write-ahead log and synchronous FULL: after a commit the data is on the disk. `journal` knows what the tables hold.
+Write-ahead log and synchronous FULL: after a commit the data is on the disk. `journal` describes the content of the tables.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FileId = tuple[int, int] | None
 
 
 class JournalFile:
-    """The file in one process. Each thread has a connection of its own."""
+    """The file in one process. Each thread has a separate connection."""
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         """`folder` must be on a local disk: SQLite's write-ahead log needs memory that the processes share."""
@@ -77,7 +77,7 @@ class JournalFile:
             connection.close()
 
     def is_in_place(self, connection: sqlite3.Connection) -> bool:
-        """Return whether what was just committed on `connection` is in the files of this name.
+        """Return whether the last commit on `connection` went into the files of this name.
 
         SQLite also commits to a file that was removed: it exists until the last process closes it.
         """

@@ -54,7 +54,7 @@ class JournalWriter:
             raise JournalError(f"the journal's disk takes longer than {timeout:.1f} s") from None
 
     def stop(self) -> bool:
-        """Write what is waiting, and end the thread. Return False if the disk does not let it end."""
+        """Write the waiting entries, and end the thread. Return False if it does not end because the disk hangs."""
         if self._thread and self._thread.is_alive():
             self._requests.put(None)
             self._thread.join(BUSY_TIMEOUT + 1)

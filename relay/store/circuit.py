@@ -46,7 +46,7 @@ class Circuit:
     def set_aside(self, integration: str, reason: OrphanReason, *, now: int) -> None:
         """Park an integration that no worker delivers for, until a worker takes from it again; no effect if it is parked.
 
-        The time until giving up does not run meanwhile.
+        The time while it is parked does not count towards giving up.
         """
         self._connection.run("circuit", key(integration, "queue"), [now, "set_aside", "relay", reason])
 

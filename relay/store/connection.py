@@ -90,7 +90,7 @@ class Connection:
         return self._guard(evaluate)
 
     def subscribe(self, channel: str) -> Subscriber:
-        """Return a subscriber of `channel`, on a connection of its own."""
+        """Return a subscriber of `channel`, on a separate connection."""
 
         def make(client: Client) -> redis.client.PubSub:
             subscriber = client.pubsub(ignore_subscribe_messages=True)

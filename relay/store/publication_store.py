@@ -14,7 +14,7 @@ from relay.store.keys import key
 
 @dataclass(frozen=True, slots=True)
 class PublicationState:
-    """The health of an integration, and what the publisher remembered of its publications."""
+    """The health of an integration, and the publisher's memory of its publications."""
 
     health: IntegrationHealth
     memory: Mapping[str, str]

@@ -20,7 +20,7 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One record of a webhook: what it was mapped to, and the id under which it is stored. Times in Unix milliseconds."""
+    """One record of a webhook: the result of its mapping, and the id under which it is stored. Times in Unix milliseconds."""
 
     id: str
     mapped: Mapped

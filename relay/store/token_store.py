@@ -54,7 +54,7 @@ class TokenStore:
         return StoredToken(**fields, refusal=IemAnswer(**refusal) if refusal else None)
 
     def save(self, token: StoredToken, *, now: int) -> None:
-        """Store `token` until it expires, and overwrite what was there."""
+        """Store `token` until it expires, in place of any other."""
         lifetime = token.expires_at - now if token.value else _REFUSAL_KEPT
         self._connection.write("SET", self._key, json.dumps(asdict(token)), "PX", max(lifetime, 1))
 

@@ -29,7 +29,7 @@ TYPES = (
 )
 #: The members that every record has.
 _COMMON = frozenset({"id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor"})
-#: The members with a stream field of their own. All others are in the field `more`.
+#: The members with a separate stream field. All others are in the field `more`.
 _OWN_FIELDS: dict[str, Callable[[str], str | int]] = {
     "itsm_state": str,
     "iem_state": int,

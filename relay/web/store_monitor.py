@@ -39,7 +39,7 @@ class StoreSnapshot:
 
 
 class _BackgroundCall(Generic[_T]):
-    """Runs a function in a thread of its own, one call at a time."""
+    """Runs a function in a separate thread, one call at a time."""
 
     def __init__(self, function: Callable[[], _T]) -> None:
         self._function = function
@@ -61,7 +61,7 @@ class _BackgroundCall(Generic[_T]):
 
 
 class StoreMonitor:
-    """Examines Redis and the journal's disk in threads of their own, so that one that hangs does not block its caller."""
+    """Examines Redis and the journal's disk in separate threads, so that a hanging one does not block the caller."""
 
     def __init__(
         self,

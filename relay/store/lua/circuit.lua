@@ -41,7 +41,7 @@ end
 if action == 'park' then park()
 elseif action == 'set_aside' then set_aside()
 elseif circuit.reason then resume() end
--- An operator who resumes an integration has corrected something: Virima is called again, too.
+-- An operator who resumes an integration has corrected something: Virima is also called again.
 if action == 'resume' and redis.call('HEXISTS', key('virima'), 'reason') == 1 then
   redis.call('HSET', key('virima'), 'resumed_at', now)
 end

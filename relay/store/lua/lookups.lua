@@ -1,4 +1,4 @@
--- Takes lookups of resolvers in Virima, and settles them. Lookups have a circuit of their own, and no delivery waits
+-- Takes lookups of resolvers in Virima, and settles them. Lookups have a separate circuit, and no delivery waits
 -- for them. Each configuration of the `virima` block has its own circuit: a process with an old password must not park
 -- the lookups of a process with the new one, and must not be resumed by its successes.
 -- KEYS[1]   the integration's queue

@@ -63,7 +63,7 @@ local function call_group(...)
   return answer
 end
 
--- Members of most audit records. Each has a stream field of its own: Redis stores the names of these fields only once.
+-- Members of most audit records. Each has a separate stream field: Redis stores the names of these fields only once.
 local AUDIT_FIELDS = { 'itsm_state', 'iem_state', 'resolved_by', 'mapping', 'attempts' }
 
 -- Adds an audit record. `more` is a table, or JSON text, which keeps all digits of numbers: cjson writes only 14.
@@ -110,7 +110,7 @@ end
 -- of its status: its id and its packed record. A hash with its key and index would take more than twice the memory.
 local FINISHED = { 'delivered', 'superseded' }
 -- The members of the packed array. The first TIMES of them are times, as numbers relative to the time of the id. After
--- all of them come the attempts: for each its number and its line, in which the time is relative, too.
+-- all of them come the attempts: for each its number and its line, in which the time is also relative.
 local TIMES = 3
 local PACKED = { 'created_at', 'updated_at', 'finished_at', 'sys_id', 'number', 'table', 'itsm_state', 'iem_state', 'version',
   'resolved_by', 'from', 'mapping', 'via', 'reason', 'superseded_by', 'replay_of', 'duplicates', 'attempts' }
@@ -181,7 +181,7 @@ local function find_delivery(id)
   return (find_finished(id))
 end
 
--- The fields that only a pending delivery has. `reason` is the first one: a finished delivery can have one, too.
+-- The fields that only a pending delivery has. `reason` is the first one: a finished delivery can also have one.
 local PENDING_ONLY = { 'reason', 'place', 'entry', 'lease', 'next_at', 'fence', 'tries', 'parked_before', 'unknown_since',
   'bugs' }
 

@@ -1,4 +1,4 @@
--- Gives one process the lease to publish an integration to IEM, and remembers what it published.
+-- Gives one process the lease to publish an integration to IEM, and stores what it published.
 -- KEYS[1]  the integration's queue
 -- ARGV[1]  now (Unix ms)
 -- ARGV[2]  look: take or extend the lease

@@ -162,7 +162,7 @@ local function settle_unknown_ticket(settled, record, circuit)
   if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
   local since = tonumber(record.unknown_since or now)
   local patience_left = since + limits.patience - now
-  -- A probe is given up, too: a ticket that IEM never knows must not block all others forever.
+  -- A probe is also given up: a ticket that IEM never knows must not block all others forever.
   if patience_left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
   redis.call('HSET', delivery_key(settled.id), 'unknown_since', since)
   if keeps_parked then return keep_waiting(settled, record) end
@@ -174,7 +174,7 @@ end
 local function settle_bug(settled, record, circuit)
   note_attempt(settled, record, false)
   if settled.probe and circuit.reason then
-    -- Delays the next probe, too. Otherwise the three bugs of each delivery would follow each other at once.
+    -- Also delays the next probe. Otherwise the three bugs of each delivery would follow each other at once.
     redis.call('HDEL', circuit_key, 'probing_until')
     redis.call('HSET', circuit_key, 'probe_at', now + settled.delay)
   end
@@ -219,7 +219,7 @@ local function settle(settled)
   redis.call('XACK', queue, GROUP, record.entry)
   redis.call('XDEL', queue, record.entry)
   local circuit = read(circuit_key, 'reason', 'since', 'streak', 'unknown', 'parked_ms', 'by_hand')
-  -- An operator parked the integration meanwhile: no answer of IEM resumes it or changes the reason.
+  -- An operator has parked the integration in the meantime: no answer of IEM resumes it or changes the reason.
   if circuit.by_hand then settled.probe = nil end
   local status
   if settled.outcome == 'returned' then status = return_unattempted(settled, record)

@@ -49,7 +49,7 @@ if ARGV[2] == 'seal' then
   redis.call('XADD', seals, number .. '-0', 'previous', ARGV[4], 'key', ARGV[5], 'records', ARGV[6], 'mac', ARGV[7])
   return 1
 end
--- Another process has dropped more meanwhile: the anchor must not refer to what is gone.
+-- Another process has already dropped more: the anchor must not refer to dropped seals.
 if number <= tonumber(redis.call('HGET', anchor, 'number') or 0) then return 0 end
 redis.call('HSET', anchor, 'number', number, 'seal', ARGV[4], 'last', ARGV[5], 'key', ARGV[6], 'mac', ARGV[7])
 redis.call('XTRIM', key('audit'), 'MINID', ARGV[8])

@@ -55,7 +55,7 @@ class OrderSchema(AnswerSchema):
 class IdentitySchema(OrderSchema):
     """How a repeat of the update is recognised."""
 
-    identity = text("The IEM state and the version, or what the update has instead")
+    identity = text("The IEM state with the version, the date or the idempotency key")
     known_for = text("How long a repeat is recognised")
     collapse = boolean("Whether the same IEM state again is a duplicate")
 

@@ -183,7 +183,7 @@ HEALTH = (
         id="readMetrics",
         tag="Health",
         summary="Get metrics for Prometheus",
-        description="The counters of all web processes of this machine, and gauges of what is in Redis now.",
+        description="The counters of all web processes of this machine, and gauges of the current data in Redis.",
         responses=(
             ResponseSpec(200, "Prometheus' text format", {"type": "string"}, {"metrics": _METRICS}, "text/plain"),
         ),

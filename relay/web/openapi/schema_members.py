@@ -25,7 +25,7 @@ def text(
     key: str | None = None,
     **more: Any,
 ) -> fields.String:
-    """Return a text member. `more` is added to its JSON Schema; `key` is its name where that is a keyword of Python."""
+    """Return a text member. `more` is added to its JSON Schema; `key` is its name if that is a keyword of Python."""
     return fields.String(
         required=not optional,
         allow_none=null,
