@@ -89,7 +89,9 @@ def open_catalogue(
     def missing(file: MappingFile) -> tuple[Fault, ...]:
         return missing_secrets(file, foundation.secrets, side) if side else ()
 
-    reloader = Reloader(catalogue, folder, LastGoodMappings(connection), missing=missing, keeps=side is not None)
+    reloader = Reloader(
+        catalogue, folder, LastGoodMappings(connection), missing=missing, records_changes=side is not None
+    )
     reloader.poll()
     return catalogue, reloader
 

@@ -66,7 +66,7 @@ class _Input(io.BytesIO):
 
 
 def _exit_status() -> int:
-    """Run the command line that `sys.argv` holds."""
+    """Run the command line in `sys.argv`."""
     with pytest.raises(SystemExit) as ended:
         main()
     status = ended.value.code

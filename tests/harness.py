@@ -277,7 +277,7 @@ class Relay:
         return result
 
     def delivery_status(self, delivery_id: str, *, name: str = "acme") -> str:
-        """Return the status of a delivery that the sender can read."""
+        """Return the status of a delivery, which its sender can read."""
         url = f"{self.url}/webhooks/{name}/deliveries/{delivery_id}"
         status: str = requests.get(url, auth=("sn", WEBHOOK_PASSWORD), timeout=5).json()["delivery_status"]
         return status

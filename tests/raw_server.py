@@ -1,4 +1,4 @@
-"""A server that answers with bytes that a test wrote, and the HTTP answers to give it."""
+"""A server that answers with the bytes of a test, and a function that makes HTTP answers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RawServer:
             self.heads.append(head)
             connection.sendall(self.respond(head))
             connection.shutdown(socket.SHUT_WR)
-            # The client may still be sending its body: a connection closed before that is reset, and the answer lost.
+            # The client can still be sending its body: a connection closed before that is reset, and the answer lost.
             while connection.recv(1 << 16):
                 pass
         except OSError:

@@ -25,7 +25,7 @@ from relay.store.trail import TYPES, TrailQuery
 
 _COLUMNS = ("at", "type", "integration", "number", "delivery_id", "actor")
 _CSV_COLUMNS = ("id", "at", "type", "integration", "delivery_id", "sys_id", "number", "actor")
-#: A cell that begins with one of these is a formula in a spreadsheet.
+#: A spreadsheet treats a cell that begins with one of these characters as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -113,7 +113,7 @@ def export(operations: Operations, *, integration: str | None, form: str, output
 @click.option(
     "--allow-unkeyed",
     is_flag=True,
-    help="Accept seals made without a key. Anyone could have made them.",
+    help="Accept seals without a key, which anyone could have made.",
 )
 @json_option
 def verify(
@@ -121,7 +121,8 @@ def verify(
 ) -> None:
     """Verify an exported FILE, or the audit trail in Redis.
 
-    Reports the first record that was edited, removed, added or moved after it was sealed. Exit status 1 if there is one.
+    Reports the first record that was edited, removed, added or moved after it was sealed. Exit status 1 if there
+    is such a record.
 
     \b
     Example:
@@ -208,7 +209,7 @@ def _parse(file: IO[str]) -> Iterator[dict[str, Any]]:
 
 
 def _keys(key_files: tuple[Path, ...], *, allow_unkeyed: bool) -> list[SealingKey]:
-    """Return the keys to verify with. Where there is one, seals without a key are refused, because anyone could make them."""
+    """Return the keys to verify with. If there are any, seals without a key are refused: anyone could make them."""
     try:
         secrets = [
             load_settings(read_environment()).audit_key,

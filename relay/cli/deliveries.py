@@ -102,17 +102,17 @@ def replay(
       relay deliveries replay 01JD3W8Z6V0S9K2M4N6P8Q0R2T
       relay deliveries replay --integration acme --reason refused --dry-run
     """
-    letters = _choose(operations, delivery_ids, filters)
+    dead_letters = _choose(operations, delivery_ids, filters)
     if dry_run:
-        _print_deliveries(letters)
+        _print_deliveries(dead_letters)
         return
 
-    def replay_letter(letter: dict[str, Any]) -> None:
-        result = operations.deliveries.replay(letter["id"], actor=actor(), as_mapped=as_mapped)
-        if len(letters) == 1:
-            click.echo(f"{letter['id']} → {result.id} {result.status}")
+    def replay_dead_letter(dead_letter: dict[str, Any]) -> None:
+        result = operations.deliveries.replay(dead_letter["id"], actor=actor(), as_mapped=as_mapped)
+        if len(dead_letters) == 1:
+            click.echo(f"{dead_letter['id']} → {result.id} {result.status}")
 
-    _apply(replay_letter, letters, "replayed", rate)
+    _apply(replay_dead_letter, dead_letters, "replayed", rate)
 
 
 @deliveries.command
@@ -131,15 +131,15 @@ def discard(operations: Operations, delivery_ids: tuple[str, ...], *, why: str, 
       relay deliveries discard 01JD3W8Z6V0S9K2M4N6P8Q0R2T --why "closed in IEM by hand"
       relay deliveries discard --integration acme --until 2026-11-22T00:00:00Z --dry-run
     """
-    letters = _choose(operations, delivery_ids, filters)
+    dead_letters = _choose(operations, delivery_ids, filters)
     if dry_run:
-        _print_deliveries(letters)
+        _print_deliveries(dead_letters)
         return
 
-    def discard_letter(letter: dict[str, Any]) -> None:
-        operations.deliveries.discard(letter["id"], actor=actor(), why=why)
+    def discard_dead_letter(dead_letter: dict[str, Any]) -> None:
+        operations.deliveries.discard(dead_letter["id"], actor=actor(), why=why)
 
-    _apply(discard_letter, letters, "discarded")
+    _apply(discard_dead_letter, dead_letters, "discarded")
 
 
 def _print_deliveries(found: Iterable[dict[str, Any]]) -> None:
@@ -158,15 +158,15 @@ def _choose(operations: Operations, delivery_ids: tuple[str, ...], filters: dict
 
 
 def _apply(
-    act: Callable[[dict[str, Any]], None], letters: list[dict[str, Any]], verb: str, rate: float | None = None
+    act: Callable[[dict[str, Any]], None], dead_letters: list[dict[str, Any]], verb: str, rate: float | None = None
 ) -> None:
     """Apply `act` to each dead letter, at most `rate` per second, and print how many succeeded; exit status 1 if one failed."""
     done = failed = 0
-    hidden = len(letters) < 2 or not sys.stderr.isatty()
-    with click.progressbar(letters, label="dead letters", file=sys.stderr, hidden=hidden) as bar:
-        for letter in _paced(bar, rate):
+    hidden = len(dead_letters) < 2 or not sys.stderr.isatty()
+    with click.progressbar(dead_letters, label="dead letters", file=sys.stderr, hidden=hidden) as bar:
+        for dead_letter in _paced(bar, rate):
             try:
-                act(letter)
+                act(dead_letter)
                 done += 1
             except (ConflictError, NotFoundError) as error:
                 click.echo(str(error), err=True)
@@ -176,9 +176,9 @@ def _apply(
         raise SystemExit(1)
 
 
-def _paced(letters: Iterable[dict[str, Any]], rate: float | None) -> Iterator[dict[str, Any]]:
+def _paced(dead_letters: Iterable[dict[str, Any]], rate: float | None) -> Iterator[dict[str, Any]]:
     pause = threading.Event()
-    for number, letter in enumerate(letters):
+    for number, dead_letter in enumerate(dead_letters):
         if number and rate:
             pause.wait(1 / rate)
-        yield letter
+        yield dead_letter

@@ -21,7 +21,7 @@ from relay.settings import read_environment
     "--for",
     "side",
     type=click.Choice(["web", "worker"]),
-    help="The process whose secrets this machine has. Default: both. IEM and Virima are checked where workers run.",
+    help="The process whose secrets this machine has. Default: both. With web, IEM and Virima are not checked.",
 )
 @json_option
 def doctor(*, side: Side | None, as_json: bool) -> None:

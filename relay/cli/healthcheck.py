@@ -17,7 +17,7 @@ from relay.store.heartbeats import SILENT_AFTER, Heartbeats
 
 @click.group
 def healthcheck() -> None:
-    """Check web or a worker of this machine, by exit status.
+    """Check the health of web or a worker on this machine.
 
     Exit status 0 if it is healthy; otherwise 1, with the reason on stderr.
     """
@@ -27,7 +27,7 @@ def healthcheck() -> None:
 def web() -> None:
     """Check that web accepts webhooks.
 
-    Requests /readyz at the address of RELAY_BIND or PORT. Exit status 1 if web does not answer or cannot accept webhooks.
+    Requests /readyz at the address in RELAY_BIND or PORT. Exit status 1 if web does not answer or cannot accept webhooks.
 
     \b
     Example:
@@ -45,8 +45,8 @@ def web() -> None:
 def worker() -> None:
     """Check that a worker of this host is running.
 
-    Exit status 1 if none has sent a heartbeat in the last 15 seconds, and while Redis is unavailable. Workers wait for Redis:
-    do not restart them because of that.
+    Exit status 1 if no worker of this host has sent a heartbeat in the last 15 seconds, or if Redis is unavailable. Do not
+    restart workers because Redis is unavailable: they wait for it.
 
     \b
     Example:

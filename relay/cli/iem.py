@@ -28,13 +28,13 @@ from relay.iem.service import Attempt, IemService
 
 #: After this number of failures in a row, not counting refusals of single bodies, the remaining bodies are not sent.
 _MAX_FAILURES_IN_A_ROW = 5
-#: Faults and failures that are printed one by one.
+#: At most this number of faults or failures is printed.
 _MAX_PRINTED = 50
 
 
 @click.group
 def iem() -> None:
-    """Test an integration's IEM, and publish to it."""
+    """Test an integration's connection to IEM, and publish to IEM."""
 
 
 @iem.command
@@ -118,7 +118,7 @@ def publish(
 
 
 def _read(file: BinaryIO, publication: Publication, customer_id: str) -> list[FileRecord]:
-    """Return the bodies of a file, or raise RequestBodyError after printing all their faults."""
+    """Return the bodies of a file, or raise RequestBodyError after printing their faults."""
     try:
         text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -136,7 +136,7 @@ def _read(file: BinaryIO, publication: Publication, customer_id: str) -> list[Fi
 
 
 class _Batch:
-    """Publishes bodies, several at a time, until further ones would fail as well, or Ctrl-C stops it."""
+    """Publishes bodies, several at a time, until further bodies would fail as well, or Ctrl-C stops it."""
 
     def __init__(self, service: IemService, publication: Publication, *, max_in_flight: int) -> None:
         self._service = service
@@ -145,11 +145,11 @@ class _Batch:
         self._lock = Lock()
         self._failures_in_a_row = 0
         self._has_ended = False
-        #: Why bodies were left out; None where all were sent.
+        #: Why bodies were left out; None if all were sent.
         self.ended: str | None = None
 
     def send(self, records: Sequence[FileRecord]) -> list[Attempt | None]:
-        """Return the attempt for each record, in order; None where it was not sent."""
+        """Return the attempt for each record, in order; None for a record that was not sent."""
         attempts: list[Attempt | None] = [None] * len(records)
 
         def publish(number: int) -> None:

@@ -1,4 +1,4 @@
-"""`relay`: imports only the module of the command that is run."""
+"""The command line `relay`. It imports only the module of the command that is run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from relay.errors import ConfigurationError, RelayError
 
 EX_FAILED, EX_CONFIG = 1, 78
 
-#: Heading in `relay --help` → command → the module that holds it under the same name, and the first line of its help.
+#: Heading in `relay --help` → command → its module, which has the command under the same name, and the first line of its help.
 COMMANDS = {
     "Run": {
         "up": ("relay.cli.up", "Run everything on this machine: Redis, web and one worker."),
@@ -37,19 +37,19 @@ COMMANDS = {
         "audit": ("relay.cli.audit", "List, export and verify the audit trail."),
     },
     "Upstream services": {
-        "iem": ("relay.cli.iem", "Test an integration's IEM, and publish to it."),
-        "virima": ("relay.cli.virima", "Test an integration's Virima."),
+        "iem": ("relay.cli.iem", "Test an integration's connection to IEM, and publish to IEM."),
+        "virima": ("relay.cli.virima", "Test an integration's connection to Virima, and look up users."),
     },
     "Diagnosis": {
         "doctor": ("relay.cli.doctor", "Check settings, Redis, mapping files, IEM and Virima."),
-        "healthcheck": ("relay.cli.healthcheck", "Check web or a worker of this machine, by exit status."),
+        "healthcheck": ("relay.cli.healthcheck", "Check the health of web or a worker on this machine."),
     },
 }
 _MODULES = {name: module for commands in COMMANDS.values() for name, (module, _) in commands.items()}
 
-#: The Redis of a `relay up` in the same folder. Other commands use it where RELAY_REDIS_URL is not set.
+#: The Redis of a `relay up` in the same folder. Other commands use it if RELAY_REDIS_URL is not set.
 _EMBEDDED = Path(".relay/redis/redis.sock")
-#: Commands that start their own Redis, or need an explicit one, or none.
+#: Commands that start their own Redis, need RELAY_REDIS_URL, or need no Redis.
 _OWN_REDIS = frozenset({"up", "worker", "simulate"})
 
 

@@ -38,9 +38,9 @@ mappings.add_command(new)
     "--for",
     "side",
     type=click.Choice(["web", "worker"]),
-    help="The process whose secrets are required; missing secrets of the other are warnings. Default: both.",
+    help="The process whose secrets are required; missing secrets of the other process are warnings. Default: both.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the files with their faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print the files and their faults as a JSON list.")
 def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
     """Check FILES, by default all mapping files of RELAY_MAPPINGS.
 
@@ -53,7 +53,7 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
     """
     for path in files:
         if not path.is_file():
-            raise ConfigurationError([f"{path}: there is no such file"])
+            raise ConfigurationError([f"{path}: no such file"])
     found = [read_mapping(path) for path in files] if files else _read_all()
     neighbours = [read_mapping(path) for path in _neighbours(files)]
     checked = inspect(found, SecretReader(read_environment(), Redactor()), side, neighbours=neighbours)
@@ -63,7 +63,7 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
         for file in checked:
             _print(file)
         if not found:
-            click.echo("no mapping files found; files that begin with _ or . are not read", err=True)
+            click.echo("no mapping files found; files whose names begin with _ or . are not read", err=True)
     sys.exit(EX_CONFIG if any(file.faults for file in checked) or not found else 0)
 
 
@@ -71,7 +71,7 @@ def check(files: tuple[Path, ...], *, side: Side | None, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of a mapping file, for editors.
 
-    The dialect is 2020-12.
+    It conforms to JSON Schema 2020-12.
 
     \b
     Example:

@@ -11,7 +11,7 @@ from relay.settings import load_settings, read_environment
 
 
 def find_mapping(name: str) -> MappingFile:
-    """Return the mapping file of an integration, usable or not. Raises NotFoundError where it does not exist."""
+    """Return the mapping file of an integration, usable or not. Raises NotFoundError if it does not exist."""
     if name.endswith(".yaml"):
         if not Path(name).is_file():
             raise NotFoundError(f"there is no mapping file {name}")

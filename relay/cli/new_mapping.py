@@ -1,4 +1,4 @@
-"""`relay mappings new`: asks for what a new mapping file needs, writes it, and lists what is still missing."""
+"""`relay mappings new`: asks the questions about a new mapping file, writes it, and lists the secrets that are still missing."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def new(name: str | None, *, output: str | None, as_json: bool, **given: str | None) -> None:
     """Create the mapping file of a new integration.
 
-    Writes NAME.yaml in RELAY_MAPPINGS, and lists the secrets that are still missing. On a terminal it asks for each answer that
-    no option gives. It asks for no secret: the file only names the variable or file of each secret. An existing file is never
-    replaced. Exit status 1 if nothing could be written, 2 if answers are wrong or missing.
+    Writes NAME.yaml in RELAY_MAPPINGS, and lists the secrets that are still missing. On a terminal, it asks for each answer that
+    is not given as an option. It never asks for a secret: the file contains only the name of each secret's variable or file. An
+    existing file is never replaced. Exit status 1 if nothing could be written, 2 if answers are wrong or missing.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def _refuse(faults: list[str]) -> NoReturn:
 
 
 def _faults_of(answers: Mapping[str, str], *, is_complete: bool) -> Iterator[str]:
-    """Yield the faults of the given answers and, where they should be complete, the missing ones."""
+    """Yield the faults of the given answers and, if `is_complete`, the missing answers."""
     for question in QUESTIONS:
         spelling = "NAME" if question.field == "name" else question.option
         answer = answers.get(question.field)
@@ -91,26 +91,26 @@ def _faults_of(answers: Mapping[str, str], *, is_complete: bool) -> Iterator[str
 
 
 def _fault_of(question: Question, answer: str) -> str | None:
-    """Return what is wrong with an answer. An invisible character was pasted or typed by mistake."""
+    """Return what is wrong with an answer, or None. An invisible character was pasted or typed by mistake."""
     invisible = next((char for char in answer if char == "\n" or printable(char) != char), None)
     if invisible is not None:
-        return f"contains an invisible character (U+{ord(invisible):04X}): type it without"
+        return f"contains an invisible character (U+{ord(invisible):04X}): type it again without this character"
     return question.check(answer)
 
 
 def _output_faults(output: str | None, answers: Mapping[str, str], *, as_json: bool) -> Iterator[str]:
     if output == "-" and as_json:
-        yield "--json: describes the file that was written, but `--output -` writes none"
+        yield "--json: cannot be combined with `--output -`: both print to standard output"
     elif output == "":
         yield "--output: expected a path, or - for standard output"
     elif output not in {None, "-"} and (name := answers.get("name")):
         path = Path(output or "")
         if path.suffix != ".yaml" or name_of(path) != name:
-            yield f"--output: a file has the name of its integration: use {name}.yaml, or _{name}.yaml for a draft"
+            yield f"--output: a mapping file is named after its integration: use {name}.yaml, or _{name}.yaml for a draft"
 
 
 def _choose_path(output: str | None, answers: dict[str, str]) -> Path:
-    """Return the path of the file. It is checked before the other questions, so that no answer is lost."""
+    """Return the path of the file. The path is checked before the other questions are asked, so that no answers are lost."""
     if "name" not in answers:
         answers["name"] = _ask(QUESTIONS[0])
         if faults := list(_output_faults(output, answers, as_json=False)):

@@ -1,4 +1,4 @@
-"""The output of `relay mappings new`: what it wrote, what the file still needs, and what to do next."""
+"""The report of `relay mappings new`: the new file, the secrets that are still missing, and the next steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROCESSES = {"web": "web", "worker": "the workers"}
 
 
 def print_result(file: MappingFile, *, is_written: bool, as_json: bool) -> None:
-    """Print what was written, what it still needs, and what to do next; on stderr where stdout has the file itself."""
+    """Print the report: to stdout, or to stderr if the file itself is printed to stdout."""
     assert file.integration
     assert file.document
     reader = SecretReader(read_environment(), Redactor())
@@ -82,17 +82,20 @@ def _next_lines(file: MappingFile, *, is_active: bool) -> Iterator[str]:
     place = shlex.quote(str(file.path))
     subject = file.name if is_active else place
     steps = [
-        (f"relay mappings check --for web {place}", "where web runs; `--for worker` where workers run"),
-        (f"relay try {subject} PAYLOAD.json", "how a webhook would be handled"),
+        (f"relay mappings check --for web {place}", "on web machines; `--for worker` on worker machines"),
+        (f"relay try {subject} PAYLOAD.json", "show how a webhook would be handled"),
     ]
     if is_active:
-        steps.append(("relay doctor", "whether IEM and Virima accept the credentials"))
+        steps.append(("relay doctor", "check that IEM and Virima accept the credentials"))
     if is_active and file.integration.source == "servicenow":
-        steps.append((f"relay servicenow {file.name}", "the script for ServiceNow, and how to set it up"))
+        steps.append((f"relay servicenow {file.name}", "print the script for ServiceNow, and how to set it up"))
     if not (file.path.parent / SCHEMA_NAME).is_file():
         schema = shlex.quote(str(file.path.parent / SCHEMA_NAME))
         steps.append(
-            (f"relay mappings schema > {schema}", "for editors: see docs/mapping-files/checks-and-dry-runs.md")
+            (
+                f"relay mappings schema > {schema}",
+                "let editors check the file: see docs/mapping-files/checks-and-dry-runs.md",
+            )
         )
     yield "\nNext:"
     if file.integration.source == "service-exchange":

@@ -63,9 +63,10 @@ def show(operations: Operations, rejection_id: str, *, as_json: bool) -> None:
 @click.option("--integration", help="All rejections of this integration.")
 @with_operations
 def replay(operations: Operations, rejection_ids: tuple[str, ...], *, integration: str | None) -> None:
-    """Accept rejections by the current mapping.
+    """Map rejections again, and accept them.
 
-    Replays REJECTION_IDS, or all rejections of an integration, oldest first. Exit status 1 if a rejection could not be replayed.
+    Uses the current mapping file. Replays REJECTION_IDS, or all rejections of an integration, oldest first. Exit status 1 if a
+    rejection could not be replayed.
 
     \b
     Example:

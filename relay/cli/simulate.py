@@ -86,7 +86,7 @@ def iem(
 ) -> None:
     """Run a simulated HCL IEM.
 
-    It has the token call, the push and the publish service.
+    It provides the token call, the push and the publish service.
 
     \b
     Example:
@@ -117,7 +117,7 @@ def iem(
 def virima(host: str, port: int, user: tuple[str, str], person: tuple[tuple[str, str], ...]) -> None:
     """Run a simulated Virima.
 
-    It has all seven operations of the LoginService.
+    It provides all seven operations of the LoginService.
 
     \b
     Example:

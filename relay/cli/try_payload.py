@@ -31,7 +31,7 @@ _MAX_BYTES = 64 << 20
 @click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="The Idempotency-Key or webhook-id header: identifies a repeat that has neither version nor date.",
+    help="The Idempotency-Key or webhook-id header: identifies a repeated update that has neither version nor date.",
 )
 @json_option
 def try_(integration: str, payload: str, *, idempotency_key: str | None, as_json: bool) -> None:
@@ -137,7 +137,7 @@ def _field_lines(field: Mapping[str, Any]) -> Iterator[str]:
 
 def _dedupe_lines(dedupe: Mapping[str, Any]) -> Iterator[str]:
     if "identity" in dedupe:
-        collapse = "; the same IEM state again is not pushed again" if dedupe["collapse"] else ""
+        collapse = "; a repeat of the same IEM state is not pushed" if dedupe["collapse"] else ""
         yield f"identity     {dedupe['identity']}, remembered for {dedupe['known_for']}{collapse}"
     if dedupe["ordered_by"] == "arrival":
         yield "order        by time of arrival"

@@ -38,8 +38,8 @@ _LOAD_TIMEOUT = 600.0
 def up(*, demo: bool) -> None:
     """Run everything on this machine: Redis, web and one worker.
 
-    Runs until Ctrl-C, and restarts a process that ends. Redis is the embedded one, with its data in .relay/, unless
-    RELAY_REDIS_URL is set.
+    Runs until Ctrl-C, and restarts a process that ends. Unless RELAY_REDIS_URL is set, it starts an embedded Redis with its data
+    in .relay/.
 
     \b
     Example:
@@ -93,12 +93,12 @@ def _run(supervisor: Supervisor, metrics_folder: str, *, with_demo: bool) -> int
 
 
 def _exit_status(status: int) -> int:
-    """Return the exit status of a child, such as 78 for a configuration fault; 1 where a signal ended it."""
+    """Return the exit status of a child, such as 78 for a configuration fault; 1 if a signal ended it."""
     return status if status > 0 else 1
 
 
 def _check_port(bind: str) -> str:
-    """Return the base URL. Raises ConfigurationError where the port is in use."""
+    """Return the base URL. Raises ConfigurationError if the port is in use."""
     if bind.startswith("unix:"):
         raise ConfigurationError(
             ["RELAY_BIND: `relay up` needs HOST:PORT; use a unix socket only with gunicorn behind a proxy"]
@@ -130,7 +130,7 @@ def _check_mappings(settings: Settings) -> None:
 
 
 def _start_redis(supervisor: Supervisor, environ: Mapping[str, str], demo: Demo | None) -> str | None:
-    """Start the embedded Redis and return its URL, or None where RELAY_REDIS_URL names another one, which must answer."""
+    """Start the embedded Redis and return its URL, or None if RELAY_REDIS_URL names another Redis, which must answer."""
     if given := environ.get("RELAY_REDIS_URL"):
         _check_redis(given)
         return None

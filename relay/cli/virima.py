@@ -17,14 +17,14 @@ from relay.virima.lookup_advice import advise
 
 @click.group
 def virima() -> None:
-    """Test an integration's Virima."""
+    """Test an integration's connection to Virima, and look up users."""
 
 
 @virima.command
 @click.argument("integration")
 @json_option
 def whoami(integration: str, *, as_json: bool) -> None:
-    """Show the account that INTEGRATION uses at Virima.
+    """Show the Virima account that INTEGRATION uses.
 
     Exit status 1 if Virima does not accept the account.
 
@@ -42,9 +42,9 @@ def whoami(integration: str, *, as_json: bool) -> None:
 @click.argument("email")
 @json_option
 def look_up(integration: str, email: str, *, as_json: bool) -> None:
-    """Look up the user with the address EMAIL.
+    """Look up the user with the address EMAIL in Virima.
 
-    The lookup is that of INTEGRATION. Exit status 1 if no user is found.
+    Uses the `virima` block of INTEGRATION. Exit status 1 if no user is found.
 
     \b
     Example:

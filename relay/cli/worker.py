@@ -1,4 +1,4 @@
-"""`relay worker`: one worker process. Any number of them, on any number of machines, share the deliveries."""
+"""`relay worker`: one worker process. Any number of workers, on any number of machines, share the deliveries."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _LOG = logging.getLogger("relay.worker")
 def worker() -> None:
     """Deliver accepted updates to IEM.
 
-    SIGTERM or Ctrl-C stops the worker after the pushes in flight, at most RELAY_SHUTDOWN_GRACE later. A second one stops it at
-    once; another worker then pushes again what was in flight.
+    SIGTERM or Ctrl-C stops the worker when its pushes in flight have ended, at the latest after RELAY_SHUTDOWN_GRACE. A second
+    signal stops it at once; another worker then repeats those pushes.
 
     \b
     Example:
@@ -81,10 +81,10 @@ def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event
 
 
 def _await_redis(foundation: Foundation, connection: Connection, stopping: threading.Event) -> bool:
-    """Wait until Redis answers, without a limit. Returns False where the worker is stopped meanwhile.
+    """Wait for Redis, without a time limit. Returns False if the worker is stopped before Redis answers.
 
     Raises:
-        ConfigurationError: the settings of Redis would lose accepted updates.
+        ConfigurationError: Redis is configured so that it would lose accepted updates.
     """
     is_logged = False
     while not stopping.is_set():

@@ -25,7 +25,7 @@ _MAX_CONCURRENT = 8
 def diagnose(foundation: Foundation, environ: Mapping[str, str], side: Side | None = None) -> Iterator[Finding]:
     """Check settings, Redis, mapping files, each IEM and each Virima, and yield each finding as soon as it is known.
 
-    `side` is the process whose secrets this machine has; None means both. Services are checked where the worker's secrets are.
+    `side` is the process whose secrets this machine has; None means both. For web, services are not checked.
     """
     settings = foundation.settings
     yield from check_settings(settings, environ)

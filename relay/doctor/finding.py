@@ -1,4 +1,4 @@
-"""The result of one check: what was checked, its state, what was seen, and what to do about it."""
+"""The result of one check: its subject, its state, the observation, and advice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How a check ended."""
+    """The state of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -17,7 +17,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. Also the members of `--json`."""
+    """One line of the report. Its fields are also the members of `--json`."""
 
     subject: str
     state: State

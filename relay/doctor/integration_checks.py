@@ -11,7 +11,7 @@ from relay.mapping_files.folder import MappingFile
 from relay.store.circuit import CircuitState
 from relay.store.heartbeats import Backlog
 
-#: Reasons of a parked integration that people chose.
+#: Reasons for which people park integrations on purpose.
 _INTENDED = frozenset({PARKED_BY_HAND, *(reason for reason in OrphanReason if reason.row.is_intended)})
 
 
@@ -36,8 +36,8 @@ def check_mapping_file(file: MappingFile) -> Finding:
 def check_deliveries(backlog: Backlog, state: CircuitState | None, *, has_file: bool, is_accepted: bool) -> Finding:
     """Check whether deliveries are stalled. `is_accepted` is whether IEM has just issued a token to the integration."""
     name, subject = backlog.integration, f"deliveries {backlog.integration}"
-    letters, rejections = count_of(backlog.dead, "dead letter"), count_of(backlog.rejections, "rejection")
-    says = f"{backlog.pending} pending, {letters}, {rejections}"
+    dead_letters, rejections = count_of(backlog.dead, "dead letter"), count_of(backlog.rejections, "rejection")
+    says = f"{backlog.pending} pending, {dead_letters}, {rejections}"
     if not has_file:
         advice = f"restore {name}.yaml; until then its pending deliveries wait"
         return Finding.warn(subject, f"{says}; it has no mapping file", advice)

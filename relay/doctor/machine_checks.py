@@ -1,4 +1,4 @@
-"""Checks of the relay's own parts: settings, web, the journal's folder, Redis, workers."""
+"""Checks of the relay's own parts: settings, web, the folder of the intake journal, Redis, workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SETTINGS = frozenset({field.metadata["name"] for field in fields(Settings)} | {
 
 
 def check_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check valid settings for those that are missing and those that do not exist."""
+    """Check for recommended settings that are missing, and for settings that do not exist."""
     unknown = sorted(name for name in environ if name.startswith("RELAY_") and name not in _SETTINGS)
     for name in unknown:
         similar = difflib.get_close_matches(name, _SETTINGS, 1)
@@ -60,7 +60,7 @@ def check_web(settings: Settings, environ: Mapping[str, str], *, must_run: bool)
 
 
 def check_journal(settings: Settings) -> Finding:
-    """Check the folder where web keeps webhooks while Redis is unavailable."""
+    """Check the folder in which web stores webhooks while Redis is unavailable."""
     folder = settings.journal
     if folder is None:
         says = "off: while Redis is unavailable, webhooks are answered 503, and ServiceNow does not send them again"

@@ -1,4 +1,4 @@
-"""Asking the web processes of this machine for /readyz, as a load balancer does, where RELAY_BIND or PORT makes them listen."""
+"""Requests /readyz from the web processes of this machine, as a load balancer does, at the address in RELAY_BIND or PORT."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from relay.settings import Settings
 #: /readyz answers within a second (seconds).
 _TIMEOUT = 5.0
 _FOREIGN = "the answer is not from a web process of the relay"
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - addresses to listen at
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - addresses to listen on
 
 
 class NoAnswerError(Exception):
-    """Web does not answer; the message gives the reason."""
+    """Web does not answer. The message gives the reason."""
 
 
 def fetch_readiness(settings: Settings, environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
@@ -55,7 +55,7 @@ def _address(settings: Settings, environ: Mapping[str, str]) -> str:
     """Return the address of web as seen from this machine."""
     bind = f":{environ['PORT']}" if environ.get("PORT") else settings.bind
     host, _, port = bind.rpartition(":")
-    return bind if bind.startswith("unix:") else f"{_EVERYWHERE.get(host, host)}:{port}"
+    return bind if bind.startswith("unix:") else f"{_WILDCARDS.get(host, host)}:{port}"
 
 
 def _connect(address: str) -> http.client.HTTPConnection:

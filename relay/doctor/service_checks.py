@@ -26,12 +26,12 @@ from relay.virima.lookup_advice import advise
 
 #: A certificate that expires sooner than this is a warning (seconds).
 _EXPIRES_SOON = 14 * 86_400.0
-#: Clocks that differ by more are a warning, or a fault (seconds).
+#: A larger difference between the clocks is a warning, or a failure (seconds).
 _SKEW_WARNING, _SKEW_FAULT = 10.0, 60.0
 _STEP_ADVICE: dict[Step, str] = {
     "name": "check the url, and the DNS of this machine",
-    "connection": "check the url, whether the service is running, and the firewalls between here and there",
-    "tls": "check the url; set ca_file where the service has a private CA",
+    "connection": "check the url, whether the service is running, and the firewalls between this machine and the service",
+    "tls": "check the url; set ca_file if the service has a private CA",
 }
 
 Check = Callable[[], list[Finding]]
@@ -76,7 +76,7 @@ def ping_iem(integration: Integration, foundation: Foundation) -> list[Finding]:
 
 
 def _not_checked(subject: str, error: SecretMissingError) -> Check:
-    advice = "run this where the workers' secrets are, or with `--for web`"
+    advice = "run this command on a machine with the workers' secrets, or use `--for web`"
     return lambda: [Finding.fail(subject, f"not checked: {error}", advice)]
 
 
@@ -111,12 +111,12 @@ def _judge_health(subject: str, answer: IemAnswer) -> Finding:
     return Finding.fail(subject, says, outcome.reason.row.advice)
 
 
-def _judge_token(subject: str, answer: GrantedToken | IemAnswer, auth: str, where: str) -> Finding:
+def _judge_token(subject: str, answer: GrantedToken | IemAnswer, auth: str, url: str) -> Finding:
     if isinstance(answer, GrantedToken):
-        return Finding.ok(subject, f"{where} issued a token to the API user")
+        return Finding.ok(subject, f"{url} issued a token to the API user")
     outcome = classify_token(answer)
     assert not isinstance(outcome, Delivered)
-    says = f"{where} issued no token: {outcome.reason} ({_seen(answer)})"
+    says = f"{url} issued no token: {outcome.reason} ({_seen(answer)})"
     if auth == "basic" and outcome.reason is not Reason.WRONG_CREDENTIALS:
         advice = "`auth: basic` needs no token: the first push shows whether IEM accepts the credentials"
         return Finding.warn(subject, says, advice)
@@ -191,10 +191,10 @@ def _check_virima(account: _Account, foundation: Foundation) -> list[Finding]:
     lookup, _ = virima_lookup(integration, foundation)
     with closing(lookup):
         result = lookup.who_am_i()
-    where = f"{url} ({_describe(reached, foundation.clock)})"
+    described = f"{url} ({_describe(reached, foundation.clock)})"
     certificate = _judge_certificate(subject, reached, foundation.clock)
     if result.outcome is LookupOutcome.FOUND:
-        return [Finding.ok(subject, f"{where} accepts the service account"), *certificate]
+        return [Finding.ok(subject, f"{described} accepts the service account"), *certificate]
     status = f" (HTTP {result.status})" if result.status else ""
-    says = f"{where} does not accept the service account: {result.reason or result.outcome}{status}"
+    says = f"{described} does not accept the service account: {result.reason or result.outcome}{status}"
     return [Finding.fail(subject, says, advise(result, "the service account")), *certificate]

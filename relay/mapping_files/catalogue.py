@@ -10,10 +10,10 @@ from relay.mapping_files.folder import MappingFile
 
 
 class Catalogue:
-    """The integrations of a process, by name. Safe to read from several threads."""
+    """Finds mapping files by the names of their integrations. Safe to read from several threads."""
 
     def __init__(self, files: list[MappingFile], fault: str | None = None, folder: Path | None = None) -> None:
-        """`fault`: why the folder could not be read. The integrations are unknown then."""
+        """`fault` is the reason why the folder could not be read; the integrations are then unknown."""
         self._folder = folder
         self._files = {file.name: file for file in files}
         self.fault = fault

@@ -1,4 +1,4 @@
-"""All that is wrong with mapping files: in each file, in what it refers to (secrets, certificates), and between files."""
+"""All faults and warnings of mapping files: in each file, in its references (secrets, certificates), and between files."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ def _same_destination(
     if own and same:
         files = f"{same[0]} also pushes" if len(same) == 1 else f"{same[0]} and {len(same) - 1} more files also push"
         message = (
-            f"integration_id: {files} to {own.customer_id}/{own.integration_id} from {own.source}: "
-            "a ticket that is sent to both is pushed twice"
+            f"integration_id: {files} tickets from {own.source} to {own.customer_id}/{own.integration_id}: "
+            "a ticket that is posted to more than one of these integrations is pushed more than once"
         )
         path = ("iem", "integration_id")
         yield Fault(document.locate(path), message, spell(path), "warning")

@@ -21,7 +21,7 @@ DocumentPath = tuple[str | int, ...]
 
 #: More values than this come only from aliases that multiply ("billion laughs").
 _MAX_VALUES = 20_000
-#: What `<<` is without quotes. YAML 1.2 has no merge keys: editors and the relay would read different files.
+#: The tag of `<<` without quotes. YAML 1.2 has no merge keys: editors and the relay would read different files.
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NO_MERGE = "merge keys (<<) are not supported: write the keys out here"
 #: UTF-8 cannot encode lone surrogates, and NUL and control characters cannot be part of a path or name. Payloads can have control
@@ -35,11 +35,11 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong at a position of a document. A file with warnings only is good."""
+    """A fault or warning at a position of a document. Warnings alone do not make a file invalid."""
 
     position: Position
     message: str
-    #: The key with the fault, such as `auth[0].password`, if it is a fault of one key.
+    #: The key with the fault, such as `auth[0].password`; None if the fault is not about one key.
     key: str | None = None
     severity: Literal["error", "warning"] = "error"
 
@@ -65,9 +65,9 @@ class Document:
     values: dict[DocumentPath, Position] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     text: str = ""
-    #: The keys and scalars that were read, so that their lines can be shown.
+    #: The keys and scalars of the file, which excerpts show.
     spans: list[Span] = field(default_factory=list)
-    #: The scalars among them by path.
+    #: The scalars in `spans`, by path.
     scalars: dict[DocumentPath, Span] = field(default_factory=dict)
 
     def locate(self, path: DocumentPath, *, key: bool = False) -> Position:
@@ -151,7 +151,7 @@ class _NodeReader:
             case yaml.SequenceNode():
                 return [self.read(item, (*path, index), is_typed=is_typed) for index, item in enumerate(node.value)]
             case yaml.ScalarNode():
-                self._cleanse(node, position, is_typed=is_typed)
+                self._sanitise(node, position, is_typed=is_typed)
                 self._note(node, path)
                 return _typed_scalar(node) if is_typed else _plain_scalar(node)
             case _:
@@ -164,7 +164,7 @@ class _NodeReader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.document.faults.append(Fault(position, "a key must be text"))
                 continue
-            self._cleanse(key_node, position, is_typed=is_typed)
+            self._sanitise(key_node, position, is_typed=is_typed)
             key = str(key_node.value)
             self._note(key_node, (*path, key), is_key=True)
             if key_node.tag == _MERGE_TAG:
@@ -174,7 +174,7 @@ class _NodeReader:
                 first = self.document.keys[(*path, key)].line
                 is_named = self._may_name((*path, key))
                 which = f"duplicate key '{key}'" if is_named else "duplicate key"
-                message = f"{which}: it is already used in line {first}"
+                message = f"{which}: it is already used on line {first}"
                 self.document.faults.append(Fault(position, message, spell((*path, key)) if is_named else None))
                 continue
             self.document.keys[(*path, key)] = position
@@ -186,7 +186,7 @@ class _NodeReader:
             return "too many values: aliases (*name) multiply, or one contains itself"
         return f"more than {_MAX_VALUES} values" if self._count > _MAX_VALUES else TOO_DEEP
 
-    def _cleanse(self, node: yaml.ScalarNode, position: Position, *, is_typed: bool) -> None:
+    def _sanitise(self, node: yaml.ScalarNode, position: Position, *, is_typed: bool) -> None:
         """Replace characters that text cannot have, and note a fault for the first of them."""
         found = (_NEVER if is_typed else _UNUSABLE).search(node.value)
         if found:

@@ -35,7 +35,7 @@ class Draft:
     iem_url: str
     iem_username: str
     auth: str = "basic"
-    #: The name, if empty.
+    #: If empty, the name is used.
     description: str = ""
     #: A URL, or `none`.
     virima_url: str = NONE
@@ -51,7 +51,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The question for a field of `Draft`, with the reader of its answer: for a mapping key, the schema's own."""
+    """The question for a field of `Draft`, with the reader of its answer, which for a mapping key is the reader of the schema."""
 
     field: str
     text: str
@@ -96,7 +96,11 @@ def _read_folder(value: Any) -> str:
 
 
 QUESTIONS = (
-    Question("name", "Name of the integration, such as acme-prod (its webhooks go to /webhooks/acme-prod)", _read_name),
+    Question(
+        "name",
+        "Name of the integration, such as acme-prod (its webhooks are posted to /webhooks/acme-prod)",
+        _read_name,
+    ),
     Question(
         "source", "ITSM tool that sends the webhooks: servicenow or service-exchange", _reader_of(Integration, "source")
     ),
@@ -106,16 +110,16 @@ QUESTIONS = (
         choice(*_WEBHOOK_SECRETS),
         "basic",
     ),
-    Question("description", "Description, for people (by default the name)", read_text, ""),
-    Question("iem_url", "URL of the organisation's Hosted_API of IEM", _reader_of(IemBlock, "url")),
+    Question("description", "Description, for people (default: the name)", read_text, ""),
+    Question("iem_url", "URL of your organisation's Hosted_API of IEM", _reader_of(IemBlock, "url")),
     Question("customer_id", "Customer id in IEM, such as ACME", _reader_of(IemBlock, "customer_id")),
     Question("integration_id", "Integration id in IEM, such as 42", _reader_of(IemBlock, "integration_id")),
-    Question("iem_username", "API user of IEM, such as relay-api@example.com", _reader_of(IemBlock, "username")),
+    Question("iem_username", "API user in IEM, such as relay-api@example.com", _reader_of(IemBlock, "username")),
     Question("virima_url", "URL of Virima, to look up who resolved a ticket; or none", read_url, NONE),
     Question("virima_username", "Service account in Virima", _reader_of(VirimaBlock, "username")),
     Question(
         "secrets_from",
-        "Folder of the files with the secrets, such as /run/secrets; by default they are environment variables",
+        "Folder of the secret files, such as /run/secrets (default: secrets are in environment variables)",
         _read_folder,
         "",
         is_asked=False,

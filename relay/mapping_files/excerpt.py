@@ -1,4 +1,4 @@
-"""The line with a fault, with a caret below the place. Secrets are masked, also those written in the wrong place."""
+"""The line with a fault, with a caret below the place. Secrets are masked, including those in the wrong place."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Excerpt:
 
 
 def excerpt(document: Document, position: Position) -> Excerpt | None:
-    """Return the line of `position` with secrets masked; None if nothing of it can be shown."""
+    """Return the line of `position` with secrets masked; None if no part of it can be shown."""
     lines = enumerate(_LINE.finditer(document.text), 1)
     found = next((line for number, line in lines if number == position.line), None)
     if found is None or not found[1].strip():
@@ -71,7 +71,7 @@ def excerpt(document: Document, position: Position) -> Excerpt | None:
 
 
 def _pieces(document: Document, line: str, offset: int) -> list[tuple[int, int, str]]:
-    """Return the parts of a line that was read, with their places in it. What is not known to be harmless is masked."""
+    """Return the parts of a line that was read, with their places in it. Parts that are not known to be harmless are masked."""
     here = [span for span in document.spans if span.start < offset + len(line) and span.end > offset]
     # Sets, because aliases have the place of their anchor: thousands of them are one place.
     everything = {(span.start, span.end) for span in here}

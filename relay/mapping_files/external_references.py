@@ -1,4 +1,4 @@
-"""What a mapping file refers to outside itself, as far as it can be read: secrets, certificates, and where it pushes."""
+"""The external references of a mapping file: secrets, certificates, and its destination. The file can have faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relay.mapping_files.reference_readers import read_secret, read_secrets, rea
 from relay.mapping_files.value_readers import read_boolean, read_text
 
 _T = TypeVar("_T")
-#: The readers of values that can be references, with the reader of a single one.
+#: The readers of values that can be references, with the reader of a single value.
 _READERS: Mapping[Callable[[Any], Any], Callable[[Any], Text]] = {
     read_secret: read_secret,
     read_secrets: read_secret,
@@ -27,7 +27,7 @@ _READERS: Mapping[Callable[[Any], Any], Callable[[Any], Text]] = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What an integration pushes, and where. Two files with the same destination push each ticket twice."""
+    """The source of an integration, and its integration in IEM. Two files with the same destination push each ticket twice."""
 
     source: str
     customer_id: str

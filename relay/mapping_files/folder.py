@@ -28,11 +28,11 @@ class MappingFile:
     path: Path
     integration: Integration | None = None
     faults: tuple[Fault, ...] = ()
-    #: The positions of keys and values, as far as the file could be read.
+    #: The positions of keys and values; None if the file could not be read.
     document: Document | None = None
     #: The content of the file, if it is UTF-8.
     text: str = ""
-    #: Keys that are probably not what was intended; they do not make the file invalid.
+    #: Keys that are probably mistakes; they do not make the file invalid.
     warnings: tuple[Fault, ...] = ()
 
     def formatted_faults(self) -> list[str]:
@@ -67,7 +67,7 @@ def mapping_paths(folder: Path) -> list[Path]:
 
 
 def read_mapping(path: Path) -> MappingFile:
-    """Return what the file at `path` describes."""
+    """Return the mapping file at `path`, parsed."""
     return parse_mapping(path, read_content(path))
 
 
@@ -80,7 +80,7 @@ def read_content(path: Path) -> bytes | Fault:
 
 
 def parse_mapping(path: Path, content: bytes | Fault) -> MappingFile:
-    """Return what `content`, read from `path`, describes."""
+    """Return the mapping file with this content, which was read from `path`."""
     name = name_of(path)
     if fault := _check_name(name, path):
         return MappingFile(name, path, faults=(fault,))

@@ -24,7 +24,7 @@ _DESCRIPTION = (
 
 def make_json_schema(presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the schema of a mapping file, with the defaults that `presets` has for each source."""
-    # OpenAPI 3.1 contains JSON Schema 2020-12. No name for a schema: it is written out where it is used.
+    # OpenAPI 3.1 contains JSON Schema 2020-12. Schemas get no names, so that each is written out at the place of its use.
     plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: "")
     APISpec(title="", version="", openapi_version="3.1.0", plugins=[plugin])
     converter = plugin.converter
@@ -48,7 +48,7 @@ def _defaults_of(source: str, preset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nested_schemas(self: OpenAPIConverter, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
-    """Convert the schemas inside a reader's shape, which apispec does not look for, and keep `propertyNames`, which it drops."""
+    """Convert the schemas inside a reader's shape, which apispec does not search, and keep `propertyNames`, which it drops."""
     shape = ("anyOf", "additionalProperties", "propertyNames")
     return {word: _convert(self, field.metadata[word]) for word in shape if word in field.metadata}
 

@@ -1,4 +1,4 @@
-"""Warnings about keys that have no effect, or that contradict each other: probably not what was intended."""
+"""Warnings about keys that have no effect, or that contradict each other: they are probably mistakes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KeyWarning = tuple[DocumentPath, str]
 
 
 def warnings_of(loaded: Mapping[str, Any]) -> Iterator[KeyWarning]:
-    """Yield the path of each such key with a message.
+    """Yield a warning for each such key: its path and a message.
 
-    `loaded`: the parts of a file without faults, by their names in `Integration`.
+    `loaded` has the parts of a file that have no faults, by their names in `Integration`.
     """
     yield from _of_networks(loaded.get("allow_from", ()))
     yield from _of_senders(loaded.get("authentications", ()))
@@ -34,12 +34,12 @@ def warnings_of(loaded: Mapping[str, Any]) -> Iterator[KeyWarning]:
     for block in ("iem", "virima"):
         service = loaded.get(block)
         if isinstance(service, IemBlock | VirimaBlock) and service.ca_file and _is_http(service):
-            yield (block, "ca_file"), f"has no effect: `{block}.url` is http, without certificates"
+            yield (block, "ca_file"), f"has no effect: `{block}.url` is http, which uses no certificates"
     publish = loaded.get("publish")
     if isinstance(publish, PublishBlock) and not any(
         (publish.heartbeat, publish.metrics, publish.events, publish.topology)
     ):
-        yield ("publish",), "has no effect: none of its keys is switched on"
+        yield ("publish",), "has no effect: none of its keys is enabled"
 
 
 def _of_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Iterator[KeyWarning]:
@@ -65,7 +65,7 @@ def _of_senders(methods: Sequence[Authentication | None]) -> Iterator[KeyWarning
             message = "is also the header of the signature: a webhook cannot send both in one header"
             yield ("auth", index, "timestamp_header"), message
         if isinstance(method, BasicAuth) and ":" in method.username:
-            yield ("auth", index, "username"), "contains a colon, which a user name cannot (RFC 7617)"
+            yield ("auth", index, "username"), "contains a colon, which is not allowed in a user name (RFC 7617)"
 
 
 def _headers_of(method: object) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Records in the audit trail the active mapping versions and the refused files."""
+"""Records the active mapping versions and the refused files in the audit trail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOG = logging.getLogger("relay.mappings")
 
 
 class MappingAudit:
-    """Writes what is new. Every process does; the trail ignores what another process has written already."""
+    """Records new versions. Every process does this; the trail ignores a version that another process has recorded already."""
 
     def __init__(self, trail: Trail, catalogue: Catalogue, now_ms: Callable[[], int]) -> None:
         self._trail = trail

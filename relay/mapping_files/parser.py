@@ -35,7 +35,7 @@ class Parsed:
     document: Document
     integration: Integration | None = None
     faults: tuple[Fault, ...] = ()
-    #: Keys that are probably not what was intended.
+    #: Keys that are probably mistakes.
     warnings: tuple[Fault, ...] = ()
 
 
@@ -43,9 +43,7 @@ def check_name(name: str) -> str | None:
     """Return what is wrong with the name of an integration, or None."""
     if NAME.fullmatch(name):
         return None
-    return (
-        f"'{name}' is not a valid integration name: use a-z, 0-9 and -, at most 63 characters, not - at the beginning"
-    )
+    return f"'{name}' is not a valid integration name: use at most 63 of the characters a-z, 0-9 and -, and do not begin with -"
 
 
 def parse_mapping_file(name: str, text: str, presets: Mapping[str, Mapping[str, Any]]) -> Parsed:
@@ -101,7 +99,7 @@ def _continued_values(document: Document) -> Iterator[Fault]:
 
 def _preset_of(tree: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     source = tree.get("source")
-    # With a wrong source, the defaults of the first one avoid faults that only follow from it.
+    # With a wrong source, the defaults of the first source avoid further faults that only follow from it.
     return presets[source if isinstance(source, str) and source in presets else SOURCES[0]]
 
 

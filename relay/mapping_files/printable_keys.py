@@ -30,7 +30,7 @@ GUARDED: Mapping[str, Mapping[str, fields.Field[Any]]] = {
     "iem": _keys_of("iem"),
     "virima": _keys_of("virima"),
 }
-#: Those of their keys that have secrets as values.
+#: The keys in those blocks whose values are secrets.
 SECRET = frozenset(
     key
     for block in GUARDED.values()

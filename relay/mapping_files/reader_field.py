@@ -1,4 +1,4 @@
-"""Fields of a schema whose values are read by a function, and what JSON Schema says about that function.
+"""Schema fields whose values are read by a function, and the JSON Schema of the values that the function accepts.
 
 The readers are in `value_readers` and `reference_readers`.
 """
@@ -20,7 +20,7 @@ _SHAPES: dict[Callable[[Any], Any], Shape] = {}
 
 
 def shaped(shape: Shape) -> Callable[[_Reader], _Reader]:
-    """Declare the JSON Schema of what a reader accepts; editors check by it. It can contain `examples`."""
+    """Declare the JSON Schema of the values that a reader accepts, for editors. It can contain `examples`."""
 
     def declare(read: _Reader) -> _Reader:
         _SHAPES[read] = shape
@@ -30,7 +30,7 @@ def shaped(shape: Shape) -> Callable[[_Reader], _Reader]:
 
 
 def shape_of(read: Callable[[Any], Any]) -> Shape:
-    """Return the JSON Schema of what `read` accepts; KeyError if none was declared."""
+    """Return the JSON Schema of the values that `read` accepts. Raises KeyError if none was declared."""
     return _SHAPES[read]
 
 
@@ -42,7 +42,7 @@ class MessageAt(str):
     at: int
 
     def __new__(cls, brief: str, at: int) -> Self:
-        """Make the message that is used if the character cannot be located in the file. The value is not in it."""
+        """Make the message that is used if the character cannot be located in the file. It does not contain the value."""
         self = super().__new__(cls, f"{brief} (at character {at + 1} of the value)")
         self.brief, self.at = brief, at
         return self
@@ -58,7 +58,7 @@ class ReaderField(ValueField):
 def read_each(values: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
     """Return the result of `read` for each of `values`; all errors are raised together.
 
-    `valid_data` of that error has what could be read, and None for each of the other values.
+    The error's `valid_data` has the values that could be read, and None for each other value.
     """
     found: list[T | None] = []
     errors = {}
@@ -74,7 +74,7 @@ def read_each(values: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
 
 
 def one_or_more(read: Callable[[Any], T], what: str) -> Callable[[Any], tuple[T, ...]]:
-    """Return a reader of one value, or of a list with at least one."""
+    """Return a reader of one value, or of a list with at least one value."""
     shape = shape_of(read)
 
     @shaped({"anyOf": [shape, {"type": "array", "items": shape, "minItems": 1}], "examples": shape.get("examples", [])})

@@ -1,4 +1,4 @@
-"""How a record was read: what each path of the mapping found and which row of `states` matched, with their lines."""
+"""How a record was read: the result of each path, and the row of `states` that matched, with their lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from relay.mapping_files.positions import Position
 
 @dataclass(frozen=True, slots=True)
 class PathLookup:
-    """A path that was tried, and what it found. Without a position, the path is from the source's preset."""
+    """A path that was evaluated, and its result. Without a position, the path is from the source's preset."""
 
     expression: str
     position: Position | None
@@ -36,7 +36,7 @@ class StateRow:
 
 
 def trace_fields(integration: Integration, document: Document, record: Any) -> dict[str, list[PathLookup]]:
-    """Return the paths that were tried for each field, in order, up to the first that yielded a value."""
+    """Return the paths that were evaluated for each field, in order, up to the first that yielded a value."""
     if not isinstance(record, dict):
         return {}
     return {name: list(_lookups(integration, document, name, record)) for name in FIELDS if name in integration.fields}

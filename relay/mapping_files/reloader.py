@@ -1,7 +1,7 @@
 """Keeps the catalogue current: polls the folder, and never replaces a valid version with an invalid one.
 
-It reads the files themselves each time, so it does not matter what a copy, an editor's rename, `git pull` or a swapped symbolic
-link does to times and inodes. A change counts once two polls have seen the same content, because a file can be half written.
+Each poll reads the content of every file, because times and inodes are not reliable after a copy, an editor's rename, `git pull`
+or a swapped symbolic link. A change takes effect when two polls have seen the same content, because a file can be half written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MissingSecrets = Callable[[MappingFile], tuple[Fault, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A file as two polls saw it; `digest` of its content, or of the reason why it could not be read."""
+    """A file in the version that two polls saw. `digest` is that of its content, or of the reason why it could not be read."""
 
     digest: str
     file: MappingFile
@@ -45,14 +45,14 @@ class Reloader:
         last_good: LastGoodMappings,
         *,
         missing: MissingSecrets = lambda _file: (),
-        keeps: bool = True,
+        records_changes: bool = True,
     ) -> None:
-        """`keeps`: store valid versions in Redis and log changes. Web and workers do; commands do not."""
+        """`records_changes`: store valid versions in Redis, and log changes. Web and workers do this; commands do not."""
         self._catalogue = catalogue
         self._folder = folder
         self._last_good = last_good
         self._missing_secrets = missing
-        self._keeps = keeps
+        self._records_changes = records_changes
         self._seen: dict[Path, _Seen] = {}
         #: Contents that only one poll has seen, and files and secrets that only one poll has missed.
         self._new: dict[Path, str] = {}
@@ -66,7 +66,7 @@ class Reloader:
     def start(
         self, stopping: threading.Event, *, within: float, polled: Callable[[bool], None] = lambda _changed: None
     ) -> None:
-        """Poll in a thread until `stopping` is set. A change takes two polls, and takes effect `within` this many seconds.
+        """Poll in a thread until `stopping` is set. A change takes effect after two polls: `within` this number of seconds.
 
         `polled` is called after each poll, with whether anything changed.
         """
@@ -109,7 +109,7 @@ class Reloader:
         return found
 
     def _read(self, path: Path) -> MappingFile | None:
-        """Return a file as two polls saw it; None if only one poll has seen it."""
+        """Return a file in the version that two polls saw; None if only one poll has seen it."""
         content = read_content(path)
         raw = content.message.encode() if isinstance(content, Fault) else content
         digest, seen = hashlib.sha256(raw).hexdigest(), self._seen.get(path)
@@ -153,7 +153,7 @@ class Reloader:
         return replace(file, faults=faults, integration=good.integration, document=good.document)
 
     def _load_last_good(self, file: MappingFile) -> MappingFile | None:
-        """Return the last good version from Redis; None if it is unusable, too."""
+        """Return the last good version from Redis; None if it is not usable either."""
         try:
             text = self._last_good.load(file.name)
         except StoreUnavailableError:
@@ -179,12 +179,12 @@ class Reloader:
             self._log(logging.INFO, "mapping file loaded", integration=file.name, mapping=digest)
 
     def _log(self, level: int, message: str, **fields: object) -> None:
-        if self._keeps:
+        if self._records_changes:
             log(_LOG, level, message, **fields)
 
     def _store_versions(self) -> None:
         """Store the new valid versions, and delete those of removed files."""
-        if not self._keeps:
+        if not self._records_changes:
             self._unstored.clear()
         for name, text in list(self._unstored.items()):
             try:

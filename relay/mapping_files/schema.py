@@ -1,4 +1,4 @@
-"""The marshmallow schema of a mapping file, made of the keys that `relay.core.integration` declares.
+"""The marshmallow schema of a mapping file, built from the keys that `relay.core.integration` declares.
 
 It reads the strings of a `document`, with the source's preset merged in. A block becomes its dataclass; `parser` makes the
 `Integration`.
@@ -39,7 +39,7 @@ from relay.mapping_files.value_readers import (
 
 _NOT_A_BLOCK = "expected keys and values (key: value), indented below"
 _UNKNOWN = "unknown key"
-#: Blocks that stay a mapping of the keys that are set.
+#: Blocks that remain a mapping of the keys that are set.
 _MAPPINGS = (Integration, RecordPaths)
 
 #: The two kinds that consist of blocks are added below.
@@ -74,7 +74,7 @@ class BlockSchema(Schema):
     block: ClassVar[type[Any]]
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **_kwargs: Any) -> None:  # noqa: ARG002
-        """Say of each unknown key which key was probably intended; marshmallow calls this before it raises `error`."""
+        """Name the key that was probably intended for each unknown key. marshmallow calls this before it raises `error`."""
         messages = error.messages
         for key, found in messages.items() if isinstance(messages, dict) else ():
             if isinstance(found, list):
@@ -104,10 +104,10 @@ def reader_of(kind: AnyKind) -> Callable[[Any], Any]:
     match kind:
         case Choice(words):
             return choice(*words)
-        case Duration(least, most):
-            return duration(least, most)
-        case Range(least, most):
-            return integer(least, most)
+        case Duration(minimum, maximum):
+            return duration(minimum, maximum)
+        case Range(minimum, maximum):
+            return integer(minimum, maximum)
         case Kind():
             return _READERS[kind]
         case Block() | ListOf():
@@ -127,12 +127,12 @@ def _check_expectation(_data: dict[str, Any], original: dict[str, Any]) -> None:
         raise ValidationError("expected exactly one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`")
 
 
-#: What must hold for the keys of a block together: each function gets the values that were read, and those that were written.
+#: Checks of several keys of a block together. Each function gets the values that were read, and the values in the file.
 _CHECKS: Mapping[type[Any], Callable[[dict[str, Any], dict[str, Any]], None]] = {
     RetryBlock: _check_retry_order,
     Expectation: _check_expectation,
 }
-#: The same in JSON Schema, where it can be expressed.
+#: The same checks in JSON Schema, as far as it can express them.
 _CONSTRAINTS: Mapping[type[Any], Shape] = {Expectation: {"minProperties": 1, "maxProperties": 1}}
 
 
@@ -178,7 +178,7 @@ def _metadata_of(key: Key) -> dict[str, Any]:
 
 
 def _example_of(key: Key) -> Any:
-    """Return an example of a key's value; of a block, its required keys, or its first key. None: its reader has one."""
+    """Return an example of a key's value; of a block, its required keys, or its first key. None if its reader has an example."""
     match key:
         case Key(example=example) if example is not None:
             return example
@@ -247,7 +247,7 @@ def _read_authentication(item: Any) -> Authentication:
 
 
 _TABLE_SCHEMA = schema_of(TableBlock)()
-#: Every spelling of `incident` that `table_key` takes.
+#: Every spelling of `incident` that `table_key` accepts.
 _INCIDENT = r"^[\s_]*" + r"[\s_]*".join(any_case(letter) for letter in "incident") + r"[\s_]*$"
 
 

@@ -31,7 +31,7 @@ class UnknownKey(str):
 
 
 def explain_unknown(key: str, known: Collection[str]) -> UnknownKey:
-    """Return a message about `key` with the known key that was probably intended, or with all of them."""
+    """Return a message about `key` with the known key that was probably intended, or with all known keys."""
     prefix = re.match(rf"({'|'.join(sorted(known, key=len, reverse=True))})[\s:=]", key)
     if prefix:
         return UnknownKey(key, f"a colon and a space are missing after '{prefix[1]}'")

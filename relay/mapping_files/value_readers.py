@@ -1,7 +1,7 @@
 """One function for each kind of value in a mapping file: from the string that `document` read to the value that the relay uses.
 
 Each raises marshmallow's ValidationError with a sentence that says what to write instead. `shaped` declares the JSON Schema
-of what it accepts, by which editors check while people type.
+of the accepted values, for editors.
 """
 
 from __future__ import annotations
@@ -113,25 +113,25 @@ def read_integer(value: Any) -> int:
     return int(text)
 
 
-def integer(least: int, most: int) -> Callable[[Any], int]:
+def integer(minimum: int, maximum: int) -> Callable[[Any], int]:
     """Return a reader of a positive whole number within bounds."""
-    zeros = f"0{{0,{_MAX_DIGITS - len(str(most))}}}"
-    pattern = rf"^\+?{zeros}(?:{digits_between(least, most)})$"
+    zeros = f"0{{0,{_MAX_DIGITS - len(str(maximum))}}}"
+    pattern = rf"^\+?{zeros}(?:{digits_between(minimum, maximum)})$"
 
-    @shaped({**_INTEGER, "minimum": least, "maximum": most, "pattern": pattern})
+    @shaped({**_INTEGER, "minimum": minimum, "maximum": maximum, "pattern": pattern})
     def read(value: Any) -> int:
         number = read_integer(value)
-        if not least <= number <= most:
-            raise ValidationError(f"{number} is out of bounds: {least} to {most}")
+        if not minimum <= number <= maximum:
+            raise ValidationError(f"{number} is out of bounds: {minimum} to {maximum}")
         return number
 
     return read
 
 
-def digits_between(least: int, most: int) -> str:
-    """Return a regular expression of the whole numbers from `least` to `most`, both positive, without leading zeros."""
-    lengths = range(len(str(least)), len(str(most)) + 1)
-    bounds = ((max(least, 10 ** (length - 1)), min(most, 10**length - 1)) for length in lengths)
+def digits_between(minimum: int, maximum: int) -> str:
+    """Return a regular expression of the whole numbers from `minimum` to `maximum`, both positive, without leading zeros."""
+    lengths = range(len(str(minimum)), len(str(maximum)) + 1)
+    bounds = ((max(minimum, 10 ** (length - 1)), min(maximum, 10**length - 1)) for length in lengths)
     return "|".join(_same_length(str(low), str(high)) for low, high in bounds)
 
 
@@ -153,7 +153,7 @@ def _same_length(low: str, high: str) -> str:
     return "|".join(parts)
 
 
-def duration(least: str, most: str) -> Callable[[Any], float]:
+def duration(minimum: str, maximum: str) -> Callable[[Any], float]:
     """Return a reader of seconds, written as `30s`, `10m`, `24h` or `30d`, within bounds."""
 
     @shaped({"type": "string", "pattern": rf"^\s*{DURATION}\s*$"})
@@ -164,15 +164,15 @@ def duration(least: str, most: str) -> Callable[[Any], float]:
         except ValueError:
             message = "is not a duration: write a number and a unit, such as 30s, 10m, 24h or 30d"
             raise ValidationError(f"{_shown(text)} {message}") from None
-        if not parse_duration(least) <= seconds <= parse_duration(most):
-            raise ValidationError(f"{text.strip()} is out of bounds: {least} to {most}")
+        if not parse_duration(minimum) <= seconds <= parse_duration(maximum):
+            raise ValidationError(f"{text.strip()} is out of bounds: {minimum} to {maximum}")
         return seconds
 
     return read
 
 
 def _shown(value: Any) -> str:
-    """Return a number, with or without a unit, in quotes. Any other value can be a secret in the wrong place: `this`."""
+    """Return a number, with or without a unit, in quotes; `this` for any other value, which can be a misplaced secret."""
     is_number = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9][0-9.]{0,14} ?[a-z]{0,7}", value)
     return f"'{value}'" if is_number else "this"
 

@@ -1,4 +1,4 @@
-"""Writes a new mapping file into a folder that a running relay can be watching."""
+"""Writes a new mapping file to a folder that a running relay can be polling."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_place(path: Path) -> None:
     folder = path.parent
     if not os.path.isdir(folder):  # noqa: PTH112 - pathlib's raises if a parent folder cannot be accessed
         raise DraftError(
-            f"the folder {folder} does not exist: create it (mkdir -p {shlex.quote(str(folder))}), or name another one"
+            f"the folder {folder} does not exist: create it (mkdir -p {shlex.quote(str(folder))}), or use another folder"
         )
     for other in (path.with_suffix(".yaml"), path.with_suffix(".yml")):
         if os.path.lexists(other):
@@ -62,7 +62,7 @@ def write_new(path: Path, text: str) -> None:
         DraftError: nothing was written.
     """
     check_place(path)
-    # Files that begin with "." are not loaded: what remains after a kill does no harm.
+    # Files whose names begin with "." are not loaded, so a file that remains after a kill does no harm.
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with hidden.open("x", encoding="utf-8", newline="\n") as file:

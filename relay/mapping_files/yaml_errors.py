@@ -1,6 +1,6 @@
-"""Why a text is not valid YAML, in our own words and at the place to correct.
+"""Explains why a text is not valid YAML, and where.
 
-PyYAML's own messages quote the text, which can be a password. Ours contain nothing of the text.
+PyYAML's messages quote the text, which can be a password. These messages contain no part of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import yaml
 
 from relay.mapping_files.positions import Position, position_of
 
-#: Nested blocks and lists.
+#: The maximum number of nested blocks and lists.
 MAX_DEPTH = 50
 TOO_DEEP = f"too deep: more than {MAX_DEPTH} nested blocks and lists"
 
@@ -28,13 +28,13 @@ _INDENTATION = (
 )
 _AFTER_VALUE = "unexpected text after the end of a value: put the whole value in one pair of quotes"
 
-#: Part of PyYAML's context and problem -> our message. The first match counts.
+#: Part of PyYAML's context and problem -> the relay's message. The first match applies.
 _MESSAGES = (
     (r"'\\t'", "tabs cannot be used here: indent with spaces"),
     ("could not find expected ':'", _NO_COLON),
     (
         "mapping values are not allowed",
-        "a colon that does not follow a key: check the indentation, or quote the value",
+        "this colon does not follow a key: check the indentation, or quote the value",
     ),
     ("another document", "a second document begins here ('---'): a mapping file is one document"),
     ("sequence entries are not allowed", "a list (- …) cannot begin here: begin it on a line of its own"),
@@ -63,14 +63,14 @@ _FROM_LONG_VALUE = re.compile("could not find expected ':'|mapping values are|bu
 
 @dataclass(frozen=True, slots=True)
 class YamlError:
-    """What is wrong, and where."""
+    """An error in a YAML text, with its position."""
 
     position: Position
     message: str
 
 
 def explain(text: str, error: Exception) -> YamlError:
-    """Return what is wrong with `text`, for which PyYAML raised `error`: one of its own errors, or one from below it."""
+    """Return the explanation of `error`, which PyYAML raised for `text`: one of its own errors, or one of Python's."""
     match error:
         case yaml.MarkedYAMLError():
             return _explain_marked(text, error)
@@ -120,7 +120,7 @@ def _long_value(text: str, mark: yaml.Mark) -> YamlError | None:
     if long.style is None:
         before = text[long.start_mark.index - long.start_mark.column : long.start_mark.index]
         return None if before.strip(" -") else _at(long.start_mark, _NO_COLON)
-    return _at(long.start_mark, f"this quote is closed only in line {long.end_mark.line + 1}: is a quote missing here?")
+    return _at(long.start_mark, f"this quote is closed only on line {long.end_mark.line + 1}: is a quote missing here?")
 
 
 def _explain_depth(text: str) -> YamlError:

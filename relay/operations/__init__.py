@@ -1,1 +1,1 @@
-"""What operators see and do, for the operator API, the console and the commands alike."""
+"""The operations that the operator API, the console and the commands share."""

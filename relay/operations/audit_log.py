@@ -1,4 +1,4 @@
-"""Operations on the audit trail in Redis: list, trace one delivery, verify the seals. `trail_file` is about exported trails."""
+"""Operations on the audit trail in Redis: list, trace one delivery, verify the seals. Exported trails are in `trail_file`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relay.store.trail import Trail, TrailQuery
 
 #: The trail's ids come from Redis's clock, the times in a record from the clocks of web and workers (ms).
 _MAX_CLOCK_SKEW = 120_000
-#: How much of a long trail is searched for one delivery.
+#: The pages of a long trail that are searched for one delivery.
 _MAX_PAGES = 20
 
 
@@ -58,6 +58,6 @@ class AuditLog:
         while True:
             anchor = self.chain.anchor(name)
             report = verify_trail(name, self.trail.walk_after(name, None), self.chain.seals(name), keys, anchor)
-            # Retention can drop old records during the check: those are not missing.
+            # Retention can drop old records during the check; they are not missing.
             if report.finding is None or self.chain.anchor(name) == anchor:
                 return report

@@ -39,19 +39,21 @@ class DeliveryAdmin:
         return self.reader.walk(self.integrations.names(integration), query)
 
     def in_replay_order(self, integration: str | None, query: DeliveryQuery) -> list[dict[str, Any]]:
-        """Return all deliveries that match, oldest first: in that order they supersede each other correctly."""
+        """Return all deliveries that match, oldest first: in that order, newer updates supersede older ones."""
         return list(self.walk(integration, query))[::-1]
 
     def replay(self, delivery_id: str, *, actor: str, as_mapped: bool = False) -> ReplayResult:
-        """Replay one dead letter. Raises ConflictError where it cannot be replayed."""
-        letter = self.find(delivery_id)
-        integration = self.integrations.usable(letter["integration"])
-        result = self.replayer.replay_letter(integration, letter, actor=actor, as_mapped=as_mapped)
+        """Replay one dead letter. Raises ConflictError if it cannot be replayed."""
+        dead_letter = self.find(delivery_id)
+        integration = self.integrations.usable(dead_letter["integration"])
+        result = self.replayer.replay_dead_letter(integration, dead_letter, actor=actor, as_mapped=as_mapped)
         return result.or_conflict(delivery_id)
 
     def discard(self, delivery_id: str, *, actor: str, why: str) -> dict[str, Any]:
-        """Close one dead letter. Raises ConflictError where it is not a dead letter."""
-        letter = self.find(delivery_id)
-        if not self.dead_letters.discard(letter["integration"], [delivery_id], actor=actor, why=why, now=self.now_ms()):
-            raise ConflictError(f"{delivery_id}: it is not a dead letter; its status is {letter['status']}")
+        """Close one dead letter. Raises ConflictError if it is not a dead letter."""
+        dead_letter = self.find(delivery_id)
+        if not self.dead_letters.discard(
+            dead_letter["integration"], [delivery_id], actor=actor, why=why, now=self.now_ms()
+        ):
+            raise ConflictError(f"{delivery_id}: it is not a dead letter; its status is {dead_letter['status']}")
         return self.find(delivery_id)

@@ -24,15 +24,15 @@ from relay.mapping_files.record_trace import PathLookup, StateRow, find_row, pos
 
 #: Shown instead of a credential.
 MASK = "•••"
-#: A longer value is cut (characters of its JSON).
+#: Longer values are truncated (characters of their JSON).
 _MAX_SHOWN = 400
 
 
 class DryRun:
-    """One mapping, to try payloads on. All reports are JSON values."""
+    """Tries payloads on one mapping. All reports are JSON values."""
 
     def __init__(self, file: MappingFile) -> None:
-        """Raises ConfigurationError where the file has faults."""
+        """Raises ConfigurationError if the file has faults."""
         if file.integration is None or file.document is None:
             raise ConfigurationError(file.formatted_faults())
         self._file = file
@@ -110,7 +110,7 @@ def _ticket(ticket: TicketFields) -> dict[str, Any]:
 
 
 def _order(ticket: TicketFields) -> dict[str, Any]:
-    """Return what decides whether the update is older or newer than others of its ticket."""
+    """Return the value that decides whether the update is older or newer than other updates of its ticket."""
     if ticket.version is not None:
         return {"ordered_by": "version", "order": ticket.version}
     if ticket.updated_at is not None:

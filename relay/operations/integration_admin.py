@@ -1,4 +1,4 @@
-"""Operations on integrations: list, show, park, resume, and the backlogs of all of them."""
+"""Operations on integrations: list, show, park, resume, and show the backlog of each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class IntegrationAdmin:
         return self.show(name)
 
     def resume(self, name: str, *, actor: str, why: str) -> dict[str, Any]:
-        """Resume a parked integration; where IEM's refusal parked it, one delivery is sent as a probe at once.
+        """Resume a parked integration. If it was not parked by hand, one delivery is sent as a probe at once.
 
         Raises:
             ConflictError: the integration is not parked, or its mapping file keeps it parked.
@@ -77,11 +77,11 @@ class IntegrationAdmin:
         }
 
     def parking(self, name: str) -> CircuitState | None:
-        """Return why an integration is parked, or None where it is not."""
+        """Return why an integration is parked, or None if it is not parked."""
         return self.circuit.read(name)
 
     def is_worker_running(self) -> bool:
-        """Return whether a worker has sent a heartbeat lately."""
+        """Return whether a worker has sent a heartbeat recently."""
         youngest = self.heartbeats.youngest_beat()
         return youngest is not None and self.now_ms() - youngest <= SILENT_AFTER
 
@@ -90,7 +90,7 @@ class IntegrationAdmin:
         return self.catalogue.find(name)
 
     def usable(self, name: str) -> Integration:
-        """Return an integration that can accept and deliver. Raises ConflictError where its mapping file prevents that."""
+        """Return an integration that can accept and deliver. Raises ConflictError if its mapping file prevents that."""
         file = self.catalogue.find(name)
         if file is None:
             raise ConflictError(f"the integration {name} has no mapping file: restore it first")

@@ -14,7 +14,7 @@ from relay.operations.rejection_admin import RejectionAdmin
 class Operations:
     """All operations of one relay.
 
-    Their methods raise `StoreUnavailableError` where Redis does not answer, and `NotFoundError` where no integration,
+    Their methods raise `StoreUnavailableError` if Redis does not answer, and `NotFoundError` if no integration,
     delivery or rejection has the given name or id.
     """
 

@@ -38,7 +38,7 @@ class RejectionAdmin:
         return self.store.walk(self.integrations.names(integration))
 
     def replay(self, rejection_id: str, *, actor: str) -> ReplayResult:
-        """Accept one rejection by the current mapping. Raises ConflictError where that still rejects it."""
+        """Accept one rejection with the current mapping. Raises ConflictError if the mapping still rejects it."""
         rejection = self.find(rejection_id)
         integration = self.integrations.usable(rejection["integration"])
         return self.replayer.replay_rejection(integration, rejection, actor=actor).or_conflict(rejection_id)

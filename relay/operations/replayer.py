@@ -1,4 +1,4 @@
-"""Replaying: a dead letter becomes a new delivery, a rejection an ordinary accepted update."""
+"""Replays: a dead letter becomes a new delivery; a rejection becomes an ordinary accepted update."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from relay.errors import ConflictError
 from relay.store.delivery_queue import DeliveryQueue
 from relay.store.submissions import Submission
 
-#: Results of a replay that replayed nothing, and the reason.
+#: The results of a refused replay, each with the reason.
 REPLAY_REFUSALS = {
     "unknown": "there is no such dead letter",
     "pending": "its last replay is still pending",
@@ -26,18 +26,18 @@ REPLAY_REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """The result of a replay: a verdict (`queued`, `superseded`, …) with the new delivery's id, or why there is no delivery."""
+    """The result of a replay: a verdict (`queued`, `superseded`, …) with the new delivery's id, or why there is none."""
 
     status: str
     id: str
 
     @property
     def refusal(self) -> str | None:
-        """Why nothing was replayed; None where it was."""
+        """Why nothing was replayed; None after a successful replay."""
         return REPLAY_REFUSALS.get(self.status)
 
     def or_conflict(self, replayed_id: str) -> ReplayResult:
-        """Return this result, or raise ConflictError where nothing was replayed."""
+        """Return this result, or raise ConflictError if nothing was replayed."""
         if self.refusal:
             raise ConflictError(f"{replayed_id}: {self.refusal}")
         return self
@@ -53,36 +53,36 @@ class Replayer:
         self._now_ms = now_ms
         self._new_id = new_id
 
-    def replay_letter(
-        self, integration: Integration, letter: Mapping[str, Any], *, actor: str, as_mapped: bool = False
+    def replay_dead_letter(
+        self, integration: Integration, dead_letter: Mapping[str, Any], *, actor: str, as_mapped: bool = False
     ) -> ReplayResult:
         """Deliver a dead letter again, with the IEM state of the current mapping, or as it was mapped originally."""
         ticket = TicketFields(
-            sys_id=letter["sys_id"],
-            itsm_state=letter["itsm_state"],
-            table=letter["table"],
-            number=letter["number"],
-            version=letter["version"],
-            updated_at=_milliseconds(letter["updated_at"]),
-            resolved_by=letter["resolved_by"],
+            sys_id=dead_letter["sys_id"],
+            itsm_state=dead_letter["itsm_state"],
+            table=dead_letter["table"],
+            number=dead_letter["number"],
+            version=dead_letter["version"],
+            updated_at=_milliseconds(dead_letter["updated_at"]),
+            resolved_by=dead_letter["resolved_by"],
         )
-        state = letter["iem_state"] if as_mapped else mapped_state(integration, ticket.table, ticket.itsm_state)
+        state = dead_letter["iem_state"] if as_mapped else mapped_state(integration, ticket.table, ticket.itsm_state)
         if state is None:
-            return ReplayResult("not_relayed", letter["id"])
+            return ReplayResult("not_relayed", dead_letter["id"])
         now = self._now_ms()
-        created_at = _milliseconds(letter["created_at"]) or now
+        created_at = _milliseconds(dead_letter["created_at"]) or now
         submission = Submission(
             self._new_id(now),
             Update(ticket, state),
             created_at,
-            letter["from"] or "",
-            replay_of=letter["id"],
+            dead_letter["from"] or "",
+            replay_of=dead_letter["id"],
             actor=actor,
         )
         return self._accept(integration, [submission], now)
 
     def replay_rejection(self, integration: Integration, rejection: Mapping[str, Any], *, actor: str) -> ReplayResult:
-        """Accept a rejected record by the current mapping. Where that maps it, the rejection is closed."""
+        """Accept a rejected record with the current mapping. If the mapping can map it, the rejection is closed."""
         mapped = _map_again(integration, rejection)
         if any(isinstance(result, Rejected) for result in mapped):
             return ReplayResult("rejected", rejection["id"])
@@ -103,7 +103,7 @@ class Replayer:
 
 
 def _map_again(integration: Integration, rejection: Mapping[str, Any]) -> list[Mapped]:
-    """Map a rejection by the current mapping. Where no record was found in the payload, the rejection holds all of it."""
+    """Map a rejection with the current mapping. If no record was found in the payload, the rejection contains all of it."""
     if is_whole_payload(rejection):
         return map_payload(integration, rejection["record"])
     return [map_record(integration, rejection["record"])]

@@ -1,4 +1,4 @@
-"""The history of one ticket in sentences: what arrived, how it was mapped, each attempt, the resolver, the next step."""
+"""The history of one ticket in sentences: the webhook, its mapping, each attempt, the resolver, the next step."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _explain(operations: Operations, delivery: Delivery) -> Iterator[str]:
 
 
 def _integration(operations: Operations, delivery: Delivery) -> Integration | None:
-    """Return the mapping that mapped the delivery, or None where it has changed since."""
+    """Return the mapping that mapped the delivery, or None if it has changed since."""
     file = operations.integrations.mapping_file(delivery["integration"])
     integration = file.integration if file else None
     return integration if integration and integration.digest == delivery["mapping"] else None
@@ -133,7 +133,7 @@ def _lookup_lines(records: Sequence[Mapping[str, Any]], integration: Integration
     for record in lookups:
         yield f"  {record['at']}  resolver in Virima: {_resolver(record)}"
     if not lookups and integration and integration.virima:
-        yield "      resolver in Virima: no lookup yet, or the audit trail no longer has it"
+        yield "      resolver in Virima: no lookup yet, or its record is no longer in the audit trail"
 
 
 def _resolver(record: Mapping[str, Any]) -> str:
@@ -167,8 +167,8 @@ def _outlook(operations: Operations, delivery: Delivery) -> str:
 def _parked(operations: Operations, integration: str) -> str:
     state = operations.integrations.parking(integration)
     if state is None:
-        return "the integration has just been resumed, and the delivery is pushed next"
-    since = f"the integration is parked since {format_time(state.since)}"
+        return "the integration has just been resumed, and the delivery will be pushed next"
+    since = f"the integration has been parked since {format_time(state.since)}"
     if state.by:
         why = f": {state.why}" if state.why else ""
         return f"{since} by {state.by}{why}. Resume it with `relay integrations resume {integration}`"

@@ -1,7 +1,7 @@
 """An audit trail as a file of JSON Lines with its seals: exported from Redis, verified without Redis.
 
-Each integration has a section. It begins with `{"export": …}`, followed by an `{"anchor": …}` where older seals were dropped.
-Then each group of `{"record": …}` lines is followed by its `{"seal": …}`. The newest records can be without a seal. The last
+Each integration has a section. It begins with `{"export": …}`, followed by an `{"anchor": …}` if older seals were dropped.
+Then each group of `{"record": …}` lines is followed by its `{"seal": …}`. The newest records can have no seal yet. The last
 line of a section is `{"end": …}`; without it the export is incomplete.
 """
 

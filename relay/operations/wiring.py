@@ -25,7 +25,7 @@ from relay.store.trail import Trail
 
 
 def build_operations(settings: Settings, connection: Connection, catalogue: Catalogue) -> Operations:
-    """Return the operations on what `connection` and `catalogue` hold."""
+    """Return the operations on the data in `connection` and the mapping files in `catalogue`."""
     trail = Trail(connection)
     integrations = IntegrationAdmin(
         catalogue, Registry(connection), Circuit(connection), Heartbeats(connection), trail, now_ms

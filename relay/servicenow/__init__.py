@@ -1,7 +1,7 @@
-"""Writes the scripts that a ServiceNow developer pastes, for the mapping of one integration. Reads no secret.
+"""Writes the scripts that a ServiceNow developer pastes, for the mapping of one integration. Does not read secrets.
 
 - `tables.py`: the ServiceNow tables that the mapping relays.
-- `layout.py`: where the body needs each value; tested against the mapping itself.
+- `layout.py`: the position of each value in the body; tried with the mapping itself.
 - `signing.py`: how a script authenticates its posts.
 - `guide.py`: the comment at the head of a script, with the steps to set it up.
 - `script.py`: combines all of this with the parts in `js/` (ECMAScript 5). There, a line `//= name` is a placeholder for

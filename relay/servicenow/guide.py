@@ -63,7 +63,7 @@ HTTP_METHOD = "post"
 
 
 def _base_of(setup: Setup) -> str:
-    """Return the relay's base URL, also if the given URL is that of the webhooks."""
+    """Return the relay's base URL, even if the given URL is that of the webhooks."""
     base = (setup.url or "https://CHANGE-ME").rstrip("/")
     return base.removesuffix(f"/webhooks/{setup.name}").removesuffix("/webhooks")
 
@@ -79,7 +79,7 @@ def key_property(name: str) -> str:
 
 
 def write_guide(setup: Setup) -> str:
-    """Return the comment."""
+    """Return the comment with the steps to set the script up."""
     lines = [line for part in (_head, _properties, _message, _record, _test, _notes) for line in (*part(setup), "")]
     return "\n".join(["/*", *(f" * {comment_text(line)}".rstrip() for line in lines[:-1]), " */"]) + "\n"
 
@@ -113,7 +113,7 @@ def _head(setup: Setup) -> Iterator[str]:
     if setup.hours is None:
         yield f"Posts resolved, closed and reopened tickets of the table {table} to the relay (integration {name})."
     else:
-        yield f"Posts recently resolved tickets of the table {table} to the relay (integration {name}) again. The relay"
+        yield f"Posts recently resolved tickets of the table {table} again to the relay (integration {name}). The relay"
         yield "recognises a ticket that it already has as a duplicate, and queues a ticket that was lost."
     yield f"Written by `{setup.own_command}` for mapping version {setup.integration.digest}."
     yield "If the mapping changes, run this command again and replace the script."

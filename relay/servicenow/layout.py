@@ -1,4 +1,4 @@
-"""Where the body of a script needs each value, so that the mapping finds it. Each layout is tested against the mapping."""
+"""The position of each value in the body of a script, so that the mapping finds it. Each layout is tried with the mapping."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Layout:
 
     envelope: Keys
     fields: Mapping[str, Keys]
-    #: A single record is in a list, too.
+    #: Whether a single record is in a list as well.
     is_list: bool
-    #: A body can contain several records.
+    #: Whether a body can contain several records.
     accepts_lists: bool = True
 
     def payload(self, *records: Mapping[str, Any]) -> Any:
@@ -60,7 +60,7 @@ def find_layout(integration: Integration, table: Table) -> Layout:
     """Return a layout in which the mapping finds every value that a script sends for a ticket of `table`.
 
     Raises:
-        UnfitMappingError: a path of the mapping is more than names and dots; the message names it, and says what to do.
+        UnfitMappingError: a path of the mapping does not consist of names and dots; the message contains the path, and advice.
     """
     fields = _keys_of_fields(integration)
     explanation = ""

@@ -18,43 +18,43 @@ _TYPES: Mapping[type[Authentication], str] = {
     HeaderAuth: "header",
     StandardWebhooksAuth: "standard-webhooks",
 }
-#: The kinds of authentication, as mapping files write them.
+#: The types of authentication in mapping files.
 KINDS = tuple(_TYPES.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a script needs for a way to authenticate."""
+    """The parts of a script that authenticate its posts."""
 
     #: Placeholder in the script → the part that replaces it.
     parts: Mapping[str, str] = field(default_factory=dict)
     #: The functions that those parts call.
     functions: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
-    #: How to get the value of the property `relay.<name>.key`, in lines; empty without such a property.
+    #: How to get the value of the property `relay.<name>.key`, as lines; empty if there is no such property.
     key: tuple[str, ...] = ()
     #: The value of the field Authentication of the REST message.
     authentication: str = "No authentication"
 
 
 def choose_authentication(integration: Integration, kind: str | None) -> Authentication | None:
-    """Return the first way to authenticate of this kind, or of any kind; None if the relay accepts unauthenticated posts.
+    """Return the first authentication method of this kind, or of any kind; None if the relay accepts unauthenticated posts.
 
     Raises:
         UnfitMappingError: the mapping has no `auth` of this kind.
     """
-    ways = integration.authentications
+    methods = integration.authentications
     if kind is None:
-        return ways[0] if ways else None
-    found = next((way for way in ways if _TYPES[type(way)] == kind), None)
+        return methods[0] if methods else None
+    found = next((method for method in methods if _TYPES[type(method)] == kind), None)
     if found is None:
-        known = ", ".join(dict.fromkeys(_TYPES[type(way)] for way in ways)) or "`auth: none`"
+        known = ", ".join(dict.fromkeys(_TYPES[type(method)] for method in methods)) or "`auth: none`"
         raise UnfitMappingError(f"the mapping has no `auth` of type {kind}: it has {known}")
     return found
 
 
 def signing_for(method: Authentication | None) -> Signing:
-    """Return what a script needs for a way to authenticate. A secret is named by its source; its value is not read."""
+    """Return the parts of a script for an authentication method. They name the source of a secret; its value is not read."""
     match method:
         case None:
             return Signing()

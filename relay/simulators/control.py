@@ -19,7 +19,7 @@ PREFIX = "/_simulator/"
 
 
 class Control:
-    """Answers the control path of one simulator. Its requests are not logged, and meet no faults."""
+    """Answers the control path of one simulator. Its requests are not logged, and faults do not apply to them."""
 
     def __init__(self, service: SimulatedService, faults: Faults, request_log: RequestLog) -> None:
         self.service = service
@@ -42,7 +42,7 @@ class Control:
         return operation(request) if operation else wrong_method(route)
 
     def reset(self) -> None:
-        """Delete everything: faults and the requests that they delay, the request log, and what the service applied."""
+        """Delete everything: faults and the requests that they delay, the request log, and the state of the service."""
         self.faults.reset()
         self.service.reset()
         self.request_log.reset()

@@ -79,7 +79,7 @@ Operation = Callable[[SimulatorRequest], SimulatorResponse]
 
 
 class SimulatedService(Protocol):
-    """What `SimulatorServer` needs of a service."""
+    """The interface that `SimulatorServer` requires of a service."""
 
     def answer(self, request: SimulatorRequest) -> SimulatorResponse:
         """Apply one request and return the answer; many threads call this at the same time."""
@@ -121,7 +121,7 @@ def reply(status: int, value: object, headers: Mapping[str, str] | None = None) 
 
 
 def message(status: int, text: str) -> SimulatorResponse:
-    """Return the answer with which IEM and Virima send a sentence."""
+    """Return an answer with a sentence, in the form that IEM and Virima use."""
     return reply(status, {"message": text})
 
 

@@ -15,7 +15,7 @@ Drop = Literal["before", "after"]
 
 @dataclass(frozen=True, slots=True)
 class SimulatedFault:
-    """One way to fail. All fields apply together, in the order below.
+    """One kind of failure. All fields apply together, in the order below.
 
     Without `status` the service itself answers, and so applies the request. `path` is a prefix of the request's path, or
     the whole path with `exact`. `count` is the number of requests that fail; None: all requests until the faults are
@@ -48,7 +48,7 @@ class SimulatedFault:
         _expect("drip", _is_number(self.drip) and 0 <= self.drip <= threading.TIMEOUT_MAX, "seconds >= 0")
         _expect("drop", self.drop is None or self.drop in get_args(Drop), "before or after")
         _expect("status", self.status is None or _is_count(self.status, 200, 599), "a status from 200 to 599")
-        _expect("body", self.body is None or self.status is not None, "a status that goes with it")
+        _expect("body", self.body is None or self.status is not None, "a status as well")
         _expect("oversize", _is_count(self.oversize, 0), "a number of bytes")
         _expect("count", self.count is None or _is_count(self.count, 1), "a number of requests >= 1")
         _expect("headers", _is_texts(self.headers), "an object of strings on one line")
@@ -97,7 +97,7 @@ def parse_fault(value: object) -> SimulatedFault:
 
 
 class Gate:
-    """Where delayed requests wait. It opens once, for all of them."""
+    """The gate at which delayed requests wait. It opens once, for all of them."""
 
     def __init__(self) -> None:
         self._opened = threading.Event()
@@ -146,7 +146,7 @@ class Faults:
             self._open_gate(abandon=True)
 
     def take(self, request: SimulatorRequest) -> tuple[SimulatedFault, Gate]:
-        """Return the fault for one request, count the request, and return the gate at which it waits."""
+        """Count one request, and return its fault and the gate at which it waits."""
         with self._lock:
             for index, (fault, left) in enumerate(self._active):
                 if fault.hits(request.path):

@@ -1,4 +1,4 @@
-"""Starts and stops a simulated service on a socket. `http_connection.py` has the protocol."""
+"""Starts and stops a simulated service on a socket. The protocol is in `http_connection.py`."""
 
 import threading
 from types import TracebackType
@@ -55,7 +55,7 @@ class SimulatorServer:
         return self
 
     def stop(self) -> None:
-        """Stop listening, and close the open connections, also those with delayed answers. The request log remains."""
+        """Stop listening, and close the open connections, including those with delayed answers. The request log remains."""
         if self._listener is None or self._thread is None:
             return
         self._listener.close()
@@ -63,7 +63,7 @@ class SimulatorServer:
         self._listener = self._thread = None
 
     def reset(self) -> None:
-        """Delete everything: faults and the requests that they delay, the request log, and what the service applied."""
+        """Delete everything: faults and the requests that they delay, the request log, and the state of the service."""
         self._control.reset()
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ Check = Callable[[object], str | None]
 
 
 def text(value: object) -> str | None:
-    """Expect a string, which may be empty."""
+    """Expect a string, possibly empty."""
     return None if isinstance(value, str) else "expected a string"
 
 
@@ -24,7 +24,7 @@ def filled(value: object) -> str | None:
 
 
 def integer(value: object) -> str | None:
-    """Expect a JSON integer, which true, false and 6.0 are not."""
+    """Expect a JSON integer; true, false and 6.0 are not integers."""
     return None if isinstance(value, int) and not isinstance(value, bool) else "expected an integer"
 
 

@@ -26,7 +26,7 @@ _ATTRIBUTE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def attribute_of(name: str) -> str:
-    """Return the attribute name for a member of the specification: `new_ui_enabled` for `newUIEnabled`."""
+    """Return the attribute name of a member of the specification: `new_ui_enabled` for `newUIEnabled`."""
     return _ATTRIBUTE.sub("_", name).lower()
 
 
@@ -66,9 +66,9 @@ _CREDENTIAL: dict[str, fields.Field[Any]] = {
     **_all("enableMFA", _flag),
     "client": fields.Nested(ClientSchema, allow_none=True),
 }
-#: Names a user, to impersonate or to send a mail to.
+#: Names a user: to impersonate, or to send a mail to.
 CredentialSchema = Schema.from_dict(_CREDENTIAL, name="CredentialSchema")
-#: Also proves who the caller is; for dologin.
+#: Also contains the caller's password; for dologin.
 ProvenCredentialSchema = Schema.from_dict({**_CREDENTIAL, "password": _required()}, name="ProvenCredentialSchema")
 ResetPasswordSchema = Schema.from_dict(
     {

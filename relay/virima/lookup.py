@@ -96,7 +96,7 @@ class Lookup:
         self._service = ServiceSession(client, timeout=timeout)
 
     def look_up(self, email: str) -> LookupResult:
-        """Return the user with that email address; in the mode `session`, always return the service account."""
+        """Return the user with that email address. In the mode `session`, always return the service account."""
         if self._mode == "session":
             return self.who_am_i()
         return self._timed(lambda: self._impersonated(email.strip()))

@@ -11,15 +11,15 @@ from relay.core.row_enum import RowEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupRow:
-    """What the relay does for one reason, and what people can do about it."""
+    """The effects of one reason, and the advice for people."""
 
-    #: What happened: a phrase for the documentation, in Markdown.
+    #: The cause: a phrase for the documentation, in Markdown.
     cause: str
-    #: What people can do about it: a sentence without its full stop.
+    #: The advice for people: a sentence without its full stop.
     advice: str
     #: Whether this parks the lookups of the integration: one such failure, or five in a row.
     parks: Literal["at_once", "in_a_row", "never"] = "never"
-    #: Whether this parks the lookups as `down`, together with the other failures that do.
+    #: Whether this parks the lookups as `down`, counted together with the other failures that park as `down`.
     counts_as_down: bool = False
     probes: ProbeSchedule = WHILE_REFUSED
 
@@ -43,7 +43,7 @@ class LookupReason(RowEnum):
         "server_error",
         LookupRow(
             cause="Virima answered with 5xx",
-            advice="Virima has a fault: try again later, or ask the Virima administrators",
+            advice="Virima reports an internal error: try again later, or ask the Virima administrators",
             parks="in_a_row",
             counts_as_down=True,
             probes=WHILE_DOWN,
@@ -53,7 +53,7 @@ class LookupReason(RowEnum):
         "rate_limited",
         LookupRow(
             cause="Virima answered 429",
-            advice="Virima wants fewer calls: try again later",
+            advice="Virima limits the rate of calls: try again later",
             parks="in_a_row",
             counts_as_down=True,
             probes=WHILE_DOWN,
@@ -82,7 +82,7 @@ class LookupReason(RowEnum):
     REFUSED = (
         "refused",
         LookupRow(
-            cause="the service account is logged in, but is not allowed to impersonate",
+            cause="the service account can log in, but is not allowed to impersonate",
             advice="Virima accepted the service account's login, but refused this call: allow the account to impersonate "
             "users, or set virima.lookup to session",
             parks="in_a_row",

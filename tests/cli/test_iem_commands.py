@@ -266,7 +266,7 @@ def test_a_refused_customer_of_one_body_does_not_stop_the_others(run: Run, serve
     assert "record 2: user_not_associated" in result.stderr
 
 
-def test_the_summary_is_printed_although_redis_is_away(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
+def test_the_summary_is_printed_even_if_redis_is_unavailable(run: Run, server: SimulatorServer, tmp_path: Path) -> None:
     write_mapping(tmp_path / "mappings", "acme", mapping(server.url))
     settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:9/0", "RELAY_MAPPINGS": str(tmp_path / "mappings")}
 

@@ -1,4 +1,4 @@
-"""`relay mappings check`, as a command of its own: what an admin sees, and the exit status."""
+"""`relay mappings check`, in a process of its own: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -165,13 +165,16 @@ def test_two_files_for_the_same_integration_are_warnings(tmp_path: Path) -> None
     assert result.returncode == 0
     warnings = [line.partition(": ")[2] for line in result.stdout.splitlines() if ": warning: " in line]
     assert warnings == [
-        f"warning: integration_id: mappings/{other}.yaml also pushes to ACME/42 from servicenow: "
-        "a ticket that is sent to both is pushed twice"
+        f"warning: integration_id: mappings/{other}.yaml also pushes tickets from servicenow to ACME/42: "
+        "a ticket that is posted to more than one of these integrations is pushed more than once"
         for other in ("bcme", "acme")
     ]
 
 
-RIVAL = "integration_id: {} to ACME/42 from servicenow: a ticket that is sent to both is pushed twice"
+SAME_DESTINATION = (
+    "integration_id: {} tickets from servicenow to ACME/42: "
+    "a ticket that is posted to more than one of these integrations is pushed more than once"
+)
 
 
 def test_a_file_is_compared_with_the_files_of_its_folder(tmp_path: Path) -> None:
@@ -183,12 +186,12 @@ def test_a_file_is_compared_with_the_files_of_its_folder(tmp_path: Path) -> None
     (checked,) = json.loads(check(tmp_path, "acme.yaml", "--json").stdout)
 
     assert [(fault["severity"], fault["message"]) for fault in checked["faults"] if fault["key"] != "stats"] == [
-        ("warning", RIVAL.format("bcme.yaml and 2 more files also push"))
+        ("warning", SAME_DESTINATION.format("bcme.yaml and 2 more files also push"))
     ]
 
 
 @pytest.mark.parametrize(
-    ("url", "its_url", "are_rivals"),
+    ("url", "its_url", "is_reported"),
     [
         ("http://127.0.0.1:8080", "http://localhost:8080/", True),
         ("http://localhost", "http://[::1]:80", True),
@@ -198,15 +201,15 @@ def test_a_file_is_compared_with_the_files_of_its_folder(tmp_path: Path) -> None
         (IEM, f"{IEM}/base", False),
     ],
 )
-def test_files_are_rivals_only_with_the_same_destination(
-    tmp_path: Path, url: str, its_url: str | dict[str, str], are_rivals: bool
+def test_only_files_with_the_same_destination_are_reported(
+    tmp_path: Path, url: str, its_url: str | dict[str, str], is_reported: bool
 ) -> None:
     write_mapping(tmp_path, "acme", mapping(url))
     write_mapping(tmp_path, "bcme", mapping(url, iem={"url": its_url}))
 
     output = check(tmp_path, "acme.yaml", ELSEWHERE="https://other.example.com", SAME=f"{IEM}/").stdout
 
-    assert (RIVAL.format("bcme.yaml also pushes") in output) is are_rivals
+    assert (SAME_DESTINATION.format("bcme.yaml also pushes") in output) is is_reported
 
 
 def test_all_faults_and_warnings_are_reported_together(tmp_path: Path) -> None:
@@ -222,8 +225,8 @@ def test_all_faults_and_warnings_are_reported_together(tmp_path: Path) -> None:
         "ca_file: cannot read this file: No such file or directory",
         "warning: no effect: `iem.url` is http" if "timeout" not in output else "timeout: '1' is not a duration",
         "unknown key 'stats'; did you mean 'states'?",
-        "warning: publish: has no effect: none of its keys is switched on",
-        f"warning: {RIVAL.format('bcme.yaml also pushes')}",
+        "warning: publish: has no effect: none of its keys is enabled",
+        f"warning: {SAME_DESTINATION.format('bcme.yaml also pushes')}",
     ):
         assert message in output
 

@@ -165,7 +165,7 @@ def test_without_a_terminal_no_question_is_asked(run: Run) -> None:
         (("--customer-id", "A\nB"), "--customer-id: contains an invisible character (U+000A)"),
         (("--description", "\x1b[31m"), "--description: contains an invisible character (U+001B)"),
         (("--customer-id", os.fsdecode(b"\xe9")), "--customer-id: contains an invisible character (U+DCE9)"),
-        (("--output", "-", "--json"), "--json: describes the file that was written"),
+        (("--output", "-", "--json"), "--json: cannot be combined with `--output -`"),
         (("--output", ""), "--output: expected a path, or - for standard output"),
         (("--output", "mappings/other.yaml"), "use acme-prod.yaml, or _acme-prod.yaml for a draft"),
     ],
@@ -274,7 +274,7 @@ def test_a_missing_folder_is_reported_and_not_created(run: Run, folder: Path) ->
 
     assert result.returncode == 1
     assert result.stderr == (
-        "the folder no such/folder does not exist: create it (mkdir -p 'no such/folder'), or name another one\n"
+        "the folder no such/folder does not exist: create it (mkdir -p 'no such/folder'), or use another folder\n"
     )
     assert not (folder / "no such").exists()
 
@@ -317,7 +317,7 @@ def test_a_second_file_for_the_same_integration_is_a_warning(run: Run, folder: P
     result = run("new", "acme-prod", *options())
 
     assert result.returncode == 0
-    assert "warning: integration_id: mappings/acme.yaml also pushes to ACME/42 from servicenow" in result.stdout
+    assert "warning: integration_id: mappings/acme.yaml also pushes tickets from servicenow to ACME/42" in result.stdout
 
 
 def test_for_service_exchange_the_next_step_is_the_mapping_sheet(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""`relay integrations|deliveries|rejections`: as commands of their own, over a real Redis."""
+"""`relay integrations|deliveries|rejections`: in processes of their own, with a real Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands in processes of their own: exit statuses, standard streams, pipes that break, encodings, and what a start loads.
+"""Commands in processes of their own: exit statuses, standard streams, broken pipes, encodings, and the modules that are loaded.
 
 The other tests run commands in their own process; here a sample of each group is run both ways, with the same result.
 """

@@ -51,7 +51,7 @@ def run(tmp_path: Path) -> Try:
     (tmp_path / "mappings" / "acme.yaml").write_text(MAPPING, "utf-8")
 
     def run(*arguments: str, payload: Any = None, **environ: str) -> Result:
-        # Nothing listens there: a trial needs no Redis.
+        # Nothing listens there: a dry run needs no Redis.
         settings = {"RELAY_REDIS_URL": "redis://127.0.0.1:1/0", "RELAY_MAPPINGS": "mappings", **environ}
         given = payload if isinstance(payload, str) else json.dumps(payload)
         environ = {**base_environ(), **settings}
@@ -86,7 +86,7 @@ def test_the_output_shows_each_value_with_its_source_and_the_request(run: Try) -
         '               `incident.number` (line 5) found "INC1"',
         "               `sys_mod_count` (set by the source) found null: no value",
         "  matched      `6: 6` of `states` (line 7), by the value",
-        "  identity     6:-, remembered for 10m; the same IEM state again is not pushed again",
+        "  identity     6:-, remembered for 10m; a repeat of the same IEM state is not pushed",
         "  order        by time of arrival",
         "    POST https://iem.example.com/base/gbp/push/A%20C%2FME?integrationid=42",
         "    Cookie: access_token=•••",
@@ -203,7 +203,7 @@ def test_control_sequences_in_a_payload_are_escaped(run: Try) -> None:
         (("acme", "01JD3W8Z6V0S9K2M4N6P8Q0R2T"), 1, "Redis"),
     ],
 )
-def test_an_impossible_trial_is_reported_in_a_sentence(
+def test_an_impossible_dry_run_is_reported_in_a_sentence(
     run: Try, tmp_path: Path, arguments: tuple[str, ...], status: int, complaint: str
 ) -> None:
     if arguments[0] == "broken":

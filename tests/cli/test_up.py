@@ -1,4 +1,4 @@
-"""`relay up`: what a new user sees, and that nothing stays behind."""
+"""`relay up`: its output, and its processes, which all end with it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_the_quickstart_shows_what_the_demo_prints(up: Up) -> None:
 
 
 def constant(text: str) -> str:
-    """Return `text` without what is different in each run."""
+    """Return `text` without the parts that differ in each run."""
     for pattern, stand_in in (
         (r"\b[0-9A-Z]{26}\b", "ID"),
         (r"\b[0-9a-f]{32}\b", "SYS_ID"),

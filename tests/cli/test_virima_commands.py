@@ -1,4 +1,4 @@
-"""`relay virima whoami|lookup`: what a person sees who checks a configuration."""
+"""`relay virima whoami|lookup`: the output for an admin who checks a configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def run(tmp_path: Path, server: SimulatorServer) -> Run:
-    """A function that runs `relay virima`, where `acme` has a Virima and `plain` has none; keywords change the block."""
+    """A function that runs `relay virima`. `acme` has a `virima` block, `plain` has none; keywords change the block."""
 
     def relay(*arguments: str, **block: Any) -> Result:
         virima = {
@@ -118,8 +118,8 @@ def test_a_fault_is_reported_in_a_sentence_with_exit_status_1(
         (SimulatedFault(status=404), "there is no LoginService at virima.url"),
         (SimulatedFault(status=302, headers={"Location": "/"}), "set virima.url to the final address"),
         (SimulatedFault(status=200, body="<html>"), "the answer is not from Virima's LoginService"),
-        (SimulatedFault(status=500), "Virima has a fault"),
-        (SimulatedFault(status=429), "Virima wants fewer calls"),
+        (SimulatedFault(status=500), "Virima reports an internal error"),
+        (SimulatedFault(status=429), "Virima limits the rate of calls"),
         (SimulatedFault(oversize=2 << 20), "ended early, was too long or took too long"),
     ],
 )

@@ -33,7 +33,7 @@ def repeated(names: Iterator[str]) -> list[str]:
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
-def test_only_what_every_process_needs_is_at_the_top() -> None:
+def test_top_level_modules_are_those_of_every_process() -> None:
     found = {path.stem for path in RELAY.glob("[a-z]*.py")}
 
     assert found <= TOP
@@ -57,7 +57,7 @@ def test_a_class_name_occurs_once() -> None:
     assert repeated(names) == []
 
 
-def test_a_file_name_occurs_once_and_says_what_is_in_it() -> None:
+def test_a_file_name_occurs_once_and_describes_its_content() -> None:
     names = [path.name for path in modules() if path.name not in SHARED_FILE_NAMES]
 
     assert repeated(iter(names)) == []

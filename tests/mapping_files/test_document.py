@@ -132,15 +132,15 @@ def test_a_missing_value_has_the_position_of_its_nearest_ancestor() -> None:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("a: 1\na: 2\n", ["2:1: duplicate key 'a': it is already used in line 1"]),
-        ("a: 1\nb: {c: 1, d: 2, c: 3}\n", ["2:17: duplicate key 'c': it is already used in line 2"]),
-        ("6: 1\n'6': 2\n", ["2:1: duplicate key '6': it is already used in line 1"]),
+        ("a: 1\na: 2\n", ["2:1: duplicate key 'a': it is already used on line 1"]),
+        ("a: 1\nb: {c: 1, d: 2, c: 3}\n", ["2:17: duplicate key 'c': it is already used on line 2"]),
+        ("6: 1\n'6': 2\n", ["2:1: duplicate key '6': it is already used on line 1"]),
         (
             "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\na: 4\n",
             [
-                "4:5: duplicate key 'c': it is already used in line 3",
-                "5:1: duplicate key 'a': it is already used in line 1",
-                "6:1: duplicate key 'a': it is already used in line 1",
+                "4:5: duplicate key 'c': it is already used on line 3",
+                "5:1: duplicate key 'a': it is already used on line 1",
+                "6:1: duplicate key 'a': it is already used on line 1",
             ],
         ),
         ("? [a]\n: b\n", ["1:3: a key must be text"]),
@@ -148,8 +148,8 @@ def test_a_missing_value_has_the_position_of_its_nearest_ancestor() -> None:
         ("# only a comment\n", ["1:1: the file is empty"]),
         ("a:\n\tb: c\n", ["2:1: tabs cannot be used here: indent with spaces"]),
         ("a:\n  b: c\n\td: e\n", ["3:1: tabs cannot be used here: indent with spaces"]),
-        ("a: b: c\n", ["1:5: a colon that does not follow a key: check the indentation, or quote the value"]),
-        ("a: 1\n b: 2\n", ["2:3: a colon that does not follow a key: check the indentation, or quote the value"]),
+        ("a: b: c\n", ["1:5: this colon does not follow a key: check the indentation, or quote the value"]),
+        ("a: 1\n b: 2\n", ["2:3: this colon does not follow a key: check the indentation, or quote the value"]),
         ("a: b\nc\nd: e\n", [f"2:1: {NO_COLON}"]),
         ("a:\n  b:c\n  d: e\n", [f"2:3: {NO_COLON}"]),
         ("a: 1\n" + "x" * 1100 + ": 2\n", [f"2:1: {NO_COLON}"]),
@@ -174,8 +174,8 @@ def test_a_fault_has_a_position(text: str, faults: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ('a: "x\nb: y\nc: "z"\n', ["1:4: this quote is closed only in line 3: is a quote missing here?"]),
-        ("a: 'x\nb: y\nc: 'z'\nd: 1\n", ["1:4: this quote is closed only in line 3: is a quote missing here?"]),
+        ('a: "x\nb: y\nc: "z"\n', ["1:4: this quote is closed only on line 3: is a quote missing here?"]),
+        ("a: 'x\nb: y\nc: 'z'\nd: 1\n", ["1:4: this quote is closed only on line 3: is a quote missing here?"]),
         ("a:\n  b: 1\n c: 2\n", [f"3:2: {INDENTATION}"]),
         ("a:\n  - b\n -c: 2\n", [f"3:2: {INDENTATION}"]),
         (
@@ -215,7 +215,7 @@ def test_a_message_contains_no_text_of_the_file_and_no_yaml_jargon(text: str, fa
         ('p: {a: "b\\ud800"}\n', ["1:8: the character U+D800 is not allowed: delete it"]),
     ],
 )
-def test_a_character_that_text_cannot_have_is_a_fault(text: str, faults: list[str]) -> None:
+def test_a_character_that_is_not_allowed_is_a_fault(text: str, faults: list[str]) -> None:
     document = read_document(text, typed=[("p",)])
 
     assert [f"{one.position.line}:{one.position.column}: {one.message}" for one in document.faults] == faults
@@ -226,7 +226,7 @@ def test_a_key_that_must_not_be_named_is_not_named() -> None:
     document = read_document("a: {pw: 1, pw: 2}\n", may_name=lambda path: len(path) < 2)
 
     assert [(one.message, one.key) for one in document.faults] == [
-        ("duplicate key: it is already used in line 1", None)
+        ("duplicate key: it is already used on line 1", None)
     ]
 
 

@@ -170,7 +170,7 @@ def test_every_field_of_a_draft_has_a_question() -> None:
 @pytest.mark.parametrize(
     ("field", "answer", "problem"),
     [
-        ("name", "Acme_Prod", "'Acme_Prod' is not a valid integration name: use a-z, 0-9 and -, at most 63"),
+        ("name", "Acme_Prod", "'Acme_Prod' is not a valid integration name: use at most 63 of the characters a-z"),
         ("source", "servicnow", "did you mean 'servicenow'?"),
         ("auth", "standard-webhooks", "expected one of basic, hmac, header"),
         ("iem_url", "http://iem.example.com", "http would send credentials unencrypted"),

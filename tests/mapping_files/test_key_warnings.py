@@ -20,13 +20,13 @@ from relay.mapping_files.sources import load_presets
             ("retry: {first: 5m, give_up_after: 1m}",),
             "1:20: give_up_after: is shorter than `retry.first`: deliveries are given up before the first retry",
         ),
-        (("publish: {events: off}",), "1:1: publish: has no effect: none of its keys is switched on"),
+        (("publish: {events: off}",), "1:1: publish: has no effect: none of its keys is enabled"),
         (
             (
                 "fields: {table: nowhere}",
                 "virima: {url: 'http://localhost', username: a, password: {env: A}, lookup: session, ca_file: a}",
             ),
-            "2:85: ca_file: has no effect: `virima.url` is http, without certificates",
+            "2:85: ca_file: has no effect: `virima.url` is http, which uses no certificates",
         ),
     ],
 )
@@ -86,11 +86,11 @@ def test_warnings_are_reported_together_with_faults() -> None:
     assert [one.position.line for one in parsed.faults] == [2, 2, 10]
     assert [f"{one.position.line}: {one.message}" for one in parsed.warnings] == [
         "2: header: 'X_KEY' never arrives: web servers drop headers with an underscore",
-        "9: publish: has no effect: none of its keys is switched on",
+        "9: publish: has no effect: none of its keys is enabled",
     ]
 
 
 def test_a_user_name_with_a_colon_has_a_warning() -> None:
     text = MINIMAL.replace("none", "[{type: basic, username: 'a:b', password: {env: A}}]")
 
-    assert warnings_of(text) == ["2:22: username: contains a colon, which a user name cannot (RFC 7617)"]
+    assert warnings_of(text) == ["2:22: username: contains a colon, which is not allowed in a user name (RFC 7617)"]

@@ -117,14 +117,14 @@ def test_a_file_without_an_authentication_method_is_refused(auth: str, fault: st
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (MINIMAL + "source: servicenow\n", "9:1: duplicate key 'source': it is already used in line 1"),
-        (MINIMAL + "states: {6: 6, 7: 6, 6: 7}\n", "9:22: duplicate key '6': it is already used in line 9"),
-        (MINIMAL.replace("{env: ", "{env: A, env: "), "8:22: duplicate key 'env': it is already used in line 8"),
+        (MINIMAL + "source: servicenow\n", "9:1: duplicate key 'source': it is already used on line 1"),
+        (MINIMAL + "states: {6: 6, 7: 6, 6: 7}\n", "9:22: duplicate key '6': it is already used on line 9"),
+        (MINIMAL.replace("{env: ", "{env: A, env: "), "8:22: duplicate key 'env': it is already used on line 8"),
         (MINIMAL + "\tenabled: true\n", "9:1: tabs cannot be used here: indent with spaces"),
         (MINIMAL + "---\n" + MINIMAL, "9:1: a second document begins here ('---'): a mapping file is one document"),
         (
             MINIMAL + "description: a: b\n",
-            "9:15: a colon that does not follow a key: check the indentation, or quote the value",
+            "9:15: this colon does not follow a key: check the indentation, or quote the value",
         ),
         (MINIMAL + "? [a, b]\n: c\n", "9:3: a key must be text"),
         ("", "1:1: the file is empty"),

@@ -99,7 +99,7 @@ SLIPS = [
 
 
 def output_for(text: str) -> str:
-    """Return all that the relay prints about a file: messages, excerpts, JSON."""
+    """Return everything that the relay prints about a file: messages, excerpts, JSON."""
     file = parse_mapping(Path("acme.yaml"), text.encode())
     (checked,) = inspect([file], SecretReader({}, Redactor()))
     output = [*checked.formatted_faults(), json.dumps(_as_json(checked))]

@@ -198,7 +198,7 @@ tests: [{name: x, payload: {}}]
         "7:1: unknown key 'feilds'; did you mean 'fields'?",
         "10:26: state: not a JMESPath expression: it ends too early",
         "12:6: 6: this is not an IEM state: expected a whole number",
-        "13:3: duplicate key '6': it is already used in line 12",
+        "13:3: duplicate key '6': it is already used on line 12",
         "14:1: missing key 'integration_id' in 'iem'",
         "15:8: url: http would send credentials unencrypted: use https, except for a loopback host",
         f"18:13: password: {NOT_SECRET}",

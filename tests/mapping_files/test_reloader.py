@@ -31,11 +31,13 @@ class Process:
         folder: Path,
         redis: Connection,
         *,
-        keeps: bool = True,
+        records_changes: bool = True,
         missing: MissingSecrets = lambda _file: (),
     ) -> None:
         self.catalogue = Catalogue([], folder=folder)
-        self.reloader = Reloader(self.catalogue, folder, LastGoodMappings(redis), missing=missing, keeps=keeps)
+        self.reloader = Reloader(
+            self.catalogue, folder, LastGoodMappings(redis), missing=missing, records_changes=records_changes
+        )
         self.reloader.poll()
 
     def poll(self, times: int = 1) -> list[bool]:
@@ -228,7 +230,7 @@ def test_an_empty_or_missing_folder_removes_nothing(folder: Path, process: Proce
 
 def test_a_command_does_not_store_a_last_good_version(folder: Path, process: Process, redis: Connection) -> None:
     (folder / "acme.yaml").write_text(version("tried"))
-    Process(folder, redis, keeps=False)
+    Process(folder, redis, records_changes=False)
     (folder / "acme.yaml").write_text(BROKEN)
 
     assert Process(folder, redis).customers["acme"] == "one"
@@ -324,7 +326,7 @@ def test_a_removed_integration_is_forgotten_after_a_day(folder: Path, process: P
 
 
 class Secrets:
-    """The secrets that a process misses."""
+    """The missing secrets of a process."""
 
     def __init__(self) -> None:
         self.missing_of: set[str] = set()

@@ -1,4 +1,4 @@
-"""A trial comes to what a webhook comes to, whatever is posted."""
+"""A dry run has the same result as the webhook, for any payload."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_dry_run_of_any_payload_has_the_result_of_its_webhook(file: MappingFil
     assert_same(file, payload)
 
 
-def test_a_long_value_is_cut(file: MappingFile) -> None:
+def test_a_long_value_is_truncated(file: MappingFile) -> None:
     report = DryRun(file).try_payload({"sys_id": {"a": "x" * 5_000}, "state": "6"})
 
     [path] = report["results"][0]["fields"][0]["paths"]

@@ -50,7 +50,7 @@ def explain(tmp_path: Path, redis_url: str) -> Explain:
 
 
 def accept(bench: Bench, version: str, **record: str) -> str:
-    """Accept a record by the mapping."""
+    """Accept a record with the mapping."""
     content = {"sys_id": SYS_ID, "incident_state": "6", "number": "INC0010023", "sys_mod_count": version, **record}
     mapped = map_record(bench.integration, content)
     assert isinstance(mapped, Update)
@@ -140,7 +140,7 @@ def test_the_outlook_of_a_parked_ticket_is_the_probe_or_resume(
 
     history = explain(SYS_ID)
 
-    assert "now: the integration is parked since " in history
+    assert "now: the integration has been parked since " in history
     assert sentence in history
 
 

@@ -1,4 +1,4 @@
-"""An exported trail that was edited, cut or forged is never verified as other records: there is a finding or an error."""
+"""An exported trail that was edited, truncated or forged never verifies other records: the result is a finding or an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ServiceNow instance that runs scripts, which is `instance.js` in Node, and the command that writes the scripts."""
+"""A simulated ServiceNow instance, which runs scripts with `instance.js` in Node, and the command that writes the scripts."""
 
 from __future__ import annotations
 

@@ -228,7 +228,9 @@ def test_a_mapping_without_a_usable_path_is_refused_with_advice(
         (["globex.yaml"], "there is no mapping file globex.yaml"),
     ],
 )
-def test_a_request_for_what_the_mapping_lacks_is_refused(folder: Path, arguments: list[str], complaint: str) -> None:
+def test_a_table_or_method_that_the_mapping_lacks_is_refused(
+    folder: Path, arguments: list[str], complaint: str
+) -> None:
     write_mapping(folder, "open", mapping(IEM, auth="none"))
     write_mapping(folder, "single", mapping(IEM))
     write_mapping(folder, "odd", mapping(IEM, tables={"Änderung": {"states": {6: 6}}}))
@@ -271,7 +273,7 @@ def test_without_node_these_tests_are_skipped_but_fail_in_ci(
         node()
 
 
-def test_a_broken_mapping_file_is_reported_as_elsewhere(folder: Path) -> None:
+def test_a_broken_mapping_file_is_reported_as_by_other_commands(folder: Path) -> None:
     (folder / "acme.yaml").write_text("source: servicenow\n", "utf-8")
 
     result = call_command(folder, "acme")

@@ -163,7 +163,7 @@ class Operator(Process):
         """Replay a dead letter."""
         dead_letter = self._deliveries.find(integration.name, delivery_id)
         assert dead_letter is not None
-        self._replay.replay_letter(integration, dead_letter, actor="operator")
+        self._replay.replay_dead_letter(integration, dead_letter, actor="operator")
 
     def discard(self, integration: Integration, delivery_id: str) -> None:
         """Discard a dead letter."""

@@ -247,7 +247,7 @@ def test_faults_are_added_and_cleared_over_http(server: SimulatorServer) -> None
         ('{"drop": "during"}', "drop: expected before or after"),
         ('{"count": 0}', "count: expected a number of requests >= 1"),
         ('{"oversize": -1}', "oversize: expected a number of bytes"),
-        ('{"body": "x"}', "body: expected a status that goes with it"),
+        ('{"body": "x"}', "body: expected a status as well"),
         ('{"headers": {"Retry-After": 7}}', "headers: expected an object of strings"),
         ('{"headers": {"A": "b\\r\\nC: d"}}', "headers: expected an object of strings"),
         ('{"headers": []}', "headers: expected an object of strings"),

@@ -52,7 +52,7 @@ def test_a_replay_is_a_new_delivery_and_closes_the_dead_letter(
 
     record = reader.find("acme", dead_letter)
     assert record
-    replayed = replay.replay_letter(bench.integration, record, actor=ANN)
+    replayed = replay.replay_dead_letter(bench.integration, record, actor=ANN)
 
     assert replayed.status == "queued"
     assert bench.attempt(DELIVERED) == "delivered"
@@ -67,11 +67,11 @@ def test_a_replay_is_a_new_delivery_and_closes_the_dead_letter(
 def test_a_dead_letter_is_replayed_only_once(bench: Bench, reader: DeliveryReader, replay: Replayer) -> None:
     record = reader.find("acme", bench.make_dead_letter(resolution("5")))
     assert record
-    replay.replay_letter(bench.integration, record, actor=ANN)
+    replay.replay_dead_letter(bench.integration, record, actor=ANN)
 
-    pending = replay.replay_letter(bench.integration, record, actor=ANN)
+    pending = replay.replay_dead_letter(bench.integration, record, actor=ANN)
     bench.attempt(DELIVERED)
-    closed = replay.replay_letter(bench.integration, record, actor=ANN)
+    closed = replay.replay_dead_letter(bench.integration, record, actor=ANN)
 
     assert [pending.status, closed.status] == ["pending", "closed"]
     assert pending.refusal
@@ -84,7 +84,7 @@ def test_a_replay_of_an_older_update_is_superseded(bench: Bench, reader: Deliver
     bench.accept_new(resolution("6"))
     bench.attempt(DELIVERED)
 
-    replayed = replay.replay_letter(bench.integration, record, actor=ANN)
+    replayed = replay.replay_dead_letter(bench.integration, record, actor=ANN)
 
     assert replayed.status == "superseded"
     assert bench.take_ids() == []
@@ -96,7 +96,7 @@ def test_a_replay_is_not_a_duplicate_but_a_resend_of_it_is(
     record = reader.find("acme", bench.make_dead_letter(resolution()))
     assert record
 
-    replayed = replay.replay_letter(bench.integration, record, actor=ANN)
+    replayed = replay.replay_dead_letter(bench.integration, record, actor=ANN)
 
     again = bench.accept(resolution())
     assert (again.status, again.id) == ("duplicate", replayed.id)
@@ -109,8 +109,8 @@ def test_a_replay_uses_the_current_states_or_the_original_one(
     assert record
     current = replace(bench.integration, states={"7": 6})
 
-    refused = replay.replay_letter(current, record, actor=ANN)
-    as_mapped = replay.replay_letter(current, record, actor=ANN, as_mapped=True)
+    refused = replay.replay_dead_letter(current, record, actor=ANN)
+    as_mapped = replay.replay_dead_letter(current, record, actor=ANN, as_mapped=True)
 
     assert refused.status == "not_relayed"
     assert as_mapped.status == "queued"
@@ -121,8 +121,8 @@ def test_a_repeated_replay_returns_its_first_verdict(bench: Bench, reader: Deliv
     assert record
     same = Replayer(lambda _: bench.queue, now_ms=lambda: bench.now, new_id=lambda _: "0" * 26)
 
-    first = same.replay_letter(bench.integration, record, actor=ANN)
-    repeated = same.replay_letter(bench.integration, record, actor=ANN)
+    first = same.replay_dead_letter(bench.integration, record, actor=ANN)
+    repeated = same.replay_dead_letter(bench.integration, record, actor=ANN)
 
     assert first == repeated
     assert len(bench.listed("pending")) == 1

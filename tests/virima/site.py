@@ -1,4 +1,4 @@
-"""Servers that answer as Virima: the simulated Virima, and one that answers with bytes that a test wrote."""
+"""Servers that answer as Virima: the simulated Virima, and a server that answers with the bytes of a test."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@
     }
     gs.info('relay ' + RELAY.name + ': sweep of ' + RELAY.table + ': ' + summary());
 
-    // Posts the collected tickets. Returns whether to continue, which it does if only this list can be at fault.
+    // Posts the collected tickets. Returns whether to continue: not if the relay would refuse every list.
     function postList() {
         //= content
         var answer = post(payload(content));

@@ -84,13 +84,13 @@ def replay_deliveries(operations: Operations) -> Response:
     """Replay the dead letters that match a filter."""
     body = _read_replay_filter()
     integration, query = read_query(body)
-    letters = operations.deliveries.in_replay_order(integration, query)
+    dead_letters = operations.deliveries.in_replay_order(integration, query)
     if body.get("dry_run"):
-        return reply({"would_replay": len(letters)})
-    counts = {"replayed": 0, "hindered": 0, "left": max(0, len(letters) - _MAX_REPLAYED)}
-    for letter in letters[:_MAX_REPLAYED]:
+        return reply({"would_replay": len(dead_letters)})
+    counts = {"replayed": 0, "hindered": 0, "left": max(0, len(dead_letters) - _MAX_REPLAYED)}
+    for dead_letter in dead_letters[:_MAX_REPLAYED]:
         try:
-            operations.deliveries.replay(letter["id"], actor=ACTOR, as_mapped=body.get("as_mapped", False))
+            operations.deliveries.replay(dead_letter["id"], actor=ACTOR, as_mapped=body.get("as_mapped", False))
             counts["replayed"] += 1
         except (ConflictError, NotFoundError):
             counts["hindered"] += 1
