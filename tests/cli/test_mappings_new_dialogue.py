@@ -93,7 +93,7 @@ def test_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:
         screen.type("1e3\x1b[D\n")
         screen.expect("contains an invisible character (U+001B): type it again without this character")
         screen.type("1e3\n")
-        screen.expect("API user of IEM")
+        screen.expect("API user in IEM")
         screen.type("relay-api@example.com\n")
         screen.expect("or none [none]: ")
         screen.type("https://virima.example.com\n")
