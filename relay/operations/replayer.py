@@ -26,7 +26,7 @@ REPLAY_REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """The result of a replay: a verdict (`queued`, `superseded`, …) and the id of the new delivery, or the reason for a refusal."""
+    """The result of a replay: a verdict (`queued`, `superseded`, …) and the id of the new delivery, or a refusal."""
 
     status: str
     id: str
