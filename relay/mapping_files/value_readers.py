@@ -31,7 +31,7 @@ def read_text(value: Any) -> str:
     """Return text that is not blank."""
     text = scalar(value, "text")
     if not text.strip():
-        raise ValidationError("expected text, found only spaces")
+        raise ValidationError(f"expected text, found {'only spaces' if text else 'nothing'}")
     return text
 
 

@@ -214,7 +214,8 @@ def _report(lane: LookupLane, wanted: LookupAssignment, record: dict[str, Any]) 
 
 def _from_cache(lane: LookupLane, wanted: LookupAssignment, known: dict[str, Any]) -> dict[str, Any]:
     """Return the audit record of a lookup that got an earlier result."""
-    return {**known, "email": lane.email_of(wanted) or None, "status": None, "duration_ms": 0, "cached": True}
+    email = lane.email_of(wanted) if lane.mode == "impersonate" else None
+    return {**known, "email": email, "status": None, "duration_ms": 0, "cached": True}
 
 
 def _parking(reason: LookupReason | None) -> LookupParking | None:

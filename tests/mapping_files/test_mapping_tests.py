@@ -81,7 +81,7 @@ def test_a_failing_test_is_a_fault_at_its_position(payload: str, expect: str, pr
     ("test", "faults"),
     [
         ("{}", [f"2:5: missing key '{key}' in 'tests[0]'" for key in ("name", "payload", "expect")]),
-        ("{name: '', payload: 6, expect: {state: 6}}", ["2:12: name: expected text, found only spaces"]),
+        ("{name: '', payload: 6, expect: {state: 6}}", ["2:12: name: expected text, found nothing"]),
         (
             "{name: x, payload: 6, expect: {}}",
             ["2:35: expect: expected exactly one of `state: NUMBER`, `ignored: true`, `rejected: FIELD`"],

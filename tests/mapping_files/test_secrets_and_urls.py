@@ -156,7 +156,7 @@ def test_a_url_is_https_or_loopback_or_a_reference(url: str) -> None:
         ("https://iem.example.com/?", "a base URL must not contain a user, query or fragment"),
         ("https://:443", "expected a URL such as https://iem.example.com"),
         ("https://a\\\\b", "expected a URL such as https://iem.example.com"),
-        ("", "expected text, found only spaces"),
+        ("", "expected text, found nothing"),
     ],
 )
 def test_any_other_url_is_refused_without_quoting_its_secret(url: str, problem: str) -> None:

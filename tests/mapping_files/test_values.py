@@ -66,7 +66,7 @@ WANTS_STATES = "expected states, such as `6: 6` and `Resolved: 6`, one per line,
         ("  max_in_flight: 0", "1:18: max_in_flight: 0 is out of bounds: 1 to 256"),
         ("  max_in_flight: many", "1:18: max_in_flight: this is not a whole number, such as 6"),
         ("  auth: bearer", "1:9: auth: expected one of token, basic"),
-        ("  ca_file: ''", "1:12: ca_file: expected text, found only spaces"),
+        ("  ca_file: ''", "1:12: ca_file: expected text, found nothing"),
         (
             "tests: {}",
             "1:8: tests: expected a list, with the keys name, payload, expect in each item",
