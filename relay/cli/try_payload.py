@@ -110,7 +110,7 @@ def _result_lines(result: Mapping[str, Any]) -> Iterator[str]:
     for field in result["fields"]:
         yield from _field_lines(field)
     if row := result.get("matched"):
-        yield f"matched      `{row['state']}: {row['iem_state']}` of `{row['under']}` ({_line(row)}), by the {row['by']}"
+        yield f"matched      `{row['state']}: {row['iem_state']}` of `{row['under']}` ({_line(row)}), by {row['by']}"
     if dedupe := result.get("dedupe"):
         yield from _dedupe_lines(dedupe)
     if request := result.get("request"):

@@ -100,10 +100,9 @@ def warnings_about(setup: Setup) -> list[str]:
         )
     if setup.hours is not None and setup.hours * 3600 > integration.dedupe.window:
         window = format_duration(integration.dedupe.window)
-        hours = f"{setup.hours} hours are" if setup.hours > 1 else "1 hour is"
         warnings.append(
-            f"{hours} longer than the mapping's `dedupe.window` ({window}): after that time only `dedupe.collapse` "
-            "recognises a repeat."
+            f"`--hours {setup.hours}` is longer than the mapping's `dedupe.window` ({window}): "
+            "after that time only `dedupe.collapse` recognises a repeat."
         )
     return warnings
 

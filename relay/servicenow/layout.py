@@ -142,7 +142,7 @@ def _expected() -> dict[str, Any]:
 def _explain(integration: Integration, field: str) -> str:
     if field == "records":
         return (
-            f"`records` is `{integration.records.expression}`: a script cannot derive from it where to put a record. "
+            f"`records` is `{integration.records.expression}`: a script cannot derive the place of a record from it. "
             "Write names and dots, such as `data.incidents`, or add `|| @`, so that the body can be the record itself"
         )
     pattern = integration.sys_id_pattern
@@ -152,7 +152,7 @@ def _explain(integration: Integration, field: str) -> str:
         )
     paths = ", ".join(f"`{path.expression}`" for path in integration.fields.get(field, ())) or "not set"
     return (
-        f"`fields.{field}` is {paths}: a script cannot derive from it where to put the {field}. "
+        f"`fields.{field}` is {paths}: a script cannot derive the place of the {field} from it. "
         "Add a path of names and dots that no other field uses, such as "
         f"`{_USUAL_PATHS[field]}`. The relay uses the first path of the list that has a value"
     )

@@ -42,7 +42,7 @@ def run(tmp_path: Path, server: SimulatorServer, redis_url: str, redis: object) 
         environ = {**base_environ(), **settings, "WRONG_PASSWORD": "not-the-one"}
         result = run_relay("iem", *arguments, environ=environ, folder=tmp_path, stdin=stdin)
         assert "Traceback" not in result.stderr
-        assert [one for one in (IEM_PASSWORD, "not-the-one") if one in result.stdout + result.stderr] == []
+        assert [secret for secret in (IEM_PASSWORD, "not-the-one") if secret in result.stdout + result.stderr] == []
         return result
 
     return relay

@@ -97,7 +97,7 @@ def test_a_check_requires_exactly_the_listed_secrets(run: Run, source: str, auth
 
 
 def test_the_json_output_has_path_secrets_and_faults(run: Run) -> None:
-    result = run("new", "acme-prod", *options(), "--json", ACME_PROD_IEM_PASSWORD="there")
+    result = run("new", "acme-prod", *options(), "--json", ACME_PROD_IEM_PASSWORD="a secret")
 
     created: dict[str, Any] = json.loads(result.stdout)
     assert created["file"] == "mappings/acme-prod.yaml"
@@ -178,16 +178,16 @@ def test_a_senseless_option_is_reported(run: Run, folder: Path, arguments: tuple
     assert names_in(folder) == []
 
 
-@pytest.mark.parametrize("there", ["acme-prod.yaml", "acme-prod.yml"])
-def test_an_existing_file_is_not_replaced(run: Run, folder: Path, there: str) -> None:
-    (folder / "mappings" / there).write_text("mine", "utf-8")
+@pytest.mark.parametrize("existing", ["acme-prod.yaml", "acme-prod.yml"])
+def test_an_existing_file_is_not_replaced(run: Run, folder: Path, existing: str) -> None:
+    (folder / "mappings" / existing).write_text("mine", "utf-8")
 
     result = run("new", "acme-prod", *options())
 
     assert result.returncode == 1
-    assert result.stderr.startswith(f"mappings/{there} already exists, and was not changed: ")
-    assert names_in(folder) == [there]
-    assert (folder / "mappings" / there).read_text("utf-8") == "mine"
+    assert result.stderr.startswith(f"mappings/{existing} already exists, and was not changed: ")
+    assert names_in(folder) == [existing]
+    assert (folder / "mappings" / existing).read_text("utf-8") == "mine"
 
 
 def test_a_dangling_link_is_not_written_through(run: Run, folder: Path) -> None:

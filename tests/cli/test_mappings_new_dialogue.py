@@ -165,7 +165,7 @@ def test_an_aborted_dialogue_writes_nothing(folder: Path, key: str) -> None:
     with terminal(folder, "acme-prod") as screen:
         screen.expect("ITSM tool that sends")
         if key == "\x03":
-            screen.process.send_signal(signal.SIGINT)  # what the terminal does where it controls the session
+            screen.process.send_signal(signal.SIGINT)  # as the terminal does if it controls the session
         else:
             screen.type(key)
         screen.expect("Aborted!")

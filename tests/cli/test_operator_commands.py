@@ -40,7 +40,7 @@ def run(tmp_path: Path, redis: Connection, redis_url: str) -> Run:
         integration, [Submission("REJECTION", Rejected((FieldError("state", "no value"),), {"a": 1}), NOW, "sn")], NOW
     )
     taken = queue.take("a test", 10, lease=1000, config="c", now=NOW + 10).assignments
-    queue.settle([Settlement(one, Dead(Reason.REFUSED), at=NOW, status=400) for one in taken], now=NOW + 11)
+    queue.settle([Settlement(delivery, Dead(Reason.REFUSED), at=NOW, status=400) for delivery in taken], now=NOW + 11)
     environ = {**base_environ(), "RELAY_MAPPINGS": str(path.parent), "RELAY_REDIS_URL": redis_url}
 
     def relay(*arguments: str) -> Result:
@@ -75,7 +75,7 @@ def test_an_integration_without_a_file_is_still_listed(run: Run, tmp_path: Path)
     (tmp_path / "mappings" / "acme.yaml").unlink()
     write_mapping(tmp_path / "mappings", "other", mapping("https://iem.example.com"))
 
-    states = {one["name"]: one["status"] for one in listed(run, "integrations", "list")}
+    states = {integration["name"]: integration["status"] for integration in listed(run, "integrations", "list")}
     found = listed(run, "deliveries", "list", "--integration", "acme")
 
     assert states == {"acme": "removed", "other": "flowing"}
@@ -101,7 +101,7 @@ def test_deliveries_are_listed_and_shown(run: Run) -> None:
     found = listed(run, "deliveries", "list", "--status", "dead")
     shown = run("deliveries", "show", found[0]["id"])
 
-    assert [one["number"] for one in found] == ["INC2", "INC1", "INC0"]
+    assert [delivery["number"] for delivery in found] == ["INC2", "INC1", "INC0"]
     assert "refused" in shown.stdout
     assert "attempts:" in shown.stdout
     missing = run("deliveries", "show", "NOTHING")
@@ -117,7 +117,7 @@ def test_a_dry_run_replays_nothing_and_a_replay_keeps_the_order(run: Run) -> Non
     assert before == 3
     assert (done.returncode, done.stdout) == (0, "3 replayed\n")
     queued = listed(run, "deliveries", "list", "--status", "queued")
-    assert [one["number"] for one in queued] == ["INC2", "INC1", "INC0"]
+    assert [delivery["number"] for delivery in queued] == ["INC2", "INC1", "INC0"]
 
 
 def test_a_delivery_that_cannot_be_replayed_is_exit_status_1(run: Run) -> None:
@@ -136,7 +136,7 @@ def test_replay_and_discard_need_ids_or_a_filter(run: Run) -> None:
 
 
 def test_rejections_are_listed_shown_replayed_and_discarded(run: Run) -> None:
-    assert [one["id"] for one in listed(run, "rejections", "list")] == ["REJECTION"]
+    assert [rejection["id"] for rejection in listed(run, "rejections", "list")] == ["REJECTION"]
     assert '"a": 1' in run("rejections", "show", "REJECTION").stdout
     assert run("rejections", "replay", "REJECTION").returncode == 1
     assert run("rejections", "discard", "REJECTION", "--why", "a test").stdout == "1 discarded\n"

@@ -82,8 +82,8 @@ def test_doctor_gives_the_same_findings_in_a_process_of_its_own(environ: dict[st
     )
 
     assert (spawned.returncode, called.returncode) == (1, 1)
-    assert [(one["subject"], one["state"]) for one in json.loads(spawned.stdout)] == [
-        (one["subject"], one["state"]) for one in json.loads(called.stdout)
+    assert [(finding["subject"], finding["state"]) for finding in json.loads(spawned.stdout)] == [
+        (finding["subject"], finding["state"]) for finding in json.loads(called.stdout)
     ]
     assert spawned.stderr == called.stderr
 
@@ -108,7 +108,7 @@ def test_an_ascii_locale_does_not_stop_a_command(environ: dict[str, str], tmp_pa
     result = spawn_relay("deliveries", "list", "--json", environ={**environ, **ascii_only}, folder=tmp_path)
 
     assert result.returncode == 0, result.stderr
-    assert [one["number"] for one in json.loads(result.stdout)] == ["INC\u2192\u009b1"]
+    assert [delivery["number"] for delivery in json.loads(result.stdout)] == ["INC\u2192\u009b1"]
 
 
 def test_the_help_loads_no_command() -> None:

@@ -66,7 +66,7 @@ def results(run: Try, payload: Any) -> list[dict[str, Any]]:
 
 
 def field(result: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in result["fields"] if one["name"] == name)
+    found: dict[str, Any] = next(entry for entry in result["fields"] if entry["name"] == name)
     return found
 
 
@@ -85,7 +85,7 @@ def test_the_output_shows_each_value_with_its_source_and_the_request(run: Try) -
         '               `incident_state` (line 4) found "6.0"',
         '               `incident.number` (line 5) found "INC1"',
         "               `sys_mod_count` (set by the source) found null: no value",
-        "  matched      `6: 6` of `states` (line 7), by the value",
+        "  matched      `6: 6` of `states` (line 7), by value",
         "  identity     6:-, remembered for 10m; a repeat of the same IEM state is not pushed",
         "  order        by time of arrival",
         "    POST https://iem.example.com/base/gbp/push/A%20C%2FME?integrationid=42",

@@ -46,7 +46,7 @@ def run(tmp_path: Path, server: SimulatorServer) -> Run:
         result = run_relay("virima", *arguments, environ={**base_environ(), **environ})
         assert "Traceback" not in result.stderr
         secrets = {SERVICE.password, JANE.password, MAX.password, "not-the-one"}
-        assert [one for one in secrets if one in result.stdout + result.stderr] == []
+        assert [secret for secret in secrets if secret in result.stdout + result.stderr] == []
         return result
 
     return relay

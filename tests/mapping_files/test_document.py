@@ -39,7 +39,7 @@ IN_QUOTES = "must be quoted"
 
 def faults_of(text: str) -> list[str]:
     """Return `line:column: message` for each fault."""
-    return [f"{one.position.line}:{one.position.column}: {one.message}" for one in read_document(text).faults]
+    return [f"{fault.position.line}:{fault.position.column}: {fault.message}" for fault in read_document(text).faults]
 
 
 @pytest.mark.parametrize(
@@ -218,14 +218,14 @@ def test_a_message_contains_no_text_of_the_file_and_no_yaml_jargon(text: str, fa
 def test_a_character_that_is_not_allowed_is_a_fault(text: str, faults: list[str]) -> None:
     document = read_document(text, typed=[("p",)])
 
-    assert [f"{one.position.line}:{one.position.column}: {one.message}" for one in document.faults] == faults
+    assert [f"{fault.position.line}:{fault.position.column}: {fault.message}" for fault in document.faults] == faults
     assert "\ud800" not in str(document.tree)
 
 
 def test_a_key_that_must_not_be_named_is_not_named() -> None:
     document = read_document("a: {pw: 1, pw: 2}\n", may_name=lambda path: len(path) < 2)
 
-    assert [(one.message, one.key) for one in document.faults] == [
+    assert [(fault.message, fault.key) for fault in document.faults] == [
         ("duplicate key: it is already used on line 1", None)
     ]
 

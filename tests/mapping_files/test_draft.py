@@ -18,7 +18,7 @@ from relay.mapping_files.reference_readers import is_env_name
 from relay.mapping_files.sources import load_presets, load_template
 
 NAMES = st.from_regex(NAME, fullmatch=True)
-#: Everything that UTF-8 can write, and what YAML would take for something else.
+#: Any text in UTF-8, and texts that YAML would read as something else.
 TEXTS = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1),
     st.sampled_from(
@@ -75,7 +75,7 @@ def test_a_written_file_is_valid_and_contains_the_answers(
 ) -> None:
     customer_id, integration_id, iem_username, description, virima_username = texts
 
-    one = read_back(
+    integration = read_back(
         draft(
             name=name,
             source=source,
@@ -90,30 +90,35 @@ def test_a_written_file_is_valid_and_contains_the_answers(
         )
     )
 
-    assert (one.name, one.source, one.description) == (name, source, description)
-    assert (one.iem.customer_id, one.iem.integration_id) == (customer_id, integration_id)
-    assert (one.iem.url, one.iem.username) == (Plain("https://iem.example.com"), Plain(iem_username))
-    assert one.virima
-    assert (one.virima.url, one.virima.username) == (
+    assert (integration.name, integration.source, integration.description) == (name, source, description)
+    assert (integration.iem.customer_id, integration.iem.integration_id) == (customer_id, integration_id)
+    assert (integration.iem.url, integration.iem.username) == (Plain("https://iem.example.com"), Plain(iem_username))
+    assert integration.virima
+    assert (integration.virima.url, integration.virima.username) == (
         Plain("https://virima.example.com/www_em/"),
         Plain(virima_username),
     )
     folder = secrets_from.rstrip("/")
     expected = File(f"{folder}/{name}-iem-password") if secrets_from else Env(env_name(name, "iem-password"))
-    assert one.iem.password == expected
+    assert integration.iem.password == expected
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_written_file_has_passing_tests_and_the_paths_of_its_source(source: str) -> None:
-    one = read_back(draft(source=source))
+    integration = read_back(draft(source=source))
 
     presets = parse_mapping_file("acme", _shortest(source), load_presets()).integration
     assert presets
     assert [
-        bool(test.expect.state) + bool(test.expect.ignored) * 2 + bool(test.expect.rejected) * 4 for test in one.tests
+        bool(test.expect.state) + bool(test.expect.ignored) * 2 + bool(test.expect.rejected) * 4
+        for test in integration.tests
     ] == [1, 2, 4]
-    assert (one.records, one.fields, one.states) == (presets.records, presets.fields, presets.states)
-    assert one.sys_id_pattern == presets.sys_id_pattern
+    assert (integration.records, integration.fields, integration.states) == (
+        presets.records,
+        presets.fields,
+        presets.states,
+    )
+    assert integration.sys_id_pattern == presets.sys_id_pattern
 
 
 def test_a_service_exchange_file_has_no_numeric_states() -> None:
@@ -127,27 +132,27 @@ def test_a_service_exchange_file_has_no_numeric_states() -> None:
 
 
 def test_each_authentication_method_has_a_reference_to_its_secret() -> None:
-    ways = {auth: read_back(draft(name="a-b", auth=auth)).authentications for auth in ("basic", "hmac", "header")}
+    methods = {auth: read_back(draft(name="a-b", auth=auth)).authentications for auth in ("basic", "hmac", "header")}
 
-    assert ways["basic"] == (BasicAuth("servicenow", Env("A_B_WEBHOOK_PASSWORD")),)
-    assert ways["hmac"] == (
+    assert methods["basic"] == (BasicAuth("servicenow", Env("A_B_WEBHOOK_PASSWORD")),)
+    assert methods["hmac"] == (
         HmacAuth(header="X-Relay-Signature", algorithm="sha256", encoding="any", secrets=(Env("A_B_WEBHOOK_KEY"),)),
     )
-    assert ways["header"] == (HeaderAuth("X-API-Key", Env("A_B_WEBHOOK_KEY")),)
+    assert methods["header"] == (HeaderAuth("X-API-Key", Env("A_B_WEBHOOK_KEY")),)
 
 
 def test_virima_is_left_out_and_the_name_is_the_default_description() -> None:
-    one = read_back(draft())
+    integration = read_back(draft())
 
-    assert one.virima is None
-    assert one.description == "acme"
+    assert integration.virima is None
+    assert integration.description == "acme"
 
 
 def test_the_default_lookup_does_not_impersonate_users() -> None:
-    one = read_back(draft(virima_url="https://virima.example.com", virima_username="a"))
+    integration = read_back(draft(virima_url="https://virima.example.com", virima_username="a"))
 
-    assert one.virima
-    assert one.virima.lookup == "session"
+    assert integration.virima
+    assert integration.virima.lookup == "session"
 
 
 @given(NAMES)
@@ -156,11 +161,11 @@ def test_every_integration_name_yields_a_valid_variable(name: str) -> None:
 
 
 @given(NAMES, NAMES)
-def test_two_integrations_never_share_a_variable(one: str, other: str) -> None:
+def test_two_integrations_never_share_a_variable(first: str, second: str) -> None:
     kinds = ("webhook-password", "webhook-key", "iem-password", "virima-password")
-    shared = {env_name(one, kind) for kind in kinds} & {env_name(other, kind) for kind in kinds}
+    shared = {env_name(first, kind) for kind in kinds} & {env_name(second, kind) for kind in kinds}
 
-    assert bool(shared) == (one == other)
+    assert bool(shared) == (first == second)
 
 
 def test_every_field_of_a_draft_has_a_question() -> None:
@@ -182,7 +187,7 @@ def test_every_field_of_a_draft_has_a_question() -> None:
     ],
 )
 def test_a_wrong_answer_has_the_message_of_a_mapping_file(field: str, answer: str, problem: str) -> None:
-    question = next(one for one in QUESTIONS if one.field == field)
+    question = next(candidate for candidate in QUESTIONS if candidate.field == field)
 
     assert problem in (question.check(answer) or "")
 
@@ -191,7 +196,7 @@ def test_a_wrong_answer_has_the_message_of_a_mapping_file(field: str, answer: st
     ("field", "answer"), [("iem_url", "http://127.0.0.1:9000"), ("virima_url", "none"), ("customer_id", "0")]
 )
 def test_a_valid_answer_is_accepted(field: str, answer: str) -> None:
-    assert next(one for one in QUESTIONS if one.field == field).check(answer) is None
+    assert next(candidate for candidate in QUESTIONS if candidate.field == field).check(answer) is None
 
 
 def _shortest(source: str) -> str:

@@ -75,7 +75,7 @@ def test_a_secret_in_any_place_is_masked(line: str, tree: bool) -> None:
 
     shown = [excerpt(parsed.document, Position(number, 3)) for number in (1, 2, 3)]
 
-    assert not any("hunter2" in one.line for one in shown if one)
+    assert not any("hunter2" in item.line for item in shown if item)
     assert shown[0] == Excerpt("iem:", 2)
 
 

@@ -54,9 +54,9 @@ def test_a_method_that_no_sender_can_satisfy_has_a_warning(method: str, message:
 
 
 def test_a_duplicate_authentication_method_has_a_warning() -> None:
-    one = "{type: header, header: X-Key, value: {env: A}}"
+    method = "{type: header, header: X-Key, value: {env: A}}"
 
-    assert warnings_of(MINIMAL.replace("auth: none", f"auth: [{one}, {one}]")) == [
+    assert warnings_of(MINIMAL.replace("auth: none", f"auth: [{method}, {method}]")) == [
         "2:56: auth[1]: has no effect: the list already contains the same method"
     ]
 
@@ -83,8 +83,8 @@ def test_warnings_are_reported_together_with_faults() -> None:
 
     parsed = parse_mapping_file("acme", text, load_presets())
 
-    assert [one.position.line for one in parsed.faults] == [2, 2, 10]
-    assert [f"{one.position.line}: {one.message}" for one in parsed.warnings] == [
+    assert [fault.position.line for fault in parsed.faults] == [2, 2, 10]
+    assert [f"{warning.position.line}: {warning.message}" for warning in parsed.warnings] == [
         "2: header: 'X_KEY' never arrives: web servers drop headers with an underscore",
         "9: publish: has no effect: none of its keys is enabled",
     ]

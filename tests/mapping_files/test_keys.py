@@ -38,7 +38,7 @@ def test_a_misspelt_key_is_reported_with_the_intended_key(path: DocumentPath) ->
     faults = faults_of("".join(lines))
 
     assert f"{place.line}:{place.column}: unknown key '{misspelt}'; did you mean '{key}'?" in faults
-    assert len(faults) <= 2  # the other one: the key that is missing now
+    assert len(faults) <= 2  # the second is about the key that is missing now
 
 
 @pytest.mark.parametrize(

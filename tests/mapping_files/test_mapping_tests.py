@@ -9,7 +9,7 @@ from mapping_files.mapping_texts import MINIMAL, TICKET, WANTS_KEYS, faults_afte
 def test_failing_tests_are_reported_together_with_duplicate_keys() -> None:
     tests = "tests: [{name: a, payload: {}, expect: {state: 6}}]\n"
 
-    assert [one.partition(": ")[2][:12] for one in faults_of(MINIMAL + "source: servicenow\n" + tests)] == [
+    assert [fault.partition(": ")[2][:12] for fault in faults_of(MINIMAL + "source: servicenow\n" + tests)] == [
         "duplicate ke",
         "tests: 'a' e",
     ]

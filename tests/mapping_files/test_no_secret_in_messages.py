@@ -17,7 +17,7 @@ from relay.mapping_files.excerpt import excerpt
 from relay.mapping_files.folder import parse_mapping
 from relay.secrets import SecretReader
 
-#: Unlike everything else in the file, but with parts that resemble known keys.
+#: Differs from everything else in the file, but has parts that resemble known keys.
 SECRET = "Zq9Secret7"
 FILE = """\
 source: servicenow
@@ -63,7 +63,7 @@ S¦"S"¦'S'¦{S}¦{value: S}¦{env: "S x"}¦{env: "S!"}¦[S]¦>-⏎a⏎S¦"a⏎S
     .replace("␇", "\x07")
     .split("¦")
 )
-#: Slips anywhere else: what is replaced, and the replacement.
+#: Mistakes anywhere else: a text, and its replacement.
 SLIPS = [
     (": ", ":"),
     (": ", " "),

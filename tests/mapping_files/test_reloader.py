@@ -100,11 +100,11 @@ def test_a_file_renamed_over_the_old_one_becomes_active(folder: Path, process: P
     (folder / ".acme.yaml.swp").write_text("half a fi")
     (folder / "acme.yaml~").write_text(version("one"))
     (folder / "acme.yaml").rename(folder / "acme.yaml.bak")
-    looks = process.poll()
+    polls = process.poll()
     (folder / "new").write_text(version("two"))
     (folder / "new").rename(folder / "acme.yaml")
 
-    assert looks == [False], "gone for one look is not removed"
+    assert polls == [False], "a file that is missing in one poll is not removed"
     assert process.poll(2) == [False, True]
     assert process.customers == {"acme": "two", "other": "other"}
 
@@ -186,12 +186,12 @@ def test_without_redis_it_waits_for_the_last_good_version(folder: Path, process:
     catalogue, last_good = Catalogue([], folder=folder), Away(redis)
     reloader = Reloader(catalogue, folder, last_good)
     reloader.poll()
-    usable_before = [one.name for one in catalogue.usable()]
+    usable_before = [integration.name for integration in catalogue.usable()]
     last_good.is_away = False
 
     assert reloader.poll()
     assert usable_before == ["other"]
-    assert [one.name for one in catalogue.usable()] == ["acme", "other"]
+    assert [integration.name for integration in catalogue.usable()] == ["acme", "other"]
 
 
 def test_a_file_that_was_never_valid_is_unusable_and_has_its_faults(folder: Path, process: Process) -> None:

@@ -125,13 +125,15 @@ def test_changed_members_lead_to_reports_or_an_error_message(data: st.DataObject
     lines = export()
     for _ in range(data.draw(st.integers(1, 3))):
         line = lines[data.draw(st.integers(0, len(lines) - 1))]
-        inner = next((one for one in line.values() if isinstance(one, dict) and data.draw(st.booleans())), line)
+        inner = next(
+            (member for member in line.values() if isinstance(member, dict) and data.draw(st.booleans())), line
+        )
         inner[data.draw(MEMBERS)] = data.draw(VALUES | NEARLY)
 
     found = checked("".join(f"{json.dumps(line)}\n" for line in lines))
 
     assert found
-    assert isinstance(found, str) or all(one.finding is None or one.finding.sentence for one in found)
+    assert isinstance(found, str) or all(report.finding is None or report.finding.sentence for report in found)
 
 
 @given(

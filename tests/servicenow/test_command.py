@@ -171,7 +171,7 @@ def test_standard_output_contains_only_the_script(folder: Path) -> None:
         ),
         "The mapping sets `collapse: false`: each update of a resolved ticket is pushed to IEM again, with the same state.",
         (
-            "24 hours are longer than the mapping's `dedupe.window` (12h): after that time only `dedupe.collapse` "
+            "`--hours 24` is longer than the mapping's `dedupe.window` (12h): after that time only `dedupe.collapse` "
             "recognises a repeat."
         ),
     ]
@@ -186,7 +186,7 @@ def test_standard_output_contains_only_the_script(folder: Path) -> None:
         (
             {"fields": {"version": ["to_number(rev)"]}},
             (
-                "`fields.version` is `to_number(rev)`: a script cannot derive from it where to put the version. Add a path "
+                "`fields.version` is `to_number(rev)`: a script cannot derive the place of the version from it. Add a path "
                 "of names and dots that no other field uses, such as `sys_mod_count`. The relay uses the first path of the "
                 "list that has a value"
             ),
