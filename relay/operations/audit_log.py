@@ -10,7 +10,7 @@ from relay.core.seals import SealingKey
 from relay.core.trail_verification import TrailReport, verify_trail
 from relay.core.values import parse_date_time
 from relay.operations.integration_admin import IntegrationAdmin
-from relay.store.delivery_reader import DeliveryPage
+from relay.store.delivery_reader import RecordPage
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail, TrailQuery
 
@@ -28,7 +28,7 @@ class AuditLog:
     trail: Trail
     chain: SealChain
 
-    def page(self, integration: str | None, query: TrailQuery, *, limit: int, cursor: str | None) -> DeliveryPage:
+    def page(self, integration: str | None, query: TrailQuery, *, limit: int, cursor: str | None) -> RecordPage:
         """Return one page of audit records, newest first."""
         return self.trail.page(self.integrations.names(integration), query, limit=limit, cursor=cursor)
 

@@ -10,7 +10,7 @@ from relay.errors import ConflictError, NotFoundError
 from relay.operations.integration_admin import IntegrationAdmin
 from relay.operations.replayer import Replayer, ReplayResult
 from relay.store.dead_letter_store import DeadLetterStore
-from relay.store.delivery_reader import DeliveryPage, DeliveryQuery, DeliveryReader
+from relay.store.delivery_reader import DeliveryQuery, DeliveryReader, RecordPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class DeliveryAdmin:
             raise NotFoundError(f"there is no delivery {delivery_id[:64]}")
         return found
 
-    def page(self, integration: str | None, query: DeliveryQuery, *, limit: int, cursor: str | None) -> DeliveryPage:
+    def page(self, integration: str | None, query: DeliveryQuery, *, limit: int, cursor: str | None) -> RecordPage:
         """Return one page of the deliveries that match, newest first."""
         return self.reader.page(self.integrations.names(integration), query, limit=limit, cursor=cursor)
 

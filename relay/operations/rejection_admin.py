@@ -9,7 +9,7 @@ from typing import Any
 from relay.errors import NotFoundError
 from relay.operations.integration_admin import IntegrationAdmin
 from relay.operations.replayer import Replayer, ReplayResult
-from relay.store.delivery_reader import DeliveryPage
+from relay.store.delivery_reader import RecordPage
 from relay.store.rejection_store import RejectionStore
 
 
@@ -29,7 +29,7 @@ class RejectionAdmin:
                 return found
         raise NotFoundError(f"there is no rejection {rejection_id[:64]}")
 
-    def page(self, integration: str | None, *, limit: int, cursor: str | None) -> DeliveryPage:
+    def page(self, integration: str | None, *, limit: int, cursor: str | None) -> RecordPage:
         """Return one page of rejections, the most recently seen first."""
         return self.store.page(self.integrations.names(integration), limit=limit, cursor=cursor)
 

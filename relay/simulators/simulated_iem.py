@@ -87,7 +87,7 @@ class SimulatedIem:
         with self._lock:
             self.access.tokens.lifetime = seconds
 
-    def learn(self, *sys_ids: str) -> None:
+    def open_actionables(self, *sys_ids: str) -> None:
         """Open an actionable for each of these tickets; no effect if every ticket has one."""
         with self._lock:
             if self.sys_ids is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from relay.simulators.exchange import Operation, SimulatorRequest, SimulatorResponse, message, reply, wrong_method
 from relay.simulators.shape import checked_body
-from relay.simulators.virima_bodies import NAMED, PROVEN, RESET_PASSWORD, SET_UP_WIZARD
+from relay.simulators.virima_bodies import LOGIN_CREDENTIAL, RESET_PASSWORD, SET_UP_WIZARD, USER_CREDENTIAL
 from relay.simulators.virima_people import Person
 
 SESSION_COOKIE = "JSESSIONID"
@@ -119,7 +119,7 @@ class SimulatedVirima:
 
     def _log_in(self, request: SimulatorRequest) -> SimulatorResponse:
         """Check the mandatory fields, authenticate, and create a session."""
-        body = checked_body(request, PROVEN)
+        body = checked_body(request, LOGIN_CREDENTIAL)
         if isinstance(body, SimulatorResponse):
             return body
         person = self._proven(body["email"], body["password"])
@@ -127,7 +127,7 @@ class SimulatedVirima:
 
     def _impersonate(self, request: SimulatorRequest) -> SimulatorResponse:
         """Open a session of another user; the session of the service account remains open."""
-        body = checked_body(request, NAMED)
+        body = checked_body(request, USER_CREDENTIAL)
         if isinstance(body, SimulatorResponse):
             return body
         session = self._session(request) or self.sessions.get(body.get("oldSessionId") or "")
@@ -155,7 +155,7 @@ class SimulatedVirima:
         return self._details(self.people[session.email], request.cookie(SESSION_COOKIE) or "")
 
     def _send_reset_mail(self, request: SimulatorRequest) -> SimulatorResponse:
-        body = checked_body(request, NAMED)
+        body = checked_body(request, USER_CREDENTIAL)
         if isinstance(body, SimulatorResponse):
             return body
         if body["email"] not in self.people:

@@ -35,9 +35,9 @@ _CREDENTIAL: Mapping[str, Check] = {
 }
 
 #: A Credential that names a user, to impersonate or to send a mail to.
-NAMED: Check = members(_CREDENTIAL, required=("email",))
-#: A Credential that also proves who the caller is.
-PROVEN: Check = members({**_CREDENTIAL, "password": filled}, required=("email", "password"))
+USER_CREDENTIAL: Check = members(_CREDENTIAL, required=("email",))
+#: A Credential with the password, for a login.
+LOGIN_CREDENTIAL: Check = members({**_CREDENTIAL, "password": filled}, required=("email", "password"))
 RESET_PASSWORD: Check = members(
     {"email": filled, "password": filled, "directPasswordChange": optional(flag), **_texts("instance")},
     required=("email", "password"),

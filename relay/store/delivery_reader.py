@@ -34,7 +34,7 @@ class DeliveryQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryPage:
+class RecordPage:
     """Some records, newest first, and the cursor of the next page; None on the last page."""
 
     items: tuple[dict[str, Any], ...]
@@ -65,7 +65,7 @@ class DeliveryReader:
 
     def page(
         self, integrations: Sequence[str], query: DeliveryQuery, *, limit: int, cursor: str | None = None
-    ) -> DeliveryPage:
+    ) -> RecordPage:
         """Return up to `limit` deliveries of `integrations`, newest first, after `cursor`."""
         items: list[dict[str, Any]] = []
         ends: list[str] = []
@@ -76,8 +76,8 @@ class DeliveryReader:
         items.sort(key=lambda item: (item["created_at"], item["id"]), reverse=True)
         page = items[:limit]
         if len(items) > limit:
-            return DeliveryPage(tuple(page), page[-1]["id"])
-        return DeliveryPage(tuple(page), max(ends) if ends else None)
+            return RecordPage(tuple(page), page[-1]["id"])
+        return RecordPage(tuple(page), max(ends) if ends else None)
 
     def walk(self, integrations: Sequence[str], query: DeliveryQuery) -> Iterator[dict[str, Any]]:
         """Return all deliveries that match `query`, newest first, read a page at a time."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from relay.core.values import format_time
 from relay.store.connection import Connection
-from relay.store.delivery_reader import DeliveryPage
+from relay.store.delivery_reader import RecordPage
 from relay.store.keys import key
 
 #: Rejections that were last seen in the same millisecond as the cursor are read again, and skipped.
@@ -41,7 +41,7 @@ class RejectionStore:
             "record": json.loads(fields["record"]),
         }
 
-    def page(self, integrations: Sequence[str], *, limit: int, cursor: str | None = None) -> DeliveryPage:
+    def page(self, integrations: Sequence[str], *, limit: int, cursor: str | None = None) -> RecordPage:
         """Return up to `limit` rejections, the last seen first. A cursor is `<Unix ms>.<id>` of the previous page's last."""
         before = int(cursor.split(".")[0]) if cursor else None
         entries: list[tuple[int, str, str]] = []
@@ -57,7 +57,7 @@ class RejectionStore:
         entries = sorted((entry for entry in entries if cursor is None or _cursor_of(entry) < cursor), reverse=True)
         found = [self.find(name, rejection_id) for _, rejection_id, name in entries[:limit]]
         next_cursor = _cursor_of(entries[limit - 1]) if len(entries) > limit else None
-        return DeliveryPage(tuple(rejection for rejection in found if rejection), next_cursor)
+        return RecordPage(tuple(rejection for rejection in found if rejection), next_cursor)
 
     def walk(self, integrations: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Return all rejections, read a page at a time."""

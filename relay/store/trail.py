@@ -11,7 +11,7 @@ from typing import Any
 from relay.core.seals import AuditRecord, id_order
 from relay.core.values import format_time
 from relay.store.connection import Connection, pairs
-from relay.store.delivery_reader import DeliveryPage
+from relay.store.delivery_reader import RecordPage
 from relay.store.keys import key
 
 TYPES = (
@@ -97,7 +97,7 @@ class Trail:
 
     def page(
         self, integrations: Sequence[str], query: TrailQuery, *, limit: int, cursor: str | None = None
-    ) -> DeliveryPage:
+    ) -> RecordPage:
         """Return up to `limit` records of `integrations`, newest first, after `cursor`.
 
         If few records match, the page ends early, and the next page continues there.
@@ -114,7 +114,7 @@ class Trail:
         ready.sort(key=lambda entry: entry[0], reverse=True)
         page = ready[:limit]
         last = page[-1][0] if len(ready) > limit else floor
-        return DeliveryPage(tuple(record for _, record in page), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
+        return RecordPage(tuple(record for _, record in page), f"{last[0]}-{last[1]}@{last[2]}" if last else None)
 
     def _page_of(
         self, name: str, query: TrailQuery, limit: int, cursor: str | None

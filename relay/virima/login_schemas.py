@@ -69,7 +69,7 @@ _CREDENTIAL: dict[str, fields.Field[Any]] = {
 #: Names a user: to impersonate, or to send a mail to.
 CredentialSchema = Schema.from_dict(_CREDENTIAL, name="CredentialSchema")
 #: Also contains the caller's password; for dologin.
-ProvenCredentialSchema = Schema.from_dict({**_CREDENTIAL, "password": _required()}, name="ProvenCredentialSchema")
+LoginCredentialSchema = Schema.from_dict({**_CREDENTIAL, "password": _required()}, name="CredentialSchema")
 ResetPasswordSchema = Schema.from_dict(
     {
         **{name: _required() for name in ("email", "password")},

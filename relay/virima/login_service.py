@@ -13,7 +13,7 @@ from relay.virima.classification import classify_logout, classify_response, clas
 from relay.virima.login_schemas import (
     SECRETS,
     CredentialSchema,
-    ProvenCredentialSchema,
+    LoginCredentialSchema,
     ResetPasswordSchema,
     SetUpWizardSchema,
     request_body,
@@ -53,7 +53,7 @@ class VirimaClient:
         self, email: str, password: str, session: LoginSession, *, timeout: float, more: Mapping[str, Any] | None = None
     ) -> UserAnswer:
         """Log a user in; `session` receives the cookies."""
-        body = request_body(ProvenCredentialSchema, {**(more or {}), "email": email, "password": password})
+        body = request_body(LoginCredentialSchema, {**(more or {}), "email": email, "password": password})
         return classify_user(self._post("/login/dologin", body, timeout=timeout, keep_in=session))
 
     def log_in_service(self, session: LoginSession, *, timeout: float) -> UserAnswer:

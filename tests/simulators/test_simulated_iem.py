@@ -169,7 +169,7 @@ def test_a_ticket_without_an_actionable_is_not_found() -> None:
             ).status_code
 
         statuses = [push("known"), push("later")]
-        iem.learn("later")
+        iem.open_actionables("later")
         statuses.append(push("later"))
 
     assert statuses == [200, 404, 200]

@@ -11,12 +11,18 @@ from marshmallow import Schema
 from relay.errors import RequestBodyError
 from relay.simulators.exchange import SimulatorRequest
 from relay.simulators.shape import Check, checked_body
-from relay.simulators.virima_bodies import NAMED, PROVEN, RESET_PASSWORD, SET_UP_WIZARD, USER_DETAILS
+from relay.simulators.virima_bodies import (
+    LOGIN_CREDENTIAL,
+    RESET_PASSWORD,
+    SET_UP_WIZARD,
+    USER_CREDENTIAL,
+    USER_DETAILS,
+)
 from relay.virima.login_schemas import (
     ClientSchema,
     CredentialSchema,
     LocationSchema,
-    ProvenCredentialSchema,
+    LoginCredentialSchema,
     ResetPasswordSchema,
     SetUpWizardSchema,
     UserDetailsSchema,
@@ -51,8 +57,8 @@ def test_the_simulated_virima_accepts_full_bodies() -> None:
     reset: dict[str, object] = {"email": "x", "instance": "x", "password": "x", "directPasswordChange": False}
     wizard: dict[str, object] = {"email": "x", "password": "x", "wizardJson": "{}"}
     bodies: list[tuple[type[Schema], dict[str, object], Check]] = [
-        (CredentialSchema, full_credential(), NAMED),
-        (ProvenCredentialSchema, full_credential(), PROVEN),
+        (CredentialSchema, full_credential(), USER_CREDENTIAL),
+        (LoginCredentialSchema, full_credential(), LOGIN_CREDENTIAL),
         (ResetPasswordSchema, reset, RESET_PASSWORD),
         (SetUpWizardSchema, wizard, SET_UP_WIZARD),
     ]
@@ -81,7 +87,7 @@ def test_members_without_a_value_are_left_out() -> None:
 )
 def test_a_refused_body_is_described_without_its_values(change: dict[str, object], problem: str) -> None:
     with pytest.raises(RequestBodyError) as raised:
-        request_body(ProvenCredentialSchema, {"email": "e", "password": "s3cret-value", **change})
+        request_body(LoginCredentialSchema, {"email": "e", "password": "s3cret-value", **change})
 
-    assert str(raised.value) == f"not a ProvenCredential of Virima's specification: {problem}"
+    assert str(raised.value) == f"not a Credential of Virima's specification: {problem}"
     assert raised.value.__context__ is None

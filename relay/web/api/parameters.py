@@ -12,7 +12,7 @@ from flask import Response, request
 
 from relay.core.values import parse_date_time
 from relay.operations.replayer import ReplayResult
-from relay.store.delivery_reader import DeliveryPage
+from relay.store.delivery_reader import RecordPage
 from relay.web.body import read_members
 from relay.web.responses import ProblemError, reply
 
@@ -66,7 +66,7 @@ def read_why() -> str:
     return text
 
 
-def page_response(page: DeliveryPage) -> Response:
+def page_response(page: RecordPage) -> Response:
     """Return the answer to a list."""
     return reply({"items": page.items, "next_cursor": page.next_cursor})
 
