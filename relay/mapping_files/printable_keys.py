@@ -39,7 +39,8 @@ SECRET = frozenset(
 )
 _TOP_KEYS = frozenset(TOP)
 _OPEN = _TOP_KEYS - GUARDED.keys()
-_GUARDED_KEYS = frozenset(key for block in GUARDED.values() for key in block) | {"env", "file"}
+_REFERENCE_KEYS = frozenset({"env", "file"})
+_GUARDED_KEYS = frozenset(key for block in GUARDED.values() for key in block) | _REFERENCE_KEYS
 _WORD = re.compile(r"[A-Za-z_][\w-]{0,39}")
 _MAX_LENGTH = 100
 
@@ -51,7 +52,9 @@ def may_name(path: DocumentPath) -> bool:
         return False
     if len(path) == 1:
         return _WORD.fullmatch(key) is not None or resembles(key, _TOP_KEYS)
-    return path[0] in _OPEN or resembles(key, _GUARDED_KEYS)
+    # In the value of a secret, a key such as `9Secret7` is rather a part of it than a misspelling of `secret`.
+    known = _GUARDED_KEYS if SECRET.isdisjoint(path[1:-1]) else _REFERENCE_KEYS
+    return path[0] in _OPEN or resembles(key, known)
 
 
 def printable(path: DocumentPath) -> DocumentPath:

@@ -87,7 +87,7 @@ def test_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:
         screen.type("https://iem.example.com\n")
         screen.expect("Customer id in IEM, such as ACME: ")
         screen.type("\n")
-        screen.expect("expected text, found only spaces")
+        screen.expect("expected text, found nothing")
         screen.type("0042\n")
         screen.expect("Integration id in IEM, such as 42: ")
         screen.type("1e3\x1b[D\n")

@@ -159,6 +159,8 @@ def test_no_secret_is_quoted_in_a_file_with_other_mistakes(
     st.lists(st.sampled_from(FORMS), min_size=5, max_size=5),
     st.lists(st.tuples(st.integers(0, 900), st.integers(0, 3), st.text(' \n:-{}[]"&*!#a6', max_size=3)), max_size=3),
 )
+@example(["{$env: S}", "{S: 1, S: 2, a}", "S", "S", "S"], [(172, 3, "")])
+@example(["{S: S, S: 1}", "S", "S", "S", "S"], [(104, 3, "")])
 def test_no_secret_is_quoted_after_any_edits(forms: list[str], edits: list[tuple[int, int, str]]) -> None:
     text = write(forms)
     for where, gone, typed in edits:
