@@ -43,7 +43,10 @@ class Line:
         return self.service.push(Target("ACME", "42"), SYS_ID, 6, deadline=deadline, is_probe=is_probe).outcome
 
     def calls(self, path: str) -> int:
-        return self.server.request_log.count(path)
+        """Return the number of requests; the simulator logs a request shortly after it has answered it."""
+        log = self.server.request_log
+        log.wait_until(lambda: log.in_flight == 0, timeout=1)
+        return log.count(path)
 
 
 @pytest.fixture
