@@ -58,8 +58,8 @@ class Dead:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedToken:
-    """IEM refused the token. The same push can succeed at once with another one."""
+class TokenNotAccepted:
+    """IEM refused the token. The same push can succeed at once with another token."""
 
 
 Outcome = Delivered | Retry | Park | Dead
@@ -83,12 +83,12 @@ def name_outcome(outcome: Outcome | None) -> tuple[str, Reason | None]:
             return "dead", reason
 
 
-def classify_push(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
+def classify_push(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | TokenNotAccepted:
     """Return what IEM's answer to `/gbp/push` means (guide section 4.3)."""
     return _classify(answer, auth, SUCCESS)
 
 
-def classify_publish(answer: IemAnswer) -> Outcome | RefusedToken:
+def classify_publish(answer: IemAnswer) -> Outcome | TokenNotAccepted:
     """Return what IEM's answer to a Publish call means (guide section 4.2)."""
     return _classify(answer, "token", PUBLISHED)
 
@@ -96,7 +96,7 @@ def classify_publish(answer: IemAnswer) -> Outcome | RefusedToken:
 def classify_healthcheck(answer: IemAnswer) -> Outcome:
     """Return what the answer of the publish service's health check means (guide section 5). The call needs no credential."""
     outcome = _classify(answer, "token", RUNNING)
-    return Park(Reason.ACCESS_DENIED) if isinstance(outcome, RefusedToken) else outcome
+    return Park(Reason.ACCESS_DENIED) if isinstance(outcome, TokenNotAccepted) else outcome
 
 
 def classify_token(answer: IemAnswer) -> Outcome:
@@ -108,11 +108,11 @@ def classify_token(answer: IemAnswer) -> Outcome:
             return Retry(Reason.UNEXPECTED_ANSWER)
         case _:
             outcome = _classify(answer, "basic", expected="")
-            assert not isinstance(outcome, RefusedToken)
+            assert not isinstance(outcome, TokenNotAccepted)
             return outcome
 
 
-def _classify(answer: IemAnswer, auth: Literal["token", "basic"], expected: str) -> Outcome | RefusedToken:
+def _classify(answer: IemAnswer, auth: Literal["token", "basic"], expected: str) -> Outcome | TokenNotAccepted:
     match answer.status:
         case None:
             return Retry(Reason.UNREACHABLE)
@@ -133,11 +133,11 @@ def _classify(answer: IemAnswer, auth: Literal["token", "basic"], expected: str)
             return _outcome_of(Reason.UNEXPECTED_ANSWER, answer)
 
 
-def _classify_unauthorized(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | RefusedToken:
+def _classify_unauthorized(answer: IemAnswer, auth: Literal["token", "basic"]) -> Outcome | TokenNotAccepted:
     reason = _REASON_OF_REFUSAL.get(_normalised_message(answer))
     if reason is not None:
         return _outcome_of(reason, answer)
-    return RefusedToken() if auth == "token" else Park(Reason.WRONG_CREDENTIALS)
+    return TokenNotAccepted() if auth == "token" else Park(Reason.WRONG_CREDENTIALS)
 
 
 def _outcome_of(reason: Reason, answer: IemAnswer) -> Outcome:

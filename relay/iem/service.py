@@ -13,8 +13,8 @@ from relay.core.outcomes import (
     IemAnswer,
     Outcome,
     Park,
-    RefusedToken,
     Retry,
+    TokenNotAccepted,
     classify_healthcheck,
     classify_publish,
     classify_push,
@@ -130,7 +130,7 @@ class IemService:
         answer = self._ask(ask, token, deadline)
         outcome = classify_push(answer, "token")
         match outcome:
-            case RefusedToken():
+            case TokenNotAccepted():
                 self._tokens.refuse(token, answer)
                 return Attempt(_TOKEN_REFUSED, answer)
             case Delivered():
@@ -144,7 +144,7 @@ class IemService:
         answer = self._ask(ask, token, deadline)
         outcome = classify_publish(answer)
         match outcome:
-            case RefusedToken():
+            case TokenNotAccepted():
                 self._tokens.drop(token)
                 return Attempt(_TOKEN_REFUSED, answer)
             case Retry(reason=reason) | Park(reason=reason) if reason.row.drops_token:
@@ -153,7 +153,7 @@ class IemService:
 
     def _judge_basic(self, answer: IemAnswer) -> Attempt:
         outcome = classify_push(answer, "basic")
-        return Attempt(_TOKEN_REFUSED if isinstance(outcome, RefusedToken) else outcome, answer)
+        return Attempt(_TOKEN_REFUSED if isinstance(outcome, TokenNotAccepted) else outcome, answer)
 
     def _ask(self, ask: _Ask, token: str | None, deadline: float) -> IemAnswer:
         left = deadline - self._monotonic()

@@ -12,8 +12,8 @@ from typing import Any
 
 from relay.core.dedupe import identify, identity_window, version_key
 from relay.core.integration import Integration
+from relay.core.lookup_skip import skip_reason
 from relay.core.model import Ignored, Mapped, Rejected, Update
-from relay.core.resolver import skip_reason
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 

@@ -7,7 +7,7 @@ import logging
 from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth
 from relay.core.integration import Integration
 from relay.core.references import Secret
-from relay.core.signature import SignedRequest, authenticate
+from relay.core.sender_authentication import ReceivedRequest, authenticate
 from relay.errors import SecretMissingError
 from relay.logs import log
 from relay.secrets import SecretReader
@@ -32,7 +32,7 @@ class Gatekeeper:
             detail = f"Address {address} is not in `allow_from` of the integration {integration.name}"
             raise ProblemError(403, detail, kind="address-refused")
 
-    def authenticate(self, integration: Integration, request: SignedRequest) -> str:
+    def authenticate(self, integration: Integration, request: ReceivedRequest) -> str:
         """Return the sender's name.
 
         Raises:

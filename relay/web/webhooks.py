@@ -14,7 +14,7 @@ from relay.clock import now_ms
 from relay.core.ids import is_id
 from relay.core.integration import Integration
 from relay.core.payload import parse_body
-from relay.core.signature import SignedRequest
+from relay.core.sender_authentication import ReceivedRequest
 from relay.errors import BacklogFullError, JournalError, PayloadError, StoreUnavailableError, TooManyRecordsError
 from relay.intake.accept import Intake, Receipt, Sender
 from relay.intake.journal import Journal
@@ -153,7 +153,7 @@ def _discard_body(length: int) -> None:
 def _authenticate(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:
     headers = {name.lower(): value for name, value in request.headers}
     try:
-        name = parts.gatekeeper.authenticate(integration, SignedRequest(headers, body, received_at / 1000))
+        name = parts.gatekeeper.authenticate(integration, ReceivedRequest(headers, body, received_at / 1000))
     except ProblemError as error:
         raise too_many_refusals(parts.refusals, error) or error from None
     g.is_authenticated = True

@@ -14,8 +14,8 @@ from relay.core.outcomes import (
     IemAnswer,
     Outcome,
     Park,
-    RefusedToken,
     Retry,
+    TokenNotAccepted,
     classify_publish,
     classify_push,
     classify_token,
@@ -107,7 +107,7 @@ def test_an_answer_to_a_push_has_its_outcome(answer: IemAnswer, outcome: Outcome
 def test_a_401_refuses_the_token_or_with_basic_auth_the_credentials(message: str | None) -> None:
     answer = IemAnswer(401, message)
 
-    assert classify_push(answer, "token") == RefusedToken()
+    assert classify_push(answer, "token") == TokenNotAccepted()
     assert classify_push(answer, "basic") == Park(Reason.WRONG_CREDENTIALS)
 
 
@@ -130,7 +130,7 @@ def test_a_refusal_is_recognised_in_any_case_with_or_without_full_stop(message: 
         (IemAnswer(200, "Data published successfully"), Delivered()),
         (IemAnswer(200, "Success"), Retry(Reason.UNEXPECTED_ANSWER)),
         (IemAnswer(200, None), Retry(Reason.UNEXPECTED_ANSWER)),
-        (IemAnswer(401, "Missing access token"), RefusedToken()),
+        (IemAnswer(401, "Missing access token"), TokenNotAccepted()),
         (IemAnswer(401, INACTIVE), Park(Reason.INACTIVE_CUSTOMER)),
         (IemAnswer(403, "Access denied"), Park(Reason.ACCESS_DENIED)),
         (IemAnswer(400), Dead(Reason.REFUSED)),
@@ -141,7 +141,7 @@ def test_a_refusal_is_recognised_in_any_case_with_or_without_full_stop(message: 
     ],
     ids=repr,
 )
-def test_an_answer_to_a_publish_call_has_its_outcome(answer: IemAnswer, outcome: Outcome | RefusedToken) -> None:
+def test_an_answer_to_a_publish_call_has_its_outcome(answer: IemAnswer, outcome: Outcome | TokenNotAccepted) -> None:
     assert classify_publish(answer) == outcome
 
 
@@ -176,8 +176,8 @@ def test_every_status_has_an_outcome_whatever_the_message(message: str | None) -
 
         assert isinstance(classify_push(answer, "basic"), OUTCOMES), status
         assert isinstance(classify_token(answer), OUTCOMES), status
-        assert isinstance(classify_push(answer, "token"), (*OUTCOMES, RefusedToken)), status
-        assert isinstance(classify_publish(answer), (*OUTCOMES, RefusedToken)), status
+        assert isinstance(classify_push(answer, "token"), (*OUTCOMES, TokenNotAccepted)), status
+        assert isinstance(classify_publish(answer), (*OUTCOMES, TokenNotAccepted)), status
 
 
 def test_only_200_means_delivered() -> None:
@@ -194,8 +194,8 @@ def test_only_200_means_delivered() -> None:
 def test_only_401_refuses_the_token() -> None:
     answers = [IemAnswer(status, "Invalid access token") for status in STATUSES]
 
-    assert [answer.status for answer in answers if classify_push(answer, "token") == RefusedToken()] == [401]
-    assert [answer.status for answer in answers if classify_push(answer, "basic") == RefusedToken()] == []
+    assert [answer.status for answer in answers if classify_push(answer, "token") == TokenNotAccepted()] == [401]
+    assert [answer.status for answer in answers if classify_push(answer, "basic") == TokenNotAccepted()] == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, None])
@@ -220,7 +220,7 @@ def test_any_answer_has_an_outcome(
 ) -> None:
     answer = IemAnswer(status, message, retry_after)
 
-    assert isinstance(classify_push(answer, auth), (*OUTCOMES, RefusedToken))
+    assert isinstance(classify_push(answer, auth), (*OUTCOMES, TokenNotAccepted))
     assert isinstance(classify_token(answer), OUTCOMES)
 
 

@@ -14,7 +14,7 @@ from relay.core.authentication import Authentication, HmacAuth, StandardWebhooks
 from relay.core.mapping import map_payload
 from relay.core.model import Rejected
 from relay.core.references import Env
-from relay.core.signature import SignedRequest, authenticate
+from relay.core.sender_authentication import ReceivedRequest, authenticate
 from relay.store.delivery_reader import STATUSES
 from relay.web.openapi.openapi_document import make_document
 
@@ -73,7 +73,7 @@ def test_the_python_on_the_page_makes_headers_that_the_relay_accepts(
 
     headers = names["headers"]
     assert isinstance(headers, dict)
-    request = SignedRequest({name.lower(): value for name, value in headers.items()}, BODY, now_ms() / 1000)
+    request = ReceivedRequest({name.lower(): value for name, value in headers.items()}, BODY, now_ms() / 1000)
     assert authenticate(method, [secret.encode()], request)
 
 

@@ -21,8 +21,8 @@ from relay.core.outcomes import (
     IemAnswer,
     Outcome,
     Park,
-    RefusedToken,
     Retry,
+    TokenNotAccepted,
     classify_push,
     classify_token,
 )
@@ -89,7 +89,7 @@ def test_only_200_with_success_means_delivered(server: RawServer, client: IemCli
     answer = client.push(Target("ACME", "42"), SYS_ID, 6, "t0ken", timeout=2)
     outcome = classify_push(answer, "token")
 
-    assert isinstance(outcome, RefusedToken) or is_outcome(outcome)
+    assert isinstance(outcome, TokenNotAccepted) or is_outcome(outcome)
     if isinstance(outcome, Delivered):
         assert b" 200" in sent.split(b"\r\n")[0]
         assert json.loads(sent.partition(b"\r\n\r\n")[2][: 1 << 20])["message"] == "Success"

@@ -13,7 +13,7 @@ from properties import examples
 
 from relay.core.authentication import Authentication, BasicAuth, HeaderAuth, HmacAuth, StandardWebhooksAuth
 from relay.core.references import Env
-from relay.core.signature import TIMESTAMP_TOLERANCE, SignedRequest, authenticate
+from relay.core.sender_authentication import TIMESTAMP_TOLERANCE, ReceivedRequest, authenticate
 
 NOW = 1_795_342_830.0
 BODY = b'{"sys_id":"9d385017c611228701d22104cc95c371","state":"6"}'
@@ -59,7 +59,7 @@ def basic(user_and_password: bytes) -> str:
 def authenticated(
     method: Authentication, headers: dict[str, str], *secrets: bytes, body: bytes = BODY, at: float = NOW
 ) -> bool:
-    return authenticate(method, secrets, SignedRequest(headers, body, at)) is not None
+    return authenticate(method, secrets, ReceivedRequest(headers, body, at)) is not None
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_an_empty_secret_authenticates_no_sender(method: Authentication, headers
     ],
 )
 def test_the_name_of_a_sender_contains_no_secret(method: Authentication, headers: dict[str, str], sender: str) -> None:
-    assert authenticate(method, [b"s3cret"], SignedRequest(headers, BODY, NOW)) == sender
+    assert authenticate(method, [b"s3cret"], ReceivedRequest(headers, BODY, NOW)) == sender
 
 
 HEADER_TEXTS = st.one_of(
@@ -328,7 +328,7 @@ def test_malformed_headers_fail_without_raising(
 ) -> None:
     unguessable = [b"unguessable \xff" + secret for secret in secrets]
 
-    assert authenticate(method, unguessable, SignedRequest(headers, body, NOW)) is None
+    assert authenticate(method, unguessable, ReceivedRequest(headers, body, NOW)) is None
 
 
 SECRET_KEYS = st.binary(min_size=1, max_size=40)

@@ -19,7 +19,7 @@ TIMESTAMP_TOLERANCE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class SignedRequest:
+class ReceivedRequest:
     """The parts of a request that authentication checks."""
 
     #: Headers by lower-case name; their bytes are decoded as Latin-1 (PEP 3333).
@@ -27,10 +27,10 @@ class SignedRequest:
     #: The raw body.
     body: bytes
     #: When the request arrived (Unix seconds).
-    at: float
+    received_at: float
 
 
-def authenticate(method: Authentication, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
+def authenticate(method: Authentication, secrets: Sequence[bytes], request: ReceivedRequest) -> str | None:
     """Return the sender of `request` as `method` identifies it, for the record; None if authentication fails."""
     match method:
         case BasicAuth():
@@ -43,14 +43,14 @@ def authenticate(method: Authentication, secrets: Sequence[bytes], request: Sign
             return _check_standard_webhooks(secrets, request)
 
 
-def _check_basic(method: BasicAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
+def _check_basic(method: BasicAuth, secrets: Sequence[bytes], request: ReceivedRequest) -> str | None:
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     given = _decode_base64(encoded.strip()) if scheme.lower() == "basic" else None
     is_valid = any(_equal(given, method.username.encode() + b":" + secret) for secret in secrets)
     return f"basic:{method.username}" if is_valid else None
 
 
-def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
+def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: ReceivedRequest) -> str | None:
     given = request.headers.get(method.header.lower())
     if given is not None and method.scheme:
         scheme, _, given_key = given.partition(" ")
@@ -59,11 +59,11 @@ def _check_header(method: HeaderAuth, secrets: Sequence[bytes], request: SignedR
     return f"header:{method.header}" if any(_equal(raw, secret) for secret in secrets) else None
 
 
-def _check_hmac(method: HmacAuth, secrets: Sequence[bytes], request: SignedRequest) -> str | None:
+def _check_hmac(method: HmacAuth, secrets: Sequence[bytes], request: ReceivedRequest) -> str | None:
     signed = request.body
     if method.timestamp_header:
         timestamp = request.headers.get(method.timestamp_header.lower(), "")
-        if not _is_fresh(timestamp, request.at):
+        if not _is_fresh(timestamp, request.received_at):
             return None
         signed = timestamp.encode() + b"." + signed
     given = _read_signature(request.headers.get(method.header.lower(), ""), method)
@@ -86,10 +86,10 @@ def _read_signature(text: str, method: HmacAuth) -> list[bytes]:
     return [reading for reading in readings if reading is not None]
 
 
-def _check_standard_webhooks(secrets: Sequence[bytes], request: SignedRequest) -> str | None:
+def _check_standard_webhooks(secrets: Sequence[bytes], request: ReceivedRequest) -> str | None:
     message_id = _raw(request.headers.get("webhook-id", ""))
     timestamp = request.headers.get("webhook-timestamp", "")
-    if not message_id or not _is_fresh(timestamp, request.at):
+    if not message_id or not _is_fresh(timestamp, request.received_at):
         return None
     signed = b".".join((message_id, timestamp.encode(), request.body))
     given = [
@@ -112,7 +112,7 @@ def _is_fresh(timestamp: str, now: float) -> bool:
 
 
 def _raw(text: str) -> bytes | None:
-    """Return the bytes of a header's value; None for a text that no server can have decoded."""
+    """Return the bytes of a header's value; None if it has characters beyond Latin-1."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
