@@ -34,7 +34,7 @@ from relay.secrets import SecretReader
 from relay.settings import Settings, load_settings, read_environment
 from relay.store.connection import Connection
 from relay.store.delivery_queue import DeliveryQueue
-from relay.store.last_good import LastGoodMappings
+from relay.store.last_good_store import LastGoodMappings
 from relay.store.token_store import TokenStore
 from relay.virima.login_service import VirimaClient
 from relay.virima.lookup import Lookup

@@ -17,9 +17,9 @@ from relay.logs import log
 from relay.mapping_files.reloader import Reloader
 from relay.store.connection import Connection
 from relay.store.durability import read_durability
+from relay.worker.lane_updater import LaneUpdater
 from relay.worker.loop import Worker
-from relay.worker.runtime import WorkerRuntime
-from relay.worker.wiring import build_runtime, build_sealer, build_worker
+from relay.worker.wiring import build_lane_updater, build_sealer, build_worker
 
 #: How long a stopping worker tries to end its Virima sessions (seconds).
 _LOGOUT_TIMEOUT = 2.0
@@ -58,25 +58,25 @@ def worker() -> None:
     workers.append(loop)
     if _await_redis(foundation, connection, stopping):
         _serve_metrics(foundation)
-        runtime = build_runtime(foundation, catalogue, loop)
+        lane_updater = build_lane_updater(foundation, catalogue, loop)
         build_sealer(foundation, catalogue).start(stopping)
-        _start(runtime, reloader, stopping, foundation.settings.reload_interval)
+        _start(lane_updater, reloader, stopping, foundation.settings.reload_interval)
         loop.run(grace=foundation.settings.shutdown_grace)
-        runtime.publisher.close()
-        runtime.lookups.close(within=_LOGOUT_TIMEOUT)
+        lane_updater.publisher.close()
+        lane_updater.lookups.close(within=_LOGOUT_TIMEOUT)
     logging.shutdown()
     os._exit(0)  # an attempt that takes longer must not keep the process alive
 
 
-def _start(runtime: WorkerRuntime, reloader: Reloader, stopping: threading.Event, interval: float) -> None:
+def _start(lane_updater: LaneUpdater, reloader: Reloader, stopping: threading.Event, interval: float) -> None:
     """Start the background threads of a worker process: lookups, publications, reloading of mapping files."""
-    runtime.audit.write()
-    runtime.lookups.start(stopping)
-    runtime.publisher.start(stopping)
+    lane_updater.audit.write()
+    lane_updater.lookups.start(stopping)
+    lane_updater.publisher.start(stopping)
     reloader.poll()  # again, because last good versions of broken files can be read from Redis now
-    runtime.refresh(is_catalogue_changed=True)
+    lane_updater.refresh(is_catalogue_changed=True)
     reloader.start(
-        stopping, within=interval, polled=lambda is_changed: runtime.refresh(is_catalogue_changed=is_changed)
+        stopping, within=interval, polled=lambda is_changed: lane_updater.refresh(is_catalogue_changed=is_changed)
     )
 
 

@@ -19,7 +19,7 @@ from relay.logs import log
 from relay.mapping_files.catalogue import Catalogue
 from relay.mapping_files.document import Fault
 from relay.mapping_files.folder import MappingFile, mapping_paths, parse_mapping, read_content
-from relay.store.last_good import LastGoodMappings
+from relay.store.last_good_store import LastGoodMappings
 
 _LOG = logging.getLogger("relay.mappings")
 

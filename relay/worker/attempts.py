@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,14 +15,6 @@ from relay.errors import StoreUnavailableError
 from relay.iem.service import Attempt
 from relay.store.settlements import Assignment, Settlement
 from relay.worker.lanes import Lane
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptPool:
-    """The threads that make attempts, and the maximum number of attempts in flight."""
-
-    executor: Executor
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

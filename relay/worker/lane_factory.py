@@ -21,7 +21,7 @@ from relay.store.lookup_queue import LookupQueue
 from relay.store.publication_store import PublicationStore
 from relay.worker.lanes import Lane
 from relay.worker.lookups import LookupLane
-from relay.worker.publications import PublishingLane
+from relay.worker.publication_plan import PublishingLane
 
 _LOG = logging.getLogger("relay.worker")
 #: The configuration digest of an integration whose secrets cannot be read.

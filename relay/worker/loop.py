@@ -1,7 +1,7 @@
 """The delivery loop of a worker: take, attempt, settle; and finish what is in flight when it is stopped.
 
 One thread, the loop, uses the queues. A pool of threads makes the attempts, and puts their results into the inbox. While Redis
-is unavailable, the loop waits; it keeps the results, and settles them later. Clock and pool are passed in, so that a
+is unavailable, the loop waits; it keeps the results, and settles them later. Clock and executor are passed in, so that a
 simulation can run the loop turn by turn.
 """
 
@@ -11,7 +11,8 @@ import logging
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
 
 from relay.clock import Clock
 from relay.errors import StoreUnavailableError
@@ -19,7 +20,7 @@ from relay.logs import log
 from relay.store.connection import Connection
 from relay.store.settlements import Assignment
 from relay.worker.attempt_report import SettledAttempt, report_attempt
-from relay.worker.attempts import AttemptPool, AttemptResult, AttemptRunner
+from relay.worker.attempts import AttemptResult, AttemptRunner
 from relay.worker.inbox import Event, Inbox, LanesChanged, WakeUp
 from relay.worker.lanes import Lane, LaneSet
 from relay.worker.lease import lease_of, longest_attempt
@@ -40,19 +41,19 @@ class Worker:
     def __init__(
         self,
         name: str,
-        lanes: Iterable[Lane],
+        lanes: LaneSet,
         connection: Connection,
-        pool: AttemptPool,
         maintenance: Maintenance,
         *,
+        executor: Executor,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`name` is unique among all workers; `chance` returns a random number from 0 to 1."""
+        """`name` is unique among all workers; `executor` makes the attempts; `chance` returns a random number from 0 to 1."""
         self._name = name
-        self._lanes = LaneSet(lanes, pool.size)
+        self._lanes = lanes
         self._connection = connection
-        self._executor = pool.executor
+        self._executor = executor
         self._maintenance = maintenance
         self._now_ms = clock.now_ms
         self._monotonic = clock.monotonic

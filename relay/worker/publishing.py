@@ -25,7 +25,7 @@ from relay.iem.reports import ReportSubject
 from relay.iem.service import Attempt
 from relay.logs import log
 from relay.store.publication_store import PublicationState
-from relay.worker.publications import (
+from relay.worker.publication_plan import (
     REFUSED_MAX,
     PublicationKind,
     PublishingLane,

@@ -1,4 +1,4 @@
-"""Puts a worker process together: the delivery loop, the runtime that keeps its lanes current, and the sealer."""
+"""Puts a worker process together: the delivery loop, the lane updater, and the sealer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from relay.store.heartbeats import Heartbeats
 from relay.store.registry import Registry
 from relay.store.seal_chain import SealChain
 from relay.store.trail import Trail
-from relay.worker.attempts import AttemptPool
 from relay.worker.lane_factory import LaneFactory
+from relay.worker.lane_updater import LaneUpdater
+from relay.worker.lanes import LaneSet
 from relay.worker.lookups import CALLS_AT_ONCE, Lookups
 from relay.worker.loop import Worker
 from relay.worker.maintenance import Maintenance
 from relay.worker.orphaned_integrations import OrphanedIntegrations
 from relay.worker.publishing import Publisher
-from relay.worker.runtime import WorkerRuntime
 from relay.worker.sealing import Sealer
 
 #: Maximum number of integrations whose lookups run at the same time.
@@ -43,18 +43,18 @@ def build_worker(foundation: Foundation, catalogue: Catalogue, connection: Conne
             catalogue, Registry(connection), Circuit(connection), queues(settings, connection)
         ),
     )
-    lanes = LaneFactory(foundation, connection).deliveries(catalogue.usable())
+    lanes = LaneSet(LaneFactory(foundation, connection).deliveries(catalogue.usable()), settings.concurrency)
     executor = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="attempt")
-    return Worker(name, lanes, connection, AttemptPool(executor, settings.concurrency), maintenance, clock=clock)
+    return Worker(name, lanes, connection, maintenance, executor=executor, clock=clock)
 
 
-def build_runtime(foundation: Foundation, catalogue: Catalogue, worker: Worker) -> WorkerRuntime:
-    """Return the part that keeps the lanes of `worker` current, with the lookups and publications of this process."""
+def build_lane_updater(foundation: Foundation, catalogue: Catalogue, worker: Worker) -> LaneUpdater:
+    """Return the lane updater of `worker`, with the lookups and the publisher of this process."""
     connection = connect(foundation.settings)
     # One thread for each possible call, started on demand: a slow Virima does not delay other integrations.
     lookup_pool = ThreadPoolExecutor(_MAX_LOOKUP_LANES * CALLS_AT_ONCE, thread_name_prefix="lookup")
     publish_pool = ThreadPoolExecutor(_MAX_PUBLISHING_AT_ONCE, thread_name_prefix="publish")
-    return WorkerRuntime(
+    return LaneUpdater(
         catalogue,
         foundation.secrets,
         LaneFactory(foundation, connection),

@@ -17,7 +17,7 @@ from relay.mapping_files.reloader import MissingSecrets, Reloader
 from relay.operations.dry_run import DryRun
 from relay.store.connection import Connection
 from relay.store.keys import key
-from relay.store.last_good import LastGoodMappings
+from relay.store.last_good_store import LastGoodMappings
 
 BROKEN = "source: servicenow\nstats: {6: 6}\n"
 FAILING = MAPPING + "tests: [{name: it is not so, payload: {sys_id: x, state: 6}, expect: {state: 7}}]\n"

@@ -31,8 +31,7 @@ from relay.store.delivery_reader import DeliveryReader
 from relay.store.heartbeats import Heartbeats
 from relay.store.settlements import Assignment
 from relay.store.token_store import TokenStore
-from relay.worker.attempts import AttemptPool
-from relay.worker.lanes import Lane
+from relay.worker.lanes import Lane, LaneSet
 from relay.worker.loop import Worker
 from relay.worker.maintenance import Maintenance
 
@@ -106,10 +105,10 @@ class WorkerProcess(Process):
         self.lanes = [self._open_lane(integration) for integration in deployment.integrations]
         self.worker = Worker(
             name,
-            self.lanes,
+            LaneSet(self.lanes, POOL_SIZE),
             self.connection,
-            AttemptPool(TaskExecutor(self._begin), POOL_SIZE),
             Maintenance(name, Heartbeats(self.connection), max_dead=1000, monotonic=clock.monotonic),
+            executor=TaskExecutor(self._begin),
             clock=clock,
             chance=deployment.chance,
         )

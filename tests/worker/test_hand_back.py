@@ -11,8 +11,7 @@ from store.bench import DELIVERED, Bench, resolution
 from relay.clock import Clock
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
-from relay.worker.attempts import AttemptPool
-from relay.worker.lanes import Lane
+from relay.worker.lanes import Lane, LaneSet
 from relay.worker.loop import Worker
 from relay.worker.maintenance import Maintenance
 
@@ -34,7 +33,7 @@ def test_a_stopping_worker_hands_back_unattempted_deliveries(redis: Connection) 
     clock = Clock(now_ms=lambda: bench.now)
     lane = Lane(bench.integration, bench.queue, None, bench.config)
     maintenance = Maintenance("stopping", Heartbeats(redis), max_dead=10, monotonic=clock.monotonic)
-    worker = Worker("stopping", [lane], redis, AttemptPool(executor, 4), maintenance, clock=clock)
+    worker = Worker("stopping", LaneSet([lane], 4), redis, maintenance, executor=executor, clock=clock)
     worker.turn()
     place = bench.record(delivery)["place"]
 

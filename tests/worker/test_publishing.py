@@ -26,7 +26,7 @@ from relay.store.connection import Connection
 from relay.store.keys import key
 from relay.store.publication_store import PublicationStore
 from relay.store.token_store import TokenStore
-from relay.worker.publications import PublishingLane
+from relay.worker.publication_plan import PublishingLane
 from relay.worker.publishing import Publisher
 
 START = 1_795_342_830_000

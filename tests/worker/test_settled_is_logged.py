@@ -14,8 +14,7 @@ from relay.clock import Clock
 from relay.errors import StoreUnavailableError
 from relay.store.connection import Connection
 from relay.store.heartbeats import Heartbeats
-from relay.worker.attempts import AttemptPool
-from relay.worker.lanes import Lane
+from relay.worker.lanes import Lane, LaneSet
 from relay.worker.loop import Worker
 from relay.worker.maintenance import Maintenance
 
@@ -41,7 +40,7 @@ def test_a_settled_attempt_is_logged_although_take_fails(
     lane = Lane(bench.integration, bench.queue, None, bench.config, fault="no such secret")
     clock = Clock(now_ms=lambda: bench.now)
     maintenance = Maintenance("worker-1", Heartbeats(connection), max_dead=10, monotonic=clock.monotonic)
-    worker = Worker("worker-1", [lane], connection, AttemptPool(ImmediateExecutor(), 4), maintenance, clock=clock)
+    worker = Worker("worker-1", LaneSet([lane], 4), connection, maintenance, executor=ImmediateExecutor(), clock=clock)
     worker.turn()
     connection.fails = True
 

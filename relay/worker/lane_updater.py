@@ -1,4 +1,4 @@
-"""The parts of a worker process that follow the mapping files and the secret files: lanes, lookups, publications."""
+"""Updates the lanes of a worker process after a mapping file or a secret file has changed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class _Configuration:
     has_all_secrets: bool
 
 
-class WorkerRuntime:
-    """Keeps the lanes of a worker process current. Its methods are called by one thread at a time."""
+class LaneUpdater:
+    """Updates the lanes for deliveries, lookups and publications. Its methods are called by one thread at a time."""
 
     def __init__(
         self,
