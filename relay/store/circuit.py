@@ -51,7 +51,7 @@ class Circuit:
         self._connection.run("circuit", key(integration, "queue"), [now, "set_aside", "relay", reason])
 
     def resume(self, integration: str, *, actor: str, why: str, now: int) -> str | None:
-        """Resume an integration that an operator parked; probe one that IEM's answers parked at once.
+        """Resume an integration that an operator parked. If IEM's answers parked it, send a probe at once.
 
         Returns the reason for which it was parked, or None.
         """

@@ -20,13 +20,13 @@ _PATIENCE = 0.9
 _LOOK_AGAIN = 0.005
 #: Seconds for which the server's fsync policy is remembered.
 _POLICY_KEPT = 30.0
-#: The writes in Redis's memory: none ('nothing'), written before Redis answers the next call ('goes'), or held back. The
+#: The writes in Redis's memory: none ('nothing'), written before Redis answers the next call ('leaving'), or held back. The
 #: script searches the text of INFO in the server, which costs far less than to transfer it.
 _LOOK = """
 local info = redis.call('INFO', 'persistence')
 if not string.find(info, 'aof_buffer_length:[1-9]') then return 'nothing' end
-local goes = string.find(info, 'aof_pending_bio_fsync:0', 1, true) and string.find(info, 'aof_last_write_status:ok', 1, true)
-return goes and 'goes' or 'held back'
+local leaving = string.find(info, 'aof_pending_bio_fsync:0', 1, true) and string.find(info, 'aof_last_write_status:ok', 1, true)
+return leaving and 'leaving' or 'held back'
 """
 
 
@@ -55,9 +55,9 @@ class FlushWatch:
                     "Redis: the write did not reach its disk in time: the server is slow or its disk is busy"
                 )
             before, state = state, self._connection.call("EVAL", _LOOK, 1, self._key)
-            # The write that 'goes' can be ours or another client's. By the next answer it is written, or Redis has refused it
-            # and holds it back.
-            if state == "nothing" or before == state == "goes":
+            # The write that is 'leaving' can be ours or another client's. By the next answer it is written, or Redis has refused
+            # it and holds it back.
+            if state == "nothing" or before == state == "leaving":
                 return
             if state == "held back":
                 threading.Event().wait(_LOOK_AGAIN)

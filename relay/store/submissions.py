@@ -60,7 +60,7 @@ def encode_object(members: dict[str, Any]) -> str:
 def _record_of(integration: Integration, submission: Submission, now: int) -> dict[str, Any]:
     match submission.mapped:
         case Update() as update:
-            return {**_relay(integration, submission, update), "created_at": now}
+            return {**_update_members(integration, submission, update), "created_at": now}
         case Ignored(ticket=ticket):
             return {
                 "kind": "ignore",
@@ -85,7 +85,7 @@ def _record_of(integration: Integration, submission: Submission, now: int) -> di
             }
 
 
-def _relay(integration: Integration, submission: Submission, update: Update) -> dict[str, Any]:
+def _update_members(integration: Integration, submission: Submission, update: Update) -> dict[str, Any]:
     ticket = update.ticket
     identity = identify(update, submission.idempotency_key)
     return {

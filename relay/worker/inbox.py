@@ -20,9 +20,11 @@ _RECONNECT_AFTER = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LanesChanged:
-    """Lanes that are new or changed since a mapping file changed, and the integrations that are no longer delivered."""
+    """The lanes that changed with the mapping files."""
 
+    #: The new and the changed lanes.
     lanes: Sequence[Lane]
+    #: The integrations whose deliveries this worker no longer pushes.
     removed: Collection[str]
 
 

@@ -82,10 +82,10 @@ def busy(server: RedisServer) -> Iterator[BusyDisk]:
     ("states", "looks"),
     [
         (["nothing"], 1),
-        (["goes", "goes"], 2),
-        (["goes", "nothing"], 2),
-        # The disk refused the first write: the count of 'goes' starts again.
-        (["goes", "held back", "goes", "goes"], 4),
+        (["leaving", "leaving"], 2),
+        (["leaving", "nothing"], 2),
+        # The disk refused the first write: the count of 'leaving' starts again.
+        (["leaving", "held back", "leaving", "leaving"], 4),
         (["held back", "held back", "nothing"], 3),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_write_that_the_disk_refuses_is_not_acknowledged(
     [
         (0, 0, "ok", "nothing"),
         (0, 1, "ok", "nothing"),
-        (70, 0, "ok", "goes"),
+        (70, 0, "ok", "leaving"),
         (70, 1, "ok", "held back"),
         (70, 0, "err", "held back"),
         (700, 10, "err", "held back"),

@@ -21,15 +21,15 @@ local function read_ticket(update)
   local ticket = read(ticket_key(update.sys_id), 'mark', 'state', 'last', 'flight', 'i:' .. (update.identity or ''),
     'd:' .. (update.id or ''))
   if ticket.mark then
-    local received_at, updated_at, version = string.match(ticket.mark, '^(%S+) (%S+) (%S+)$')
+    local received_at, updated_at, version_key = string.match(ticket.mark, '^(%S+) (%S+) (%S+)$')
     ticket.received_at, ticket.updated_at = tonumber(received_at), tonumber(updated_at)
-    ticket.version = version ~= '-' and version or nil
+    ticket.version_key = version_key ~= '-' and version_key or nil
   end
   return ticket
 end
 
 local function is_older(update, ticket)
-  if update.version_key and ticket.version then return update.version_key < ticket.version end
+  if update.version_key and ticket.version_key then return update.version_key < ticket.version_key end
   if update.updated_at and ticket.updated_at then return update.updated_at < ticket.updated_at end
   return ticket.received_at ~= nil and update.received_at < ticket.received_at
 end
@@ -37,12 +37,12 @@ end
 local function newer(left, right) return left and right and (left > right and left or right) or left or right end
 
 -- Returns the mark of a ticket after an update, as one text: latest time of receipt, latest time of update, highest
--- version.
+-- version key.
 local function mark_of(update, ticket)
   local received_at = newer(update.received_at, ticket.received_at)
   local updated_at = newer(update.updated_at, ticket.updated_at)
   return string.format('%.0f ', received_at) .. (updated_at and string.format('%.0f ', updated_at) or '- ')
-    .. (newer(update.version_key, ticket.version) or '-')
+    .. (newer(update.version_key, ticket.version_key) or '-')
 end
 
 local function prune_identities(ticket)
@@ -58,7 +58,8 @@ local function prune_identities(ticket)
   end
 end
 
--- Adds the identity of an update to the ticket's `fields`, so that one HSET writes all: calls cost the most time.
+-- Adds the identity of an update to the ticket's `fields`, so that one HSET writes all: most of the script's time is
+-- spent in calls.
 local function with_identity(update, id, fields)
   fields['i:' .. update.identity] = format_identity(id, now + update.window)
   return fields
@@ -97,7 +98,7 @@ local function parked_before(created_at)
   return total ~= 0 and total or nil
 end
 
-local function record_of(update, status)
+local function new_record(update, status)
   return {
     sys_id = update.sys_id, number = update.number, table = update.table, itsm_state = update.itsm_state,
     iem_state = update.iem_state, version = update.version, updated_at = update.updated_at,
@@ -160,7 +161,7 @@ end
 local function supersede_late(update, ticket)
   local ticket_hash = ticket_key(update.sys_id)
   index_number(update)
-  finish(update.id, record_of(update), { status = 'superseded', reason = 'late', superseded_by = ticket.last })
+  finish(update.id, new_record(update), { status = 'superseded', reason = 'late', superseded_by = ticket.last })
   write(ticket_hash, with_identity(update, update.id, { ['d:' .. update.id] = '' }))
   redis.call('PERSIST', ticket_hash)
   prune_identities(ticket_hash)
@@ -182,7 +183,7 @@ local function enqueue_update(update, ticket)
   local ticket_hash = ticket_key(update.sys_id)
   local fields = { mark = mark_of(update, ticket), state = update.iem_state, last = update.id }
   supersede_pending(update, ticket)
-  local record = record_of(update, 'queued')
+  local record = new_record(update, 'queued')
   record.place, record.entry = assign_place(update.id, ticket.flight)
   record.parked_before = parked_before(update.created_at)
   write(delivery_key(update.id), record)
@@ -249,7 +250,7 @@ local function reject(rejection)
   return 'rejected', rejection.id
 end
 
--- Removes a rejection that was mapped now.
+-- Removes a rejection whose record could be mapped this time.
 local function close_rejection(record)
   redis.call('DEL', key('r:' .. record.rejection))
   redis.call('ZREM', key('rejections'), record.rejection)

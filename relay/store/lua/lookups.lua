@@ -22,45 +22,48 @@ local waiting, summary_key, circuit_key = key('lookups'), key('virima'), key('vi
 -- The circuit of a configuration that no process uses is forgotten after this time (ms).
 local FORGOTTEN_AFTER = 172800000
 
-local function settle_circuit(settled)
+local function settle_circuit(settlement)
   local circuit = read(circuit_key, 'reason', 'step', 'failures')
-  if not settled.park_as then
+  if not settlement.park_as then
     redis.call('DEL', circuit_key, summary_key)
     return
   end
   local failures = tonumber(circuit.failures or 0) + 1
   redis.call('HSET', circuit_key, 'failures', failures)
   redis.call('PEXPIRE', circuit_key, FORGOTTEN_AFTER)
-  if not circuit.reason and not settled.at_once and failures < tonumber(ARGV[4]) then return end
-  if circuit.reason and not settled.probe then return end
-  local step = circuit.reason == settled.park_as and tonumber(circuit.step or 0) + 1 or 0
-  local wait = math.min(settled.probe_first * 2 ^ math.min(step, 40), settled.probe_most)
-  redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'parked_at', now)
+  if not circuit.reason and not settlement.at_once and failures < tonumber(ARGV[4]) then return end
+  if circuit.reason and not settlement.probe then return end
+  local step = circuit.reason == settlement.park_as and tonumber(circuit.step or 0) + 1 or 0
+  local wait = math.min(settlement.probe_first * 2 ^ math.min(step, 40), settlement.probe_most)
+  redis.call('HSET', circuit_key, 'reason', settlement.park_as, 'step', step, 'probe_at', now + wait, 'parked_at', now)
   if redis.call('HEXISTS', summary_key, 'reason') == 0 then redis.call('HSET', summary_key, 'since', now) end
-  redis.call('HSET', summary_key, 'reason', settled.park_as)
+  redis.call('HSET', summary_key, 'reason', settlement.park_as)
   redis.call('PEXPIRE', summary_key, FORGOTTEN_AFTER)
 end
 
 -- A probe that did not call Virima has shown nothing: the next one can follow at once.
-local function free_probe(settled)
-  if settled.probe and redis.call('HEXISTS', circuit_key, 'reason') == 1 then redis.call('HSET', circuit_key, 'probe_at', now) end
+local function free_probe(settlement)
+  if settlement.probe and redis.call('HEXISTS', circuit_key, 'reason') == 1 then
+    redis.call('HSET', circuit_key, 'probe_at', now)
+  end
 end
 
-local function settle(settled)
-  if tonumber(redis.call('ZSCORE', waiting, settled.id) or -1) ~= settled.due then return 0 end
-  if settled.again then
-    free_probe(settled)
-    redis.call('ZADD', waiting, settled.again, settled.id)
+local function settle(settlement)
+  if tonumber(redis.call('ZSCORE', waiting, settlement.id) or -1) ~= settlement.due then return 0 end
+  if settlement.again then
+    free_probe(settlement)
+    redis.call('ZADD', waiting, settlement.again, settlement.id)
     return 1
   end
-  redis.call('ZREM', waiting, settled.id)
-  local delivery = find_delivery(settled.id) or {}
-  audit('virima_lookup', { id = settled.id, sys_id = delivery.sys_id, number = delivery.number, actor = 'relay' }, settled.record)
-  if settled.cached then free_probe(settled) else settle_circuit(settled) end
+  redis.call('ZREM', waiting, settlement.id)
+  local delivery = find_delivery(settlement.id) or {}
+  audit('virima_lookup', { id = settlement.id, sys_id = delivery.sys_id, number = delivery.number, actor = 'relay' },
+    settlement.record)
+  if settlement.cached then free_probe(settlement) else settle_circuit(settlement) end
   return 1
 end
 
--- Returns until when nothing can be taken (or nil), and 1 if only a probe can be taken.
+-- Returns the time before which nothing can be taken (or nil), and 1 if only a probe can, otherwise 0.
 local function restriction()
   local circuit = read(circuit_key, 'reason', 'probe_at', 'parked_at')
   if not circuit.reason then return nil, 0 end

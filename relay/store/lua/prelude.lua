@@ -3,6 +3,7 @@
 -- ARGV[1]  now (Unix ms); no script reads the server's clock, so that tests can use a virtual one
 
 local queue = KEYS[1]
+-- Without the final "queue".
 local base = string.sub(queue, 1, -6)
 local now = tonumber(ARGV[1])
 local GROUP = 'workers'

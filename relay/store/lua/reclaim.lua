@@ -11,7 +11,7 @@
 
 local consumer, min_idle, cursor, limit, gone_after = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local function record_of(id)
+local function read_record(id)
   return by_name(redis.call('HGETALL', delivery_key(id)))
 end
 
@@ -31,7 +31,7 @@ local function put_back(id, record)
 end
 
 local function reclaim(entry, id)
-  local record = record_of(id)
+  local record = read_record(id)
   local is_current = record.entry == entry
   if is_current and record.place == 'flight' and not lease_is_over(record) then return 0 end
   redis.call('XACK', queue, GROUP, entry)
@@ -54,7 +54,7 @@ end
 local function recover_stranded()
   local recovered, missing = 0, 0
   for _, id in ipairs(redis.call('ZRANGE', key('in:pending'), 0, limit - 1)) do
-    local record = record_of(id)
+    local record = read_record(id)
     if record.place == 'queue' and not is_in_queue(id, record.entry) then
       enqueue(id, record.sys_id)
       missing = missing + 1

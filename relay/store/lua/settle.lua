@@ -28,16 +28,16 @@ local function set_or_clear(field, list)
 end
 
 -- Parks the integration. After a failed probe, keeps it parked until a later probe.
-local function park(settled)
+local function park(settlement)
   local circuit = read(circuit_key, 'reason', 'step')
   local step = 0
-  if circuit.reason == settled.park_as then step = tonumber(circuit.step or 0) + 1 end
-  local wait = math.min(settled.probe_first * 2 ^ math.min(step, 40), settled.probe_most)
+  if circuit.reason == settlement.park_as then step = tonumber(circuit.step or 0) + 1 end
+  local wait = math.min(settlement.probe_first * 2 ^ math.min(step, 40), settlement.probe_most)
   if not circuit.reason then
     redis.call('HSET', circuit_key, 'since', now)
-    audit('parked', { id = settled.id, actor = 'relay' }, { reason = settled.park_as })
+    audit('parked', { id = settlement.id, actor = 'relay' }, { reason = settlement.park_as })
   end
-  redis.call('HSET', circuit_key, 'reason', settled.park_as, 'step', step, 'probe_at', now + wait, 'config', settled.config)
+  redis.call('HSET', circuit_key, 'reason', settlement.park_as, 'step', step, 'probe_at', now + wait, 'config', settlement.config)
   redis.call('HDEL', circuit_key, 'probing_until', 'streak')
 end
 
@@ -47,14 +47,14 @@ local function hold(id, sys_id)
   enqueue(id, sys_id)
 end
 
-local function add_attempt(settled, record, counted)
+local function add_attempt(settlement, record, counted)
   if counted then record.tries = tonumber(record.tries or 0) + 1 end
-  list_attempt(record, settled.attempt .. '|' .. (counted and 1 or 0))
+  list_attempt(record, settlement.attempt .. '|' .. (counted and 1 or 0))
 end
 
-local function note_attempt(settled, record, counted)
-  add_attempt(settled, record, counted)
-  write_attempt(settled.id, record)
+local function note_attempt(settlement, record, counted)
+  add_attempt(settlement, record, counted)
+  write_attempt(settlement.id, record)
 end
 
 local function uncount_finished(id, attempt)
@@ -89,155 +89,156 @@ local function age_of(record, circuit)
   return now - tonumber(record.created_at) - parked
 end
 
-local function end_as(settled, record, status, reason)
-  finish(settled.id, record, { status = status, reason = reason })
-  audit(status, { id = settled.id, sys_id = record.sys_id, number = record.number }, { reason = reason,
+local function end_as(settlement, record, status, reason)
+  finish(settlement.id, record, { status = status, reason = reason })
+  audit(status, { id = settlement.id, sys_id = record.sys_id, number = record.number }, { reason = reason,
     superseded_by = status == 'superseded' and record.superseded_by or nil,
     attempts = tonumber(record.attempts or 0) })
   return status
 end
 
-local function wait_for_retry(settled, record, circuit)
-  local left = settled.give_up_after - age_of(record, circuit)
+local function wait_for_retry(settlement, record, circuit)
+  local left = settlement.give_up_after - age_of(record, circuit)
   -- No delivery is given up while its integration is parked, nor by the probe that resumes it: after resuming, each
   -- delivery gets another attempt.
-  local can_give_up = not circuit.reason and not settled.probe
-  if left <= 0 and can_give_up then return end_as(settled, record, 'dead', settled.reason) end
-  local due = now + math.max(0, math.min(settled.delay, left))
-  redis.call('HSET', delivery_key(settled.id), 'status', 'retrying', 'reason', settled.reason, 'place', 'retry', 'next_at', due)
-  redis.call('HDEL', delivery_key(settled.id), 'entry', 'lease')
-  redis.call('ZADD', key('retry'), due, settled.id)
+  local can_give_up = not circuit.reason and not settlement.probe
+  if left <= 0 and can_give_up then return end_as(settlement, record, 'dead', settlement.reason) end
+  local due = now + math.max(0, math.min(settlement.delay, left))
+  redis.call('HSET', delivery_key(settlement.id), 'status', 'retrying', 'reason', settlement.reason, 'place', 'retry',
+    'next_at', due)
+  redis.call('HDEL', delivery_key(settlement.id), 'entry', 'lease')
+  redis.call('ZADD', key('retry'), due, settlement.id)
   return 'retrying'
 end
 
-local function keep_waiting(settled, record)
-  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
-  redis.call('HSET', delivery_key(settled.id), 'reason', settled.reason)
-  hold(settled.id, record.sys_id)
+local function keep_waiting(settlement, record)
+  if record.superseded_by then return end_as(settlement, record, 'superseded', 'newer_accepted') end
+  redis.call('HSET', delivery_key(settlement.id), 'reason', settlement.reason)
+  hold(settlement.id, record.sys_id)
   return 'parked'
 end
 
 -- Any answer that is not a reason to park shows that IEM works: it ends the streak of failures, and a probe with such
 -- an answer resumes the integration.
-local function saw_iem_work(settled, circuit)
+local function saw_iem_work(settlement, circuit)
   if circuit.streak then redis.call('HDEL', circuit_key, 'streak') end
-  if settled.probe and circuit.reason then
+  if settlement.probe and circuit.reason then
     unpark('probe')
     circuit.reason, circuit.since = nil, nil
     circuit.parked_ms = redis.call('HGET', circuit_key, 'parked_ms')
   end
 end
 
-local function settle_down(settled, record, circuit)
+local function settle_counting_as_down(settlement, record, circuit)
   if circuit.reason then
-    note_attempt(settled, record, false)
-    if settled.probe then park(settled) end
-    return keep_waiting(settled, record)
+    note_attempt(settlement, record, false)
+    if settlement.probe then park(settlement) end
+    return keep_waiting(settlement, record)
   end
   local streak = lines(circuit.streak)
   if #streak + 1 >= limits.failures then
-    note_attempt(settled, record, false)
+    note_attempt(settlement, record, false)
     uncount(streak)
-    park(settled)
+    park(settlement)
     -- Read again: an earlier attempt of this delivery can be one of the uncounted failures.
-    return keep_waiting(settled, by_name(redis.call('HGETALL', delivery_key(settled.id))))
+    return keep_waiting(settlement, by_name(redis.call('HGETALL', delivery_key(settlement.id))))
   end
-  note_attempt(settled, record, true)
-  streak[#streak + 1] = settled.id .. ':' .. record.attempts
+  note_attempt(settlement, record, true)
+  streak[#streak + 1] = settlement.id .. ':' .. record.attempts
   set_or_clear('streak', streak)
-  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
-  return wait_for_retry(settled, record, circuit)
+  if record.superseded_by then return end_as(settlement, record, 'superseded', 'newer_accepted') end
+  return wait_for_retry(settlement, record, circuit)
 end
 
-local function settle_unknown_ticket(settled, record, circuit)
+local function settle_unknown_ticket(settlement, record, circuit)
   local unknown, seen = lines(circuit.unknown), false
   for _, sys_id in ipairs(unknown) do seen = seen or sys_id == record.sys_id end
   if not seen and #unknown < limits.unknown_tickets then unknown[#unknown + 1] = record.sys_id end
   set_or_clear('unknown', unknown)
   local in_a_row = #unknown >= limits.unknown_tickets
-  local keeps_parked = settled.probe and circuit.reason == settled.park_as and in_a_row
-  note_attempt(settled, record, not keeps_parked)
-  if not keeps_parked then saw_iem_work(settled, circuit) end
-  if in_a_row and (keeps_parked or not circuit.reason) then park(settled) end
-  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
+  local keeps_parked = settlement.probe and circuit.reason == settlement.park_as and in_a_row
+  note_attempt(settlement, record, not keeps_parked)
+  if not keeps_parked then saw_iem_work(settlement, circuit) end
+  if in_a_row and (keeps_parked or not circuit.reason) then park(settlement) end
+  if record.superseded_by then return end_as(settlement, record, 'superseded', 'newer_accepted') end
   local since = tonumber(record.unknown_since or now)
   local patience_left = since + limits.patience - now
   -- A probe is also given up: a ticket that IEM never knows must not block all others forever.
-  if patience_left <= 0 then return end_as(settled, record, 'dead', settled.reason) end
-  redis.call('HSET', delivery_key(settled.id), 'unknown_since', since)
-  if keeps_parked then return keep_waiting(settled, record) end
-  settled.delay = math.min(settled.delay, patience_left)
-  return wait_for_retry(settled, record, circuit)
+  if patience_left <= 0 then return end_as(settlement, record, 'dead', settlement.reason) end
+  redis.call('HSET', delivery_key(settlement.id), 'unknown_since', since)
+  if keeps_parked then return keep_waiting(settlement, record) end
+  settlement.delay = math.min(settlement.delay, patience_left)
+  return wait_for_retry(settlement, record, circuit)
 end
 
 -- A bug of the relay says nothing about IEM, and is not retried for two days.
-local function settle_bug(settled, record, circuit)
-  note_attempt(settled, record, false)
-  if settled.probe and circuit.reason then
+local function settle_bug(settlement, record, circuit)
+  note_attempt(settlement, record, false)
+  if settlement.probe and circuit.reason then
     -- Also delays the next probe. Otherwise the three bugs of each delivery would follow each other at once.
     redis.call('HDEL', circuit_key, 'probing_until')
-    redis.call('HSET', circuit_key, 'probe_at', now + settled.delay)
+    redis.call('HSET', circuit_key, 'probe_at', now + settlement.delay)
   end
-  if redis.call('HINCRBY', delivery_key(settled.id), 'bugs', 1) >= limits.bugs then
-    return end_as(settled, record, 'dead', settled.reason)
+  if redis.call('HINCRBY', delivery_key(settlement.id), 'bugs', 1) >= limits.bugs then
+    return end_as(settlement, record, 'dead', settlement.reason)
   end
-  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
-  return wait_for_retry(settled, record, circuit)
+  if record.superseded_by then return end_as(settlement, record, 'superseded', 'newer_accepted') end
+  return wait_for_retry(settlement, record, circuit)
 end
 
-local function settle_other_retry(settled, record, circuit)
-  saw_iem_work(settled, circuit)
-  note_attempt(settled, record, true)
-  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
-  return wait_for_retry(settled, record, circuit)
+local function settle_other_retry(settlement, record, circuit)
+  saw_iem_work(settlement, circuit)
+  note_attempt(settlement, record, true)
+  if record.superseded_by then return end_as(settlement, record, 'superseded', 'newer_accepted') end
+  return wait_for_retry(settlement, record, circuit)
 end
 
-local function settle_park(settled, record, circuit)
-  note_attempt(settled, record, not settled.probe and not circuit.reason)
-  if settled.probe or not circuit.reason then park(settled) end
-  return keep_waiting(settled, record)
+local function settle_park(settlement, record, circuit)
+  note_attempt(settlement, record, not settlement.probe and not circuit.reason)
+  if settlement.probe or not circuit.reason then park(settlement) end
+  return keep_waiting(settlement, record)
 end
 
-local function settle_end(settled, record, circuit)
-  saw_iem_work(settled, circuit)
-  add_attempt(settled, record, true)
-  if settled.outcome == 'delivered' and circuit.unknown then redis.call('HDEL', circuit_key, 'unknown') end
-  return end_as(settled, record, settled.outcome, settled.reason)
+local function settle_end(settlement, record, circuit)
+  saw_iem_work(settlement, circuit)
+  add_attempt(settlement, record, true)
+  if settlement.outcome == 'delivered' and circuit.unknown then redis.call('HDEL', circuit_key, 'unknown') end
+  return end_as(settlement, record, settlement.outcome, settlement.reason)
 end
 
-local function return_unattempted(settled, record)
-  if settled.probe then redis.call('HDEL', circuit_key, 'probing_until') end
-  if record.superseded_by then return end_as(settled, record, 'superseded', 'newer_accepted') end
-  hold(settled.id, record.sys_id)
+local function return_unattempted(settlement, record)
+  if settlement.probe then redis.call('HDEL', circuit_key, 'probing_until') end
+  if record.superseded_by then return end_as(settlement, record, 'superseded', 'newer_accepted') end
+  hold(settlement.id, record.sys_id)
   wake()
   return 'queued'
 end
 
-local function settle(settled)
-  local record = by_name(redis.call('HGETALL', delivery_key(settled.id)))
-  if record.place ~= 'flight' or record.fence ~= settled.fence then return 'stale' end
+local function settle(settlement)
+  local record = by_name(redis.call('HGETALL', delivery_key(settlement.id)))
+  if record.place ~= 'flight' or record.fence ~= settlement.fence then return 'stale' end
   redis.call('XACK', queue, GROUP, record.entry)
   redis.call('XDEL', queue, record.entry)
   local circuit = read(circuit_key, 'reason', 'since', 'streak', 'unknown', 'parked_ms', 'by_hand')
   -- An operator has parked the integration in the meantime: no answer of IEM resumes it or changes the reason.
-  if circuit.by_hand then settled.probe = nil end
+  if circuit.by_hand then settlement.probe = nil end
   local status
-  if settled.outcome == 'returned' then status = return_unattempted(settled, record)
-  elseif settled.outcome == 'park' then status = settle_park(settled, record, circuit)
-  elseif settled.outcome ~= 'retry' then status = settle_end(settled, record, circuit)
-  elseif settled.speaks_of_iem then status = settle_down(settled, record, circuit)
-  elseif settled.reason == 'not_found' then status = settle_unknown_ticket(settled, record, circuit)
-  elseif settled.reason == 'bug' then status = settle_bug(settled, record, circuit)
-  else status = settle_other_retry(settled, record, circuit) end
-  release(settled.id, record.sys_id)
+  if settlement.outcome == 'returned' then status = return_unattempted(settlement, record)
+  elseif settlement.outcome == 'park' then status = settle_park(settlement, record, circuit)
+  elseif settlement.outcome ~= 'retry' then status = settle_end(settlement, record, circuit)
+  elseif settlement.speaks_of_iem then status = settle_counting_as_down(settlement, record, circuit)
+  elseif settlement.reason == 'not_found' then status = settle_unknown_ticket(settlement, record, circuit)
+  elseif settlement.reason == 'bug' then status = settle_bug(settlement, record, circuit)
+  else status = settle_other_retry(settlement, record, circuit) end
+  release(settlement.id, record.sys_id)
   return status, record.created_at
 end
 
 local statuses, counts = {}, {}
 local function count(name, by) counts[name] = (counts[name] or 0) + by end
 for index = 3, #ARGV do
-  local settled = cjson.decode(ARGV[index])
-  local status, created_at = settle(settled)
+  local settlement = cjson.decode(ARGV[index])
+  local status, created_at = settle(settlement)
   if status == 'delivered' then count('latency_ms', math.max(0, now - tonumber(created_at))) end
   if status == 'delivered' or status == 'dead' or status == 'retrying' then count(status, 1) end
   statuses[#statuses + 1] = status

@@ -23,7 +23,7 @@ local function assign(id, record, probe)
     record.number or '' }
 end
 
-local function record_of(id)
+local function read_record(id)
   return read(delivery_key(id), 'place', 'entry', 'sys_id', 'iem_state', 'tries', 'created_at', 'number')
 end
 
@@ -49,7 +49,7 @@ local function take_entries()
     if not answer then return end
     for _, item in ipairs(answer[1][2]) do
       local entry, id = item[1], item[2] and item[2][2]
-      local record = id and record_of(id) or {}
+      local record = id and read_record(id) or {}
       if record.place == 'queue' and record.entry == entry then assign(id, record, 0)
       elseif record.place ~= 'flight' or record.entry ~= entry then drop(entry) end
     end
@@ -59,12 +59,12 @@ end
 -- Takes the oldest pending delivery that is not in flight.
 local function take_probe()
   for _, id in ipairs(redis.call('ZRANGE', key('in:pending'), 0, 63)) do
-    local record = record_of(id)
+    local record = read_record(id)
     if record.place == 'retry' then
       redis.call('ZREM', key('retry'), id)
       redis.call('HDEL', delivery_key(id), 'next_at')
       enqueue(id, record.sys_id)
-      record = record_of(id)
+      record = read_record(id)
     end
     if record.place == 'queue' then
       call_group('XCLAIM', queue, GROUP, consumer, 0, record.entry, 'FORCE', 'JUSTID')
