@@ -1,9 +1,9 @@
-# `make lint`, `make lint-lua`, `make docs`, `make test` and `make test-slow` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
+# `make lint`, `make lint-lua`, `make docs`, `make generated`, `make test`, `make test-slow` and `make lock` in a checkout with a virtual environment at .venv; see CONTRIBUTING.md.
 PYTHON_BIN ?= .venv/bin
 
 LUA := relay/store/lua
 
-.PHONY: lint lint-lua docs test test-slow lock
+.PHONY: lint lint-lua docs generated test test-slow lock
 
 # ruff, types, import contracts, security, and the English against the word list in .ci/prose.toml.
 lint:
