@@ -60,7 +60,7 @@ class Reason(RowEnum):
         "refused",
         ReasonRow(
             summary="IEM called the request malformed",
-            cause="400, 405, 413, 415, 422: IEM calls the request malformed",
+            cause="400, 405, 413, 415, 422",
             leads_to="dead",
             advice="IEM calls the request malformed: check iem.url, and the sys_id and state of the delivery",
             statuses=(400, 405, 413, 415, 422),
