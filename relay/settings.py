@@ -178,7 +178,7 @@ class Settings:
     )
     web_threads: int = _setting(
         "RELAY_WEB_THREADS",
-        "webhooks and probes that a web process handles at the same time; other calls have separate threads",
+        "webhooks and health checks that a web process handles at the same time; other calls have separate threads",
         "4",
         _whole_number(1, 256),
     )

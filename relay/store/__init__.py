@@ -42,8 +42,8 @@ reason finished_at superseded_by duplicates`); its place (`place`: `queue` with 
 only the first and the last ones if there are many). A closed dead letter has `closed` (why) and, if it was replayed, `replayed_as`. The
 delivery that replays it has `replay_of`.
 
-Fields of a ticket: `mark` (the latest time of receipt, the latest time of update and the highest version that were received), `state` (the
-last accepted IEM state), `last` (the delivery with that state), `d:<id>` for each other delivery, `flight` (the delivery that a worker
+Fields of a ticket: `mark` (the highest version, date and time of receipt of the updates accepted so far; collapsed duplicates count, late
+updates do not), `state` (the last accepted IEM state), `last` (the delivery with that state), `d:<id>` for each other delivery, `flight` (the delivery that a worker
 pushes: it holds the lease on the ticket), and `i:<identity>`: a delivery id, and the time after that delivery's acceptance when the
 identity is forgotten (ms).
 """
