@@ -51,5 +51,6 @@ def version_key(version: str | None) -> str:
     magnitude = f"{len(whole):03d}{whole}{fraction}"
     if not version.startswith("-"):
         return f"1{magnitude}"
-    # The further from zero, the smaller the number: digits are inverted, and the end sorts after any further digit.
+    # The further from zero, the smaller the number: digits are inverted, and the final 1 makes a shorter fraction sort
+    # after a longer one.
     return "0" + "".join(f"0{9 - int(digit)}" for digit in magnitude) + "1"

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from relay.core.plural import count_of
+
 #: Minimum time between two notices of one problem, except the notice that it ended (ms).
 MIN_NOTICE_INTERVAL = 300_000
 
@@ -69,8 +71,8 @@ def judge_health(now: IntegrationHealth, before: AttemptCounts | None, backlog_a
     recent = now.counts.since(before)
     is_old = now.oldest_ms > backlog_age * 1000
     if recent.dead:
-        total = f"{now.dead} dead letter{'' if now.dead == 1 else 's'} in total"
-        return Health.RED, f"{_given_up(recent.dead)} since the last heartbeat; {total}"
+        total = count_of(now.dead, "dead letter")
+        return Health.RED, f"{_given_up(recent.dead)} since the last heartbeat; {total} in total"
     if now.parked is not None:
         return Health.AMBER, f"parked: {now.parked}; {_waiting(now.pending)}"
     # Deliveries that wait for their next attempt do not count: one ticket that IEM does not know must not look like an outage.
@@ -179,11 +181,11 @@ def _find_notice(state: _ProblemState, reported: ReportedProblem | None, at: int
 
 
 def _waiting(count: int) -> str:
-    return "1 delivery waits" if count == 1 else f"{count} deliveries wait"
+    return count_of(count, "delivery waits", "deliveries wait")
 
 
 def _given_up(count: int) -> str:
-    return "1 delivery was given up" if count == 1 else f"{count} deliveries were given up"
+    return count_of(count, "delivery was given up", "deliveries were given up")
 
 
 def _old_backlog(now: IntegrationHealth) -> str:

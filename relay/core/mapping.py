@@ -36,7 +36,7 @@ def map_payload(integration: Integration, payload: Any) -> list[Mapped]:
 
 
 def map_records(integration: Integration, records: Sequence[Any], payload: Any) -> list[Mapped]:
-    """Do the same as `map_payload` for records that `find_records` has already found."""
+    """Return the result for each of `records`, which `find_records` found in `payload`."""
     if not records:
         problem = f"no record at `{integration.records.expression}` (the mapping's `records`)"
         return [Rejected((FieldError("records", problem),), payload)]

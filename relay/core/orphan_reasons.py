@@ -1,13 +1,10 @@
-"""Why an integration is parked although IEM refuses nothing: no worker delivers for it, or an operator parked it."""
+"""Why an integration is parked although IEM refuses nothing: no worker delivers for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from relay.core.row_enum import RowEnum
-
-#: The reason of an integration that an operator parked: no worker probes it.
-PARKED_BY_HAND = "by_hand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +20,7 @@ class OrphanRow:
 
 
 class OrphanReason(RowEnum):
-    """Why no worker delivers for an integration: its deliveries wait, parked, and their clocks are stopped."""
+    """Why no worker delivers for an integration: its deliveries wait, parked, and this time does not count towards giving up."""
 
     row: OrphanRow
 

@@ -12,6 +12,9 @@ from typing import Literal
 from relay.core.retry import WHILE_CREDENTIALS_ARE_WRONG, WHILE_DOWN, WHILE_REFUSED, ProbeSchedule
 from relay.core.row_enum import RowEnum
 
+#: The reason of an integration that an operator parked. Not a `Reason`: no attempt has it, and no worker probes it.
+PARKED_BY_HAND = "by_hand"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonRow:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from relay.core.mapping_blocks import RetryBlock
 
-#: Jitter: a delay is lengthened or shortened by up to this fraction: deliveries that failed together are not retried together.
+#: A delay varies by up to this fraction, so that deliveries that failed together are not retried together.
 JITTER = 0.2
 #: A 404 is retried for this long after the first one: perhaps IEM does not know the ticket yet.
 NOT_FOUND_PATIENCE = 600.0
@@ -35,7 +35,7 @@ WHILE_CREDENTIALS_ARE_WRONG = ProbeSchedule(300.0, 3600.0)
 def retry_delay(schedule: RetryBlock, attempts: int, retry_after: float | None, chance: float) -> float:
     """Return the wait after the `attempts`-th counted attempt: doubling from `first` to `most`, with jitter by `chance` (0…1).
 
-    A longer `retry_after` from IEM replaces it, up to `most`.
+    A longer `retry_after` from IEM replaces it, up to `most`. The store cuts the wait at `give_up_after` (store/lua/settle.lua).
     """
     doubled = schedule.first * 2.0 ** min(max(attempts, 1) - 1, 62)
     own = min(schedule.most, doubled * (1 + JITTER * (2 * chance - 1)))

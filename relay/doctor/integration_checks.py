@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from relay.core.orphan_reasons import PARKED_BY_HAND, OrphanReason
+from relay.core.orphan_reasons import OrphanReason
 from relay.core.plural import count_of
-from relay.core.reasons import Reason
+from relay.core.reasons import PARKED_BY_HAND, Reason
 from relay.core.values import format_time
 from relay.doctor.finding import Finding
 from relay.mapping_files.folder import MappingFile

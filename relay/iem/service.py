@@ -28,8 +28,7 @@ from relay.iem.token_source import TokenSource, TokenUnavailable
 #: An attempt, with all its requests, takes at most this many times the timeout of one request.
 CALLS_PER_ATTEMPT = 3
 _TOKEN_REFUSED = Park(Reason.TOKEN_REFUSED)
-
-_Ask = Callable[[str | None, float], IemAnswer]
+_TOOK_TOO_LONG = IemAnswer(None, fault="the attempt took too long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +65,11 @@ class IemService:
             StoreUnavailableError: the shared token cannot be read or written.
         """
         check_push(target, sys_id, state)
-
-        def ask(token: str | None, timeout: float) -> IemAnswer:
-            return self._client.push(target, sys_id, state, token, timeout=timeout)
-
-        deadline = self._deadline(deadline)
+        until = self._deadline(deadline)
         if self._auth == "basic":
-            return self._judge_basic(self._ask(ask, None, deadline))
+            return self._push_with_basic(target, sys_id, state, until)
         return self._attempt_with_token(
-            lambda token: self._push_once(ask, token, deadline), deadline, is_probe=is_probe
+            lambda token: self._push_once(target, sys_id, state, token, until), until, is_probe=is_probe
         )
 
     def publish(self, publication: Publication, body: Mapping[str, Any], *, deadline: float | None = None) -> Attempt:
@@ -85,12 +80,9 @@ class IemService:
             StoreUnavailableError: as for `push`.
         """
         encoded, until = encode(publication, body), self._deadline(deadline)
-
-        def ask(token: str | None, timeout: float) -> IemAnswer:
-            assert token is not None
-            return self._client.publish(publication, encoded, token, timeout=timeout)
-
-        return self._attempt_with_token(lambda token: self._publish_once(ask, token, until), until, is_probe=False)
+        return self._attempt_with_token(
+            lambda token: self._publish_once(publication, encoded, token, until), until, is_probe=False
+        )
 
     def healthcheck(self) -> Attempt:
         """Call the health check of the publish service (guide section 5), without a credential."""
@@ -114,6 +106,10 @@ class IemService:
     def _deadline(self, deadline: float | None) -> float:
         return self._monotonic() + CALLS_PER_ATTEMPT * self._timeout if deadline is None else deadline
 
+    def _seconds_left(self, deadline: float) -> float:
+        """Return the timeout of the next request; zero or less if the deadline has passed."""
+        return min(self._timeout, deadline - self._monotonic())
+
     def _attempt_with_token(self, once: Callable[[str], Attempt], deadline: float, *, is_probe: bool) -> Attempt:
         """Make a call, and repeat it once with a new token if IEM refused the first token."""
         attempt = Attempt(_TOKEN_REFUSED, IemAnswer(None))
@@ -126,8 +122,16 @@ class IemService:
                 break
         return attempt
 
-    def _push_once(self, ask: _Ask, token: str, deadline: float) -> Attempt:
-        answer = self._ask(ask, token, deadline)
+    def _push_with_basic(self, target: Target, sys_id: str, state: int, deadline: float) -> Attempt:
+        left = self._seconds_left(deadline)
+        answer = self._client.push(target, sys_id, state, None, timeout=left) if left > 0 else _TOOK_TOO_LONG
+        outcome = classify_push(answer, "basic")
+        assert not isinstance(outcome, TokenNotAccepted)
+        return Attempt(outcome, answer)
+
+    def _push_once(self, target: Target, sys_id: str, state: int, token: str, deadline: float) -> Attempt:
+        left = self._seconds_left(deadline)
+        answer = self._client.push(target, sys_id, state, token, timeout=left) if left > 0 else _TOOK_TOO_LONG
         outcome = classify_push(answer, "token")
         match outcome:
             case TokenNotAccepted():
@@ -139,9 +143,10 @@ class IemService:
                 self._tokens.drop(token)
         return Attempt(outcome, answer)
 
-    def _publish_once(self, ask: _Ask, token: str, deadline: float) -> Attempt:
+    def _publish_once(self, publication: Publication, body: bytes, token: str, deadline: float) -> Attempt:
         """Publish with `token`. If IEM refuses it, it is replaced, but this does not count towards parking the deliveries."""
-        answer = self._ask(ask, token, deadline)
+        left = self._seconds_left(deadline)
+        answer = self._client.publish(publication, body, token, timeout=left) if left > 0 else _TOOK_TOO_LONG
         outcome = classify_publish(answer)
         match outcome:
             case TokenNotAccepted():
@@ -150,13 +155,3 @@ class IemService:
             case Retry(reason=reason) | Park(reason=reason) if reason.row.drops_token:
                 self._tokens.drop(token)
         return Attempt(outcome, answer)
-
-    def _judge_basic(self, answer: IemAnswer) -> Attempt:
-        outcome = classify_push(answer, "basic")
-        return Attempt(_TOKEN_REFUSED if isinstance(outcome, TokenNotAccepted) else outcome, answer)
-
-    def _ask(self, ask: _Ask, token: str | None, deadline: float) -> IemAnswer:
-        left = deadline - self._monotonic()
-        if left <= 0:
-            return IemAnswer(None, fault="the attempt took too long")
-        return ask(token, min(self._timeout, left))

@@ -15,7 +15,7 @@ from relay.store.token_store import StoredToken, TokenStore
 
 #: A token is renewed this long before it expires, or when a tenth of its life is left (seconds).
 _MAX_MARGIN = 60.0
-#: A refusal that parks is also the answer for calls that follow within this time, except probes (ms).
+#: Calls within this time get the same refusal if it parks; probes do not (ms).
 _REFUSAL_HOLDS = 2_000
 #: A token that replaced a refused one counts as new for this long, unless IEM has accepted it (ms).
 _NEW_FOR = 10_000
@@ -24,7 +24,7 @@ _POLL_INTERVAL = 0.05
 
 
 class TokenCache:
-    """The token of one account of IEM. Thread-safe; all processes share the store.
+    """The token of one integration. Thread-safe; all processes share the store.
 
     Every method raises `StoreUnavailableError` if Redis does not answer.
     """
@@ -39,8 +39,10 @@ class TokenCache:
         timeout: float,
         clock: Clock,
     ) -> None:
-        """`config`: digest of the account; only tokens with this digest are used. In seconds: `lifetime`, of a token that does
-        not contain its expiry, and `timeout`, of one fetch."""
+        """`config`: digest of the account; only tokens with this digest are used.
+
+        `lifetime`: how long a token without its own expiry is assumed to last; `timeout`: of one fetch (both in seconds).
+        """
         self._store = store
         self._client = client
         self._config = config
@@ -95,7 +97,7 @@ class TokenCache:
             while (found := self._find_fetched(asked_at, holds)) is None:
                 if owner := self._store.lock(for_ms=self._lock_ms()):
                     try:
-                        # Another process can have fetched a token and unlocked between the check and the lock.
+                        # Another process may have fetched a token and unlocked between the check and the lock.
                         return self._find_fetched(asked_at, holds) or self._fetch(deadline)
                     finally:
                         self._store.unlock(owner)

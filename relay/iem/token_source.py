@@ -36,7 +36,7 @@ class TokenSource(Protocol):
         """Note that IEM accepted `value`."""
 
     def refuse(self, value: str, answer: IemAnswer) -> None:
-        """Drop `value` because IEM refused a push with it, by `answer`."""
+        """Drop `value` because IEM refused a push with it; `answer` is the refusal."""
 
     def drop(self, value: str) -> None:
         """Drop `value`, unless a newer token has replaced it."""

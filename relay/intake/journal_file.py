@@ -116,7 +116,7 @@ class JournalFile:
         return connection
 
     def _is_current(self, connection: sqlite3.Connection) -> bool:
-        """Return whether `connection` opened the file that now has this name: another program can have replaced it."""
+        """Return whether `connection` opened the file that now has this name: another program may have replaced it."""
         try:
             return _file_id(self.path) == self._opened.get(connection)
         except OSError:

@@ -16,7 +16,7 @@ from relay.store.keys import key
 STATUSES = ("queued", "retrying", "parked", "delivered", "superseded", "dead", "discarded")
 _PENDING = frozenset({"queued", "retrying"})
 _INDEXES = ("pending", "delivered", "superseded", "dead", "discarded")
-#: Records that one script reads. A ticket can have had many deliveries: reading them must not block the server.
+#: Records that one script reads. A ticket may have had many deliveries: reading them must not block the server.
 _FIND_LIMIT = 200
 _FACTS = ("sys_id", "number", "table", "itsm_state", "version", "resolved_by", "from", "mapping")
 

@@ -17,13 +17,13 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1"""
 #: Releases a lock if its owner still holds it.
 UNLOCK_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-#: A refusal is kept for as long as a process can have waited for the fetch (ms).
+#: A refusal is kept for as long as a process may have waited for the fetch (ms).
 _REFUSAL_KEPT = 120_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token, or the `refusal` of the last fetch. Times in Unix milliseconds."""
+    """A token, the refusal of the last fetch, or (with neither) the note that a token was dropped. Times in Unix milliseconds."""
 
     #: Digest of the credentials. A different digest means that the credentials were changed.
     config: str

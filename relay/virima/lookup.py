@@ -138,7 +138,7 @@ class Lookup:
     def _in_session(
         self, ask: Callable[[LoginSession], UserAnswer], *, ended: Callable[[UserAnswer], bool]
     ) -> _Verdict:
-        """Ask in the session of the service account, and again in a new session if the old one can have ended."""
+        """Ask in the session of the service account, and again in a new session if the old one may have ended."""
         opened = self._service.get()
         if isinstance(opened, NotLoggedIn):
             return _judge_login(opened)

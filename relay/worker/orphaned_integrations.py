@@ -30,7 +30,7 @@ class OrphanedIntegrations:
 
     def park(self, now: int) -> Iterator[tuple[str, DeliveryQueue]]:
         """Park every orphaned integration, and return its queue, which still needs sweeping. `now` in Unix milliseconds."""
-        # The registry can have lost names: perhaps Redis was emptied since web registered them.
+        # The registry may have lost names: perhaps Redis was emptied since web registered them.
         self._registry.add(*(integration.name for integration in self._catalogue.usable() if integration.enabled))
         for name, reason in self._find().items():
             self._circuit.set_aside(name, reason, now=now)
