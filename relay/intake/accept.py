@@ -5,24 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from relay.core.integration import Integration
 from relay.core.mapping import MAX_RECORDS, find_records, map_records
 from relay.core.model import FieldError, Ignored, Mapped, Rejected
-from relay.errors import JournalError, StoreUnavailableError, TooManyRecordsError
+from relay.errors import TooManyRecordsError
 from relay.intake.journal import Journal
+from relay.intake.storing import WebhookStore
 from relay.store.delivery_queue import DeliveryQueue
-from relay.store.submissions import Submission, Verdict, encode_submissions
+from relay.store.submissions import Submission, Verdict
 
-#: Senders get an answer within 2 s, even if Redis or the journal's disk hangs: the time to store a webhook (ms).
-_STORE_WITHIN = 1_900
-#: The journal's share of that time (seconds): the minimum if Redis was tried before, the maximum if it is tried afterwards.
-_MIN_JOURNAL, _MAX_JOURNAL_FIRST = 0.25, 0.8
-#: Redis is tried after the journal only if this much time is left (seconds).
-_MIN_REDIS = 1.0
+#: Senders get an answer within 2 s, even if Redis or the journal's disk hangs: the time to store a webhook (seconds).
+_STORE_WITHIN = 1.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,7 @@ class Intake:
         journal: Journal | None = None,
     ) -> None:
         """`new_id` returns a delivery id, given the time of acceptance (Unix ms)."""
-        self._journal = journal
-        self._queue_of = queue_of
+        self._webhook_store = WebhookStore(queue_of, journal, now_ms=now_ms, within=_STORE_WITHIN)
         self._now_ms = now_ms
         self._new_id = new_id
 
@@ -77,7 +73,7 @@ class Intake:
         now = self._now_ms()
         mapped = map_records(integration, records, payload)
         submissions = [self._submission(integration, result, sender, received_at, now) for result in mapped]
-        verdicts = self._store(integration, submissions, received_at, now)
+        verdicts = self._webhook_store.store(integration, submissions, received_at, now)
         return [_receipt(result, verdict) for result, verdict in zip(mapped, verdicts, strict=True)]
 
     def _submission(
@@ -85,44 +81,6 @@ class Intake:
     ) -> Submission:
         stored_id = _rejection_id(integration, mapped) if isinstance(mapped, Rejected) else self._new_id(now)
         return Submission(stored_id, mapped, received_at, sender.name, sender.idempotency_key)
-
-    def _store(
-        self, integration: Integration, submissions: Sequence[Submission], received_at: int, now: int
-    ) -> list[Verdict]:
-        """Store in Redis, or in the journal. While the journal has entries of the integration, new ones follow them there."""
-        records = encode_submissions(integration, submissions, now)
-
-        def seconds_left() -> float:
-            return min(max((received_at + _STORE_WITHIN - self._now_ms()) / 1000, 0.0), _STORE_WITHIN / 1000)
-
-        def in_redis() -> list[Verdict]:
-            return self._queue_of(integration.name).accept_records(records, now)
-
-        def in_journal(journal: Journal, max_seconds: float) -> list[Verdict]:
-            verdicts = [_journaled(submission) for submission in submissions]
-            # The id in the answer: that of the first delivery, if there is one.
-            entry_id = next((verdict.id for verdict in verdicts if verdict.status == "journaled"), verdicts[0].id)
-            timeout = min(max(seconds_left(), _MIN_JOURNAL), max_seconds)
-            journal.append(integration.name, entry_id, received_at, records, timeout=timeout)
-            return verdicts
-
-        journal = self._journal
-        if journal is None:
-            return in_redis()
-        try:
-            is_journaling = journal.has_entries(integration.name)
-            return in_journal(journal, _MAX_JOURNAL_FIRST) if is_journaling else in_redis()
-        except JournalError:
-            if seconds_left() < _MIN_REDIS:
-                raise
-            return in_redis()
-        except StoreUnavailableError:
-            return in_journal(journal, _STORE_WITHIN / 1000)
-
-
-def _journaled(submission: Submission) -> Verdict:
-    """Return the verdict on a record in the journal: only a rejection is already known."""
-    return Verdict("rejected" if isinstance(submission.mapped, Rejected) else "journaled", submission.id)
 
 
 def _rejection_id(integration: Integration, rejected: Rejected) -> str:

@@ -94,7 +94,7 @@ class Drainer:
 
     def _accept(self, integration: str, entries: Sequence[Entry]) -> None:
         records = [record for entry in entries for record in entry.records]
-        for verdict in self._queue_of(integration).accept_records(records, self._now_ms()):
+        for verdict in self._queue_of(integration).accept_encoded(records, self._now_ms()):
             metrics.DRAINED.labels(integration, verdict.status).inc()
 
     def _has_lock(self) -> bool:

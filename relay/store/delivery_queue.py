@@ -64,15 +64,15 @@ class DeliveryQueue:
         self._register_at = 0.0
 
     def accept(self, integration: Integration, submissions: Sequence[Submission], now: int) -> list[Verdict]:
-        """Store the records of one webhook, all or none, and return the verdict on each.
+        """Encode the records of one webhook, and accept them as `accept_encoded` does."""
+        return self.accept_encoded(encode_submissions(integration, submissions, now), now)
+
+    def accept_encoded(self, records: Sequence[str], now: int) -> list[Verdict]:
+        """Store the encoded records of one or more webhooks, all or none, and return a verdict for each.
 
         Raises:
             BacklogFullError: too many deliveries are pending; nothing was stored.
         """
-        return self.accept_records(encode_submissions(integration, submissions, now), now)
-
-    def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
-        """Do the same as `accept` for records that are encoded already: those of the intake journal."""
         began = time.monotonic()
         answer = self._connection.run("accept", self._key, [now, self._max_pending, *records])
         if answer == ["full"]:

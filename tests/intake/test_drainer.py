@@ -172,9 +172,9 @@ def test_a_busy_integration_does_not_delay_another(redis: Connection, journal: J
     class BusyQueue(DeliveryQueue):
         """A queue that gets new webhooks in the journal whenever it accepts some."""
 
-        def accept_records(self, records: Sequence[str], now: int) -> list[Verdict]:
+        def accept_encoded(self, records: Sequence[str], now: int) -> list[Verdict]:
             append(journal, busy, *(resolution("1", ticket=next(tickets)) for _ in range(len(records))))
-            return super().accept_records(records, now)
+            return super().accept_encoded(records, now)
 
     append(journal, busy, resolution("1", ticket=1))
     [drained] = append(journal, other, resolution("1", ticket=2))

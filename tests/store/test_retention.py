@@ -253,11 +253,11 @@ def test_a_repeat_from_a_journal_is_known_after_its_ticket_expired(redis: Connec
     bench.accept_new(resolution("5"))
     bench.attempt(DELIVERED)
     records = encode_submissions(bench.integration, [bench.submission(resolution("4"))], bench.now)
-    first = bench.queue.accept_records(records, bench.now)
+    first = bench.queue.accept_encoded(records, bench.now)
     bench.redis.call("DEL", bench.key(f"t:{sys_id(1)}"))
     bench.wait(HOUR)
 
-    again = bench.queue.accept_records(records, bench.now)
+    again = bench.queue.accept_encoded(records, bench.now)
 
     assert [verdict.status for verdict in first] == ["superseded"]
     assert again == first
