@@ -49,16 +49,25 @@ class Arrivals:
             now = time.monotonic()
             for connection, (deadline, is_received) in self._deadlines.copy().items():
                 if deadline < now and self.end(connection):
-                    log_timeout(connection)
+                    log_late_answer(connection) if is_received else log_late_request(connection)
                     with suppress(OSError):
                         connection.shutdown(socket.SHUT_RDWR if is_received else socket.SHUT_RD)
 
 
-def log_timeout(connection: socket.socket) -> None:
-    """Log the address of a sender whose request took too long."""
+def log_late_request(connection: socket.socket) -> None:
+    """Log the address of a sender whose request took too long to arrive."""
+    _log_address(connection, "a request took too long to arrive")
+
+
+def log_late_answer(connection: socket.socket) -> None:
+    """Log the address of a sender whose answer took too long to produce and send."""
+    _log_address(connection, "an answer took too long to send")
+
+
+def _log_address(connection: socket.socket, message: str) -> None:
     with suppress(OSError):
         peer = connection.getpeername()
-        log(_LOG, logging.WARNING, "a request took too long to arrive", remote_address=str(peer[0] if peer else ""))
+        log(_LOG, logging.WARNING, message, remote_address=str(peer[0] if peer else ""))
 
 
 #: The deadlines of this process.

@@ -13,6 +13,9 @@ from relay.errors import PayloadError
 from relay.web.arrivals import mark_received
 from relay.web.responses import ProblemError
 
+#: How much of a refused body is read and discarded (bytes). After a larger one the connection is closed, in gunicorn's
+#: `ThreadWorker._keepalive_after`.
+_MAX_DISCARDED = 8 << 20
 _NAMES = {bool: "true or false", str: "text"}
 
 
@@ -34,6 +37,35 @@ def receive_body() -> bytes:
     if len(body) < min(request.content_length or 0, request.max_content_length or 0):
         raise _incomplete()
     return body
+
+
+def receive_limited_body(limit: int) -> bytes:
+    """Return the body of a webhook of up to `limit` bytes.
+
+    Raises:
+        ProblemError: 413 if the body is larger; 415 if it is compressed; 408 and 400 as for `receive_body`.
+    """
+    length = request.content_length or 0
+    if length > limit:
+        _discard_body(length)
+        raise _too_large(limit)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ProblemError(415, "Content-Encoding is not supported. Send the body uncompressed")
+    body = receive_body()
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, f"The body is larger than {limit} bytes. Send fewer records at once")
+
+
+def _discard_body(length: int) -> None:
+    """Read a refused body, so that the rest of it is not taken for the next request on the connection."""
+    stream, left = request.environ["wsgi.input"], min(length, _MAX_DISCARDED)
+    while left > 0 and (chunk := stream.read(min(left, 1 << 16))):
+        left -= len(chunk)
 
 
 def _incomplete() -> ProblemError:

@@ -26,7 +26,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from relay.logs import log
 from relay.settings import load_settings, read_environment
-from relay.web.arrivals import ARRIVALS, log_timeout
+from relay.web.arrivals import ARRIVALS, log_late_request
 from relay.web.lookahead import MAX_BUFFERED, RequestState, classify
 from relay.web.malformed_requests import refuse
 
@@ -163,7 +163,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         )
 
     def _evict(self) -> bool:
-        """Close the connection that needs its place least: an answered, a silent, a slow or an idle one, in this order.
+        """Close the connection that is least needed. Order: answered, silent, slow, idle.
 
         Return whether there was one. Connections that are new in their state or have unread data are left alone.
         """
@@ -186,7 +186,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _time_out(self, conn: Any) -> None:
         """Answer an incomplete request with 408."""
         self._remove(conn, self._partial)
-        log_timeout(conn.sock)
+        log_late_request(conn.sock)
         refuse(conn.sock, conn.client, 408, "The request did not arrive completely. Send it again")
         self._close_after_reading(conn)
 

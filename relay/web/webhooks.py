@@ -22,7 +22,7 @@ from relay.mapping_files.catalogue import Catalogue
 from relay.store.delivery_reader import DeliveryReader
 from relay.store.rate_limiter import RateLimiter
 from relay.web.auth import Gatekeeper
-from relay.web.body import receive_body
+from relay.web.body import receive_limited_body
 from relay.web.refusals import Refusals, too_many_refusals
 from relay.web.responses import ProblemError, reply
 
@@ -33,8 +33,6 @@ _NOT_JSON = re.compile(
     r"(image|audio|video|font|multipart)/.*|text/(?!plain$|json$|x-json$).*|.*\+xml|"
     r"application/(xml|x-www-form-urlencoded|pdf|zip|gzip|soap|yaml|x-yaml|javascript)"
 )
-#: How much of a refused body is read and discarded (bytes). A larger one loses its connection.
-_MAX_DISCARDED = 8 << 20
 _IDEMPOTENCY_HEADERS = ("Idempotency-Key", "webhook-id")
 
 
@@ -62,7 +60,7 @@ def make_webhooks(parts: WebhookParts) -> Blueprint:
         integration = _find_integration(parts.catalogue, name)
         g.integration = name
         parts.gatekeeper.check_address(integration, request.remote_addr)
-        body = _read_body(parts.max_body)
+        body = receive_limited_body(parts.max_body)
         sender = _authenticate(parts, integration, body, received_at)
         _check_rate(parts.rate_limiter, integration, received_at)
         _check_content_type()
@@ -124,30 +122,6 @@ def _find_integration(catalogue: Catalogue, name: str) -> Integration:
     if not file.integration.enabled:
         raise ProblemError(404, f"The integration {name} is disabled", kind="not-found")
     return file.integration
-
-
-def _read_body(limit: int) -> bytes:
-    length = request.content_length or 0
-    if length > limit:
-        _discard_body(length)
-        raise _too_large(limit)
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ProblemError(415, "Content-Encoding is not supported. Send the body uncompressed")
-    body = receive_body()
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
-
-
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(413, f"The body is larger than {limit} bytes. Send fewer records at once")
-
-
-def _discard_body(length: int) -> None:
-    """Read a refused body, so that the rest of it is not taken for the next request on the connection."""
-    stream, left = request.environ["wsgi.input"], min(length, _MAX_DISCARDED)
-    while left > 0 and (chunk := stream.read(min(left, 1 << 16))):
-        left -= len(chunk)
 
 
 def _authenticate(parts: WebhookParts, integration: Integration, body: bytes, received_at: int) -> Sender:

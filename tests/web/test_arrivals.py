@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from harness import Process, Relay, sys_id
 from web.conftest import small_relay
 from web.openapi_answers import BY_ID
 from web.sockets import AUTHORIZATION, HEAD, PROBE, connect
+
+from relay.web import arrivals
+from relay.web.arrivals import Arrivals
 
 REQUEST_LATE = "The request did not arrive completely. Send it again"
 BODY_LATE = "The body did not arrive completely. Send the request again"
@@ -80,6 +84,23 @@ def test_a_request_that_takes_too_long_to_arrive_is_408(web: Relay, log: Process
     assert "408" in BY_ID["receiveWebhook"][2]["responses"]
     assert [(status, problem["detail"]) for status, _, problem in answers] == [(408, late) for late in sent.values()]
     assert log.log.count('"message": "a request took too long to arrive"') == logged_before + len(sent)
+
+
+def test_an_answer_that_takes_too_long_to_send_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(arrivals, "_ANSWER_TIMEOUT", 0.0)
+    deadlines = Arrivals()
+    deadlines.start()
+    connection, sender = socket.socketpair()
+    with connection, sender, caplog.at_level(logging.WARNING, "relay"):
+        sender.settimeout(10)
+        deadlines.begin(connection, within=60)
+        deadlines.mark_received(connection)
+        rest = sender.recv(1)
+
+    assert rest == b"", "the connection is shut down"
+    assert [record.message for record in caplog.records] == ["an answer took too long to send"]
 
 
 def test_a_request_that_arrives_in_pieces_but_in_time_is_accepted(web: Relay) -> None:
